@@ -1,0 +1,44 @@
+"""Attacks on any classifier of [0, 1] images that has a pure `logits_fn(images)`.
+
+An attack is one file here plus one row in `ATTACKS`: (threat, **options) -> `Attack`.
+A search that training may use has a row in `SEARCHES`: (threat, **options) -> `Search`.
+"""
+
+from collections.abc import Callable
+
+from jaxrkd.attacks import objectives
+from jaxrkd.attacks.base import Attack, Search, example_keys
+from jaxrkd.attacks.cw import cw_inf
+from jaxrkd.attacks.fgsm import fgsm
+from jaxrkd.attacks.pgd import pgd, pgd_sat, pgd_search, pgd_trades
+from jaxrkd.attacks.starts import STARTS
+from jaxrkd.attacks.threat import L2, THREATS, Linf, Threat
+
+ATTACKS: dict[str, Callable[..., Attack]] = {
+  'fgsm': fgsm,
+  'pgd': pgd,
+  'pgd_sat': pgd_sat,
+  'pgd_trades': pgd_trades,
+  'cw_inf': cw_inf,
+}
+SEARCHES: dict[str, Callable[..., Search]] = {'pgd': pgd_search}
+
+__all__ = [
+  'ATTACKS',
+  'Attack',
+  'L2',
+  'Linf',
+  'SEARCHES',
+  'STARTS',
+  'Search',
+  'THREATS',
+  'Threat',
+  'cw_inf',
+  'example_keys',
+  'fgsm',
+  'objectives',
+  'pgd',
+  'pgd_sat',
+  'pgd_search',
+  'pgd_trades',
+]

@@ -1,0 +1,32 @@
+"""CW_inf: the margin loss of Carlini & Wagner climbed by PGD."""
+
+import functools
+
+from jaxrkd.attacks.base import Attack
+from jaxrkd.attacks.objectives import cw_margin
+from jaxrkd.attacks.pgd import pgd_search
+from jaxrkd.attacks.starts import Start
+from jaxrkd.attacks.threat import Threat
+
+
+def cw_inf(
+  threat: Threat,
+  *,
+  steps: int = 30,
+  step_size: float = 2 / 255,
+  start: str | Start = 'uniform',
+  kappa: float = 50.0,
+) -> Attack:
+  """PGD on the margin (Carlini & Wagner, 2017, 1608.04644, as Madry and IAD run it).
+
+  Not the L2 optimiser of the same paper.
+
+  Args:
+    threat: where the images may move.
+    steps: 30 in MTARD, 20 in MMARD.
+    step_size: in [0, 1] pixels.
+    start: 'uniform', or 'none'.
+    kappa: confidence; see `objectives.cw_margin`.
+  """
+  search = pgd_search(threat, steps=steps, step_size=step_size, start=start)
+  return Attack(search, functools.partial(cw_margin, kappa=kappa))

@@ -1,0 +1,109 @@
+"""Where images may move: the ball around a clean image, cut with the box [0, 1]."""
+
+import dataclasses
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+
+from jaxrkd.errors import InputError
+
+Array = jax.Array
+
+
+class Threat(Protocol):
+  """A set of allowed images around each clean one; images are [B, H, W, C] in [0, 1]."""
+
+  @property
+  def eps(self) -> float: ...
+
+  def noise(self, key: Array, shape: tuple[int, ...], dtype: jnp.dtype) -> Array:
+    """One draw, uniform in the ball around 0, for one image of this shape."""
+    ...
+
+  def project(self, images: Array, clean: Array) -> Array:
+    """Into the ball around `clean`, then into [0, 1]."""
+    ...
+
+  def steepest(self, gradient: Array) -> Array:
+    """The direction of unit norm that raises a linear function fastest, per image."""
+    ...
+
+
+def _check_eps(eps: float, most: float | None) -> None:
+  if not eps >= 0 or (most is not None and eps > most):
+    allowed = 'between 0 and 1' if most else '0 or more'
+    raise InputError(
+      f'eps is {eps}, but pixels are in [0, 1], so it must be {allowed}: '
+      f'write {eps:g}/255 = {eps / 255:.5g} if you mean 8-bit levels'
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Linf:
+  """No pixel moves by more than `eps`.
+
+  Args:
+    eps: radius in [0, 1] pixels, usually 8/255.
+
+  Raises:
+    InputError: eps is outside [0, 1].
+  """
+
+  eps: float
+
+  def __post_init__(self):
+    _check_eps(self.eps, 1.0)
+
+  def noise(self, key, shape, dtype):
+    return jax.random.uniform(key, shape, dtype, -self.eps, self.eps)
+
+  def project(self, images, clean):
+    inside = clean + jnp.clip(images - clean, -self.eps, self.eps)
+    return jnp.clip(inside, 0, 1)
+
+  def steepest(self, gradient):
+    return jnp.sign(gradient)
+
+
+@dataclasses.dataclass(frozen=True)
+class L2:
+  """The Euclidean distance over all pixels of an image is at most `eps`.
+
+  Args:
+    eps: radius in [0, 1] pixels, usually 0.5 for 32x32 images.
+
+  Raises:
+    InputError: eps is negative.
+  """
+
+  eps: float
+
+  def __post_init__(self):
+    _check_eps(self.eps, None)
+
+  def noise(self, key, shape, dtype):
+    direction_key, radius_key = jax.random.split(key)
+    direction = jax.random.normal(direction_key, shape, dtype)
+    # The share of a ball's volume within radius r grows as r^d.
+    radius = jax.random.uniform(radius_key, (), dtype) ** (1 / direction.size)
+    return self.eps * radius * direction / jnp.linalg.norm(direction)
+
+  def project(self, images, clean):
+    moved = images - clean
+    length = _length(moved)
+    inside = clean + moved * jnp.minimum(1, self.eps / jnp.maximum(length, 1e-12))
+    # Clipping towards the box, which holds `clean`, only shortens the way to it.
+    return jnp.clip(inside, 0, 1)
+
+  def steepest(self, gradient):
+    return gradient / jnp.maximum(_length(gradient), 1e-12)
+
+
+def _length(images: Array) -> Array:
+  """Euclidean norm of each image, [B, 1, 1, 1]."""
+  axes = tuple(range(1, images.ndim))
+  return jnp.sqrt(jnp.sum(images**2, axis=axes, keepdims=True))
+
+
+THREATS = {'linf': Linf, 'l2': L2}

@@ -1,0 +1,306 @@
+"""From names to things: the only reader of config groups.
+
+`resolve` fills in the options of every named row and refuses what no row takes; the other
+functions build what a resolved config names.
+"""
+
+import copy
+import functools
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from jaxrkd import config as configs
+from jaxrkd.attacks import ATTACKS, SEARCHES, THREATS, Attack, Search
+from jaxrkd.data import SOURCES, Dataset, assemble
+from jaxrkd.errors import InputError, choose, nearest, one_of
+from jaxrkd.methods import METHODS, Method
+from jaxrkd.models import NETWORKS, Net, from_nnx, normalized
+from jaxrkd.models.layers import Layers
+from jaxrkd.optimizers import SCHEDULES, Schedule, check_decay
+
+Table = Mapping[str, Callable[..., Any]]
+
+PRECISIONS = {'float32': None, 'bfloat16': jnp.bfloat16}
+ATTACK_BN = ('eval', 'batch', 'train')
+METRICS = ('weighted', 'robust', 'clean')
+SPLITS = ('heldout', 'test')
+# Arguments that the program supplies, not the config.
+SUPPLIED = ('data_dir', 'epochs', 'steps_per_epoch')
+NETWORK_KEYS = {'bn_variance': 'unbiased', 'mean': (), 'std': ()}
+# Evaluation attacks may leave the common threat set; eps 0 means they do not.
+ATTACK_KEYS = {'eps': 0.0}
+
+
+def options(row: Callable[..., Any]) -> dict[str, Any]:
+  """The keyword arguments of a table's row and their defaults."""
+  fixed = row.keywords if isinstance(row, functools.partial) else {}
+  target = row.func if isinstance(row, functools.partial) else row
+  if isinstance(target, type):
+    # The metaclass of NNX modules hides the signature of the class itself.
+    target = target.__init__
+  defaults = {
+    name: parameter.default
+    for name, parameter in inspect.signature(target).parameters.items()
+    if parameter.default is not inspect.Parameter.empty and name not in SUPPLIED
+  }
+  return {**defaults, **fixed}
+
+
+def _tables(config: Mapping[str, Any]) -> dict[str, tuple[Table, dict[str, Any]]]:
+  """Dotted path of every named group -> (its table, keys it has beside the row's)."""
+  found: dict[str, tuple[Table, dict[str, Any]]] = {
+    'data': (SOURCES, {'heldout': 0}),
+    'student': (NETWORKS, NETWORK_KEYS),
+    'method': (METHODS, {}),
+    'threat': (THREATS, {'eps': configs.EIGHT}),
+    'attack': (SEARCHES, {'bn': 'eval'}),
+    'schedule': (SCHEDULES, {}),
+    'select.attack': (ATTACKS, ATTACK_KEYS),
+    'evaluation.threat': (THREATS, {'eps': configs.EIGHT}),
+  }
+  for name in config.get('evaluation', {}).get('attacks', {}):
+    found[f'evaluation.attacks.{name}'] = (ATTACKS, ATTACK_KEYS)
+  return found
+
+
+def resolve(given: ConfigDict, overrides: list[str] | None = None) -> ConfigDict:
+  """Fills in every option, applies overrides and checks names.
+
+  Args:
+    given: from a config file.
+    overrides: 'key=value' texts. Names come first: an override that picks another row
+      replaces that group's options by the new row's defaults.
+
+  Raises:
+    InputError: an unknown key or name, or a value of the wrong type.
+  """
+  config = copy.deepcopy(given.to_dict())
+  pairs = [configs.split_override(text) for text in overrides or []]
+  names = [pair for pair in pairs if pair[0].split('.')[-1] == 'name']
+  for key, value in names:
+    _rename(config, key, value)
+  resolved = ConfigDict(_complete(config, ''))
+  for key, value in pairs:
+    if (key, value) not in names:
+      configs.set_leaf(resolved, key, value)
+  check(resolved)
+  return resolved.lock()
+
+
+def _rename(config: dict[str, Any], key: str, value: str) -> None:
+  *groups, last = key.split('.')
+  parent: Any = config
+  for group in groups[:-1]:
+    parent = parent.get(group, {})
+  if not groups or not isinstance(parent, dict) or groups[-1] not in parent:
+    known = [name for name, _ in configs.leaves(config)]
+    raise InputError(f'unknown config key {key!r}{nearest(key, known)}')
+  old = parent[groups[-1]]
+  if old.get('name', groups[-1]) == value:
+    return
+  # What does not depend on the row survives: held-out size, radius, BatchNorm mode.
+  kept = {k: v for k, v in old.items() if k in ('heldout', 'eps', 'bn')}
+  parent[groups[-1]] = {**kept, last: value}
+
+
+def _complete(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+  """Lays `given` over the defaults; `where` is a prefix for messages."""
+  tables = _tables(given)
+  base = configs.base().to_dict()
+  open_groups = {'teachers', 'evaluation.attacks', *tables}
+
+  def merge(defaults: dict[str, Any], values: Mapping[str, Any], path: str):
+    result = dict(defaults)
+    for key, value in values.items():
+      full = f'{path}.{key}' if path else key
+      if key not in defaults and path not in open_groups:
+        known = [f'{path}.{k}' if path else k for k in defaults]
+        raise InputError(
+          f'unknown config key {where + full!r}{nearest(full, known)} '
+          f'(known here: {", ".join(known)})'
+        )
+      if full in open_groups:
+        result[key] = dict(value)
+      elif isinstance(defaults.get(key), dict) and isinstance(value, Mapping):
+        result[key] = merge(defaults[key], value, full)
+      else:
+        result[key] = value
+    return result
+
+  config = merge(base, given, '')
+  for path, (table, extra) in tables.items():
+    *groups, last = path.split('.')
+    node = config
+    for group in groups:
+      node = node[group]
+    node[last] = _named(node.get(last, {}), last, table, extra, where + path)
+  config['teachers'] = {
+    name: _teacher(entry, f'{where}teachers.{name}')
+    for name, entry in config['teachers'].items()
+  }
+  return config
+
+
+def _named(
+  node: Mapping[str, Any], key: str, table: Table, extra: dict[str, Any], path: str
+) -> dict[str, Any]:
+  """One named group with every option of its row."""
+  name = node.get('name', key)
+  allowed = {**extra, **options(choose(table, name, f'{path}.name'))}
+  unknown = [k for k in node if k != 'name' and k not in allowed]
+  if unknown:
+    raise InputError(
+      f'{name!r} has no option {path}.{unknown[0]}{nearest(unknown[0], allowed)} '
+      f'(its options: {", ".join(allowed) or "none"})'
+    )
+  return {'name': name, **allowed, **node}
+
+
+def _teacher(entry: Mapping[str, Any], path: str) -> dict[str, Any]:
+  allowed = configs.teacher()
+  for key in entry:
+    if key not in allowed:
+      raise InputError(
+        f'unknown config key {path + "." + key!r}{nearest(key, allowed)} '
+        f'(known here: {", ".join(allowed)})'
+      )
+  nested = dict(entry.get('config') or {})
+  completed = _complete(nested, f'{path}.config.') if nested else {}
+  return {**allowed, **entry, 'config': completed}
+
+
+def check(config: ConfigDict) -> None:
+  """Builds everything that needs no data, so that mistakes surface before work starts."""
+  for key in ('epochs', 'batch_size', 'checkpoint_every', 'log_every'):
+    if config[key] < 1:
+      raise InputError(f'config.{key} is {config[key]}; it must be at least 1')
+  choose(PRECISIONS, config.precision, 'config.precision')
+  one_of(config.attack.bn, ATTACK_BN, 'config.attack.bn')
+  one_of(config.select.metric, METRICS, 'config.select.metric')
+  one_of(config.select.split, SPLITS, 'config.select.split')
+  one_of(config.evaluation.split, SPLITS, 'config.evaluation.split')
+  if config.select.every < 1:
+    raise InputError(f'config.select.every is {config.select.every}; it must be at least 1')
+  for split, user in (
+    (config.select.split, 'select'),
+    (config.evaluation.split, 'evaluation'),
+  ):
+    if split == 'heldout' and not config.data.heldout:
+      raise InputError(
+        f'config.{user}.split is heldout, but config.data.heldout is 0; hold some training '
+        'images out, or use the test split'
+      )
+  if config.augment.pad < 0:
+    raise InputError(f'config.augment.pad is {config.augment.pad}; it must be 0 or more')
+  check_decay(config.ema.decay)
+  wanted = method(config).teachers
+  for name in wanted:
+    if name not in config.teachers:
+      raise InputError(
+        f'method {config.method.name!r} needs a teacher named {name!r}, but '
+        f'config.teachers has {", ".join(config.teachers) or "none"}'
+      )
+  for name, entry in config.teachers.items():
+    one_of(entry.checkpoint, ('best', 'last'), f'config.teachers.{name}.checkpoint')
+    if not entry.workdir and not entry.config:
+      raise InputError(
+        f'config.teachers.{name} has neither a workdir nor a config; give '
+        f'--config.teachers.{name}.workdir=RUN or a config that trains it'
+      )
+    if entry.config and not entry.workdir:
+      check(entry.config)
+  search(config)
+  evaluation_attacks(config)
+  selection_attack(config)
+  schedule(config, 100)
+
+
+def dataset(config: ConfigDict, data_dir: str = '') -> Dataset:
+  """Reads the data; the same request is read once per process."""
+  return _dataset(json.dumps(config.data.to_dict(), sort_keys=True), data_dir)
+
+
+@functools.lru_cache(maxsize=4)
+def _dataset(request: str, data_dir: str) -> Dataset:
+  node = json.loads(request)
+  name, heldout = node.pop('name'), node.pop('heldout')
+  source = choose(SOURCES, name, 'data source')
+  if 'data_dir' in inspect.signature(source).parameters:
+    node['data_dir'] = data_dir
+  train, test = source(**node)
+  return assemble(name, train, test, heldout)
+
+
+def network(
+  node: ConfigDict, classes: int, image_shape: tuple[int, ...], precision: str = 'float32'
+) -> Net:
+  """Builds the network that a `student` group names."""
+  chosen = node.to_dict()
+  row = choose(NETWORKS, chosen.pop('name'), 'network')
+  bn_variance, mean, std = (chosen.pop(key) for key in NETWORK_KEYS)
+  dtype = PRECISIONS[precision]
+  channels = image_shape[-1]
+
+  def make(rngs):
+    return row(Layers(rngs, dtype, bn_variance), classes, channels, **chosen)
+
+  net = from_nnx(make)
+  if not mean and not std:
+    return net
+  if not len(mean) == len(std) == channels:
+    raise InputError(
+      f'student.mean has {len(mean)} and student.std {len(std)} values for images of '
+      f'{channels} channels; give one per channel, or none'
+    )
+  return normalized(net, tuple(mean), tuple(std))
+
+
+def method(config: ConfigDict) -> Method:
+  """Builds the training method."""
+  node = config.method.to_dict()
+  return choose(METHODS, node.pop('name'), 'method')(**node)
+
+
+def search(config: ConfigDict) -> Search:
+  """Builds the search that training uses."""
+  node = config.attack.to_dict()
+  node.pop('bn')
+  row = choose(SEARCHES, node.pop('name'), 'training attack')
+  return row(_threat(config.threat), **node)
+
+
+def _threat(node: ConfigDict, eps: float = 0.0) -> Any:
+  chosen = node.to_dict()
+  row = choose(THREATS, chosen.pop('name'), 'threat set')
+  return row(**{**chosen, **({'eps': eps} if eps else {})})
+
+
+def _attack(node: ConfigDict, threat: ConfigDict) -> Attack:
+  chosen = node.to_dict()
+  row = choose(ATTACKS, chosen.pop('name'), 'attack')
+  return row(_threat(threat, chosen.pop('eps')), **chosen)
+
+
+def evaluation_attacks(config: ConfigDict) -> dict[str, Attack]:
+  """Builds the attacks of the final measurement, by column."""
+  part = config.evaluation
+  return {name: _attack(node, part.threat) for name, node in part.attacks.items()}
+
+
+def selection_attack(config: ConfigDict) -> Attack | None:
+  """Builds the attack that chooses the best checkpoint; None if clean accuracy does."""
+  if config.select.metric == 'clean':
+    return None
+  return _attack(config.select.attack, config.evaluation.threat)
+
+
+def schedule(config: ConfigDict, steps_per_epoch: int) -> Schedule:
+  """Builds the learning-rate schedule."""
+  node = config.schedule.to_dict()
+  row = choose(SCHEDULES, node.pop('name'), 'schedule')
+  return row(config.epochs, steps_per_epoch, **node)

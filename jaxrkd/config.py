@@ -1,0 +1,212 @@
+"""What an experiment may say: every key with its default, files, overrides.
+
+A config is data. Files in `configs/` start from `base()` and set what differs; a group
+with a `name` picks a row of a table (`build.py`) and its other keys are that row's
+options.
+"""
+
+import ast
+import importlib.util
+import pathlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxrkd.errors import InputError, nearest
+
+EIGHT = 8 / 255
+
+
+def base() -> ConfigDict:
+  """Returns every key with its default; groups with a `name` take that name's options."""
+  return ConfigDict(
+    dict(
+      seed=0,
+      epochs=1,
+      # Images per update, over all devices.
+      batch_size=128,
+      # Leave out the last, smaller batch of an epoch instead of padding and masking it.
+      drop_last=False,
+      # Compute type of the networks: float32 or bfloat16. Parameters, statistics,
+      # softmax and losses are float32 either way.
+      precision='float32',
+      # `heldout` images are taken out of train by a fixed rule.
+      data=dict(name='digits', heldout=0),
+      # Zero-padding before a random crop, in pixels, and left-right mirroring.
+      augment=dict(pad=4, flip=True),
+      # Options of every network: `bn_variance` (unbiased as PyTorch, biased as Flax),
+      # `mean` and `std` (normalisation inside the network, per channel; empty for none).
+      student=dict(name='resnet18'),
+      # name -> dict(workdir=..., config=..., checkpoint=...). With a workdir, that run's
+      # network; otherwise the one its config trains, inside this run's workdir.
+      teachers=dict(),
+      method=dict(name='natural'),
+      # Where training images may move; eps in [0, 1] pixels.
+      threat=dict(name='linf', eps=EIGHT),
+      # The search that training uses. `bn`: the student's BatchNorm in the attack; 'eval'
+      # uses running statistics, 'batch' those of the batch, 'train' those of the batch
+      # and moves the running ones at every attack step.
+      attack=dict(name='pgd', bn='eval'),
+      schedule=dict(name='milestones'),
+      optimizer=dict(momentum=0.9, weight_decay=2e-4, nesterov=False),
+      # Moving average of the student's parameters; decay 0 keeps none.
+      ema=dict(decay=0.0, warmup=True),
+      # The checkpoint called best: highest `metric` ('weighted', the mean of clean and
+      # robust accuracy; 'robust'; 'clean') on `split` ('heldout' or 'test'), looked at
+      # every `every` epochs.
+      select=dict(
+        split='heldout', metric='weighted', every=1, attack=dict(name='pgd_trades')
+      ),
+      # The final measurement. Each key of `attacks` is a column; `name` says which attack
+      # if the key does not.
+      evaluation=dict(
+        split='test',
+        batch_size=256,
+        threat=dict(name='linf', eps=EIGHT),
+        attacks=dict(fgsm={}, pgd_sat={}, pgd_trades={}, cw_inf={}),
+      ),
+      # Epochs between checkpoints, updates between log lines.
+      checkpoint_every=1,
+      log_every=50,
+    ),
+    convert_dict=True,
+  )
+
+
+def teacher(config: ConfigDict | None = None, workdir: str = '') -> dict[str, Any]:
+  """An entry of `teachers`.
+
+  Args:
+    config: experiment that trains it, unless `workdir` is given.
+    workdir: a finished run to take it from.
+  """
+  return {
+    'workdir': workdir,
+    'checkpoint': 'best',
+    'config': config if config is not None else ConfigDict(),
+  }
+
+
+def load(path: str | pathlib.Path, argument: str = '') -> ConfigDict:
+  """Runs `get_config(argument)` of a config file.
+
+  Raises:
+    InputError: no such file, or it has no `get_config`.
+  """
+  path = pathlib.Path(path)
+  if not path.is_file():
+    others = sorted(str(p) for p in path.parent.glob('*.py'))
+    raise InputError(
+      f'no config file {str(path)!r}{nearest(str(path), others)} '
+      f'(there: {", ".join(others) or "none"})'
+    )
+  spec = importlib.util.spec_from_file_location(f'config_{path.stem}', path)
+  if spec is None or spec.loader is None:
+    raise InputError(f'config {str(path)!r} is not a Python file ending in .py')
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  if not hasattr(module, 'get_config'):
+    raise InputError(f'config {str(path)!r} does not define get_config(arg)')
+  return module.get_config(argument)
+
+
+def load_spec(spec: str) -> ConfigDict:
+  """`load` for 'path' or 'path:argument'."""
+  path, _, argument = spec.partition(':')
+  return load(path, argument)
+
+
+def leaves(tree: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, Any]]:
+  """Yields ('a.b.c', value) for every value that is not a group."""
+  for name, value in tree.items():
+    if isinstance(value, Mapping | ConfigDict):
+      yield from leaves(value, f'{prefix}{name}.')
+    else:
+      yield prefix + name, value
+
+
+def split_override(text: str) -> tuple[str, str]:
+  """'a.b=c' -> ('a.b', 'c')."""
+  key, equals, value = text.partition('=')
+  if not equals:
+    raise InputError(f'--config.{text} has no value; write --config.{key}=VALUE')
+  return key, value
+
+
+def set_leaf(config: ConfigDict, key: str, text: str) -> None:
+  """Sets 'a.b' from the text of a command line, in the type it has now.
+
+  Numbers may be fractions: 8/255.
+
+  Raises:
+    InputError: no such key, or the text is not of its type.
+  """
+  *groups, last = key.split('.')
+  node = config
+  for group in groups:
+    if not isinstance(node, ConfigDict) or group not in node:
+      raise InputError(_unknown(config, key))
+    node = node[group]
+  if not isinstance(node, ConfigDict) or last not in node:
+    raise InputError(_unknown(config, key))
+  if isinstance(node[last], ConfigDict):
+    inside = ', '.join(f'{key}.{name}' for name in node[last]) or 'nothing'
+    raise InputError(f'config.{key} is a group; set a key in it: {inside}')
+  with node.unlocked():
+    node[last] = parse(text, node[last], key)
+
+
+def _unknown(config: ConfigDict, key: str) -> str:
+  known = [name for name, _ in leaves(config)]
+  return (
+    f'unknown config key {key!r}{nearest(key, known)}; --dry_run prints every key of a config'
+  )
+
+
+def parse(text: str, like: Any, key: str) -> Any:
+  """Reads `text` as the type of `like`."""
+  try:
+    if isinstance(like, bool):
+      return {'true': True, '1': True, 'false': False, '0': False}[text.lower()]
+    if isinstance(like, int):
+      return int(text)
+    if isinstance(like, float):
+      return number(text)
+    if isinstance(like, list | tuple):
+      items = [item for item in text.strip('()[]').split(',') if item.strip()]
+      return tuple(_literal(item) for item in items)
+    return text
+  except (ValueError, KeyError, SyntaxError, ZeroDivisionError) as error:
+    kind = 'true or false' if isinstance(like, bool) else f'a {type(like).__name__}'
+    raise InputError(
+      f'config.{key} is {like!r} and takes {kind}, not {text!r}'
+    ) from error
+
+
+def number(text: str) -> float:
+  """'0.5', '1e-3' or '8/255'."""
+  top, slash, bottom = text.partition('/')
+  return float(top) / float(bottom) if slash else float(text)
+
+
+def _literal(text: str) -> Any:
+  text = text.strip()
+  if re.fullmatch(r'[\d.eE+-]+/[\d.eE+-]+', text):
+    return number(text)
+  try:
+    return ast.literal_eval(text)
+  except (ValueError, SyntaxError):
+    return text
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+  """Says in words where two configs differ, one entry per key."""
+  before, after = dict(leaves(old)), dict(leaves(new))
+  missing = '(absent)'
+  return [
+    f'{key} was {before.get(key, missing)!r} and is now {after.get(key, missing)!r}'
+    for key in sorted({*before, *after})
+    if before.get(key, missing) != after.get(key, missing)
+  ]

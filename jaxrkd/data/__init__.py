@@ -1,0 +1,24 @@
+"""Data sources by name, splits, batches and augmentation.
+
+A source is one file here plus one row in `SOURCES`: (**options) -> (train, test).
+"""
+
+import functools
+from collections.abc import Callable
+
+from jaxrkd.data.dataset import Dataset, Split, assemble
+from jaxrkd.data.digits import digits
+from jaxrkd.data.npz import npz
+from jaxrkd.data.synthetic import synthetic
+from jaxrkd.data.tfds import tfds
+
+SOURCES: dict[str, Callable[..., tuple[Split, Split]]] = {
+  'cifar10': functools.partial(tfds, dataset='cifar10'),
+  'cifar100': functools.partial(tfds, dataset='cifar100'),
+  'tfds': tfds,
+  'digits': digits,
+  'npz': npz,
+  'synthetic': synthetic,
+}
+
+__all__ = ['SOURCES', 'Dataset', 'Split', 'assemble']

@@ -1,0 +1,113 @@
+"""A data set in memory: images as bytes, and the split into train, held-out and test."""
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxrkd.errors import InputError
+
+
+class Split(NamedTuple):
+  """Part of a data set.
+
+  Attributes:
+    image: uint8 [N, H, W, C].
+    label: int32 [N].
+    index: int32 [N], each image's place in its source; random numbers and results are
+      tied to it.
+  """
+
+  image: np.ndarray
+  label: np.ndarray
+  index: np.ndarray
+
+  def __len__(self) -> int:
+    return len(self.label)
+
+  def take(self, rows: np.ndarray) -> 'Split':
+    return Split(self.image[rows], self.label[rows], self.index[rows])
+
+
+class Dataset(NamedTuple):
+  """Three disjoint splits and the number of classes."""
+
+  name: str
+  train: Split
+  heldout: Split
+  test: Split
+  classes: int
+
+  @property
+  def image_shape(self) -> tuple[int, int, int]:
+    return self.train.image.shape[1:]
+
+
+def make_split(images: np.ndarray, labels: np.ndarray, what: str) -> Split:
+  """Checks arrays and numbers them.
+
+  Args:
+    images: uint8 [N, H, W, C] or [N, H, W], or floats in [0, 1] (rounded to 255ths).
+    labels: integers [N].
+    what: name for messages.
+
+  Raises:
+    InputError: wrong shape, type or range.
+  """
+  images, labels = np.asarray(images), np.asarray(labels)
+  if images.ndim == 3:
+    images = images[..., None]
+  if images.ndim != 4 or labels.shape != images.shape[:1]:
+    raise InputError(
+      f'{what}: images have shape {images.shape} and labels {labels.shape}; '
+      'expected [N, H, W, C] (or [N, H, W]) and [N]'
+    )
+  if not len(labels):
+    raise InputError(f'{what} has no images; at least one is needed')
+  if images.dtype.kind == 'f':
+    if not (np.isfinite(images).all() and images.min() >= 0 and images.max() <= 1):
+      raise InputError(
+        f'{what}: float images range over [{images.min():g}, {images.max():g}]; '
+        'give floats in [0, 1] or bytes in [0, 255]'
+      )
+    images = np.round(images * 255).astype(np.uint8)
+  if images.dtype != np.uint8:
+    raise InputError(
+      f'{what}: images are {images.dtype}; give bytes (uint8) or floats in [0, 1]'
+    )
+  if labels.dtype.kind not in 'iu' or labels.min() < 0:
+    raise InputError(f'{what}: labels must be integers from 0, got {labels.dtype}')
+  index = np.arange(len(labels), dtype=np.int32)
+  return Split(np.ascontiguousarray(images), labels.astype(np.int32), index)
+
+
+def split_off(split: Split, count: int) -> tuple[Split, Split]:
+  """Takes `count` images out by a fixed rule; returns (the rest, those taken).
+
+  Taken are the images whose bytes have the smallest SHA-256: the same images on every
+  machine, whatever the order in which the source stores them.
+  """
+  digests = [hashlib.sha256(image.tobytes()).digest() for image in split.image]
+  order = np.array(sorted(range(len(split)), key=digests.__getitem__), dtype=np.int64)
+  return split.take(np.sort(order[count:])), split.take(np.sort(order[:count]))
+
+
+def assemble(name: str, train: Split, test: Split, heldout: int) -> Dataset:
+  """Joins the splits of a source, taking `heldout` images out of train.
+
+  Raises:
+    InputError: nothing would be left to train on, or shapes differ.
+  """
+  if not 0 <= heldout < len(train):
+    raise InputError(
+      f'data.heldout is {heldout}, but {name} has {len(train)} training images; '
+      f'give a number from 0 to {len(train) - 1}'
+    )
+  if train.image.shape[1:] != test.image.shape[1:]:
+    raise InputError(
+      f'{name}: training images are {train.image.shape[1:]}, test images '
+      f'{test.image.shape[1:]}; they must have one shape'
+    )
+  classes = int(max(train.label.max(), test.label.max())) + 1
+  rest, held = split_off(train, heldout)
+  return Dataset(name, rest, held, test, max(classes, 2))

@@ -1,0 +1,20 @@
+"""The 1,797 real handwritten digits that scikit-learn carries: 8x8, no download."""
+
+import numpy as np
+
+from jaxrkd.data.dataset import Split, make_split, split_off
+
+TEST_IMAGES = 450
+
+
+def digits() -> tuple[Split, Split]:
+  """Returns (train, test) of the UCI optical digits, 1,347 and 450 images [8, 8, 1].
+
+  The set has no test part of its own; a quarter is set aside by a fixed rule.
+  """
+  # Imported here: it takes a second and only this source needs it.
+  from sklearn.datasets import load_digits
+
+  found = load_digits()
+  levels = np.round(found.images * (255 / 16)).astype(np.uint8)
+  return split_off(make_split(levels, found.target, 'digits'), TEST_IMAGES)

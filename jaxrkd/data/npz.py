@@ -1,0 +1,41 @@
+"""A user's own arrays in a .npz file."""
+
+import zipfile
+
+import numpy as np
+
+from jaxrkd.data.dataset import Split, make_split
+from jaxrkd.errors import InputError
+
+KEYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
+
+
+def npz(path: str = '') -> tuple[Split, Split]:
+  """Reads train_images, train_labels, test_images and test_labels.
+
+  Args:
+    path: the file. Images are uint8 or floats in [0, 1], [N, H, W, C] or [N, H, W].
+
+  Raises:
+    InputError: no such file, not a .npz, or an array is missing.
+  """
+  try:
+    with np.load(path, allow_pickle=False) as archive:
+      missing = [key for key in KEYS if key not in archive]
+      if missing:
+        raise InputError(
+          f'{path} has no array {missing[0]!r}; it needs {", ".join(KEYS)} '
+          f'(found: {", ".join(archive) or "none"})'
+        )
+      arrays = [archive[key] for key in KEYS]
+  except (OSError, ValueError, zipfile.BadZipFile) as error:
+    if isinstance(error, InputError):
+      raise
+    raise InputError(
+      f'cannot read data.path {path!r} as a .npz file ({error}); give the path of a file '
+      f'with the arrays {", ".join(KEYS)}'
+    ) from error
+  return (
+    make_split(arrays[0], arrays[1], f'{path} train'),
+    make_split(arrays[2], arrays[3], f'{path} test'),
+  )

@@ -1,0 +1,110 @@
+"""What a config would do: networks, sizes, steps, memory, and one real step."""
+
+import json
+import pathlib
+import time
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from jaxrkd import build
+from jaxrkd import config as configs
+from jaxrkd.data import Dataset
+from jaxrkd.models import Net, parameter_count
+from jaxrkd.run import say
+from jaxrkd.runtime import sharding
+from jaxrkd.train.load import load_trained
+from jaxrkd.train.setup import prepare
+from jaxrkd.train.step import STUDENT
+
+
+def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
+  """Prints the plan of an experiment and does one step of its student.
+
+  Teachers that would be trained first are stood in for by untrained ones.
+
+  Args:
+    config: resolved.
+    data_dir: where TFDS data lie.
+
+  Returns:
+    The scalars of the step.
+  """
+  for key, value in configs.leaves(json.loads(config.to_json())):
+    if '.config.' not in key:
+      say(f'config.{key} = {value!r}')
+  mesh = sharding.data_mesh()
+  data = build.dataset(config, data_dir)
+  say(
+    f'\ndata: {data.name}, {len(data.train)} training, {len(data.heldout)} held-out, '
+    f'{len(data.test)} test images {data.image_shape}, {data.classes} classes'
+  )
+  say(f'devices: {jax.device_count()} x {jax.devices()[0].device_kind}')
+  nets, variables = {}, {}
+  for name, net, values, text in _teachers(config, data, mesh):
+    say(text)
+    nets[name], variables[name] = net, values
+  setup = prepare(config, data, nets, mesh)
+  state = setup.parts.init()
+  say(
+    f'student: {config.student.name}, '
+    f'{parameter_count(state.nets[STUDENT].params):,} parameters, '
+    f'method {config.method.name}'
+  )
+  say(
+    f'steps: {setup.steps_per_epoch} per epoch, {setup.total_steps} in '
+    f'{config.epochs} epochs'
+  )
+  arguments = (
+    state,
+    {name: variables[name] for name in setup.parts.method.teachers},
+    setup.device_data(),
+    setup.order(jnp.int32(0)),
+  )
+  began = time.monotonic()
+  compiled = setup.step.lower(*arguments).compile()
+  say(f'compiled in {time.monotonic() - began:.1f} s')
+  memory = compiled.memory_analysis()
+  if memory is not None:
+    parts = {
+      'arguments': memory.argument_size_in_bytes,
+      'working space': memory.temp_size_in_bytes,
+      'results beside them': memory.output_size_in_bytes - memory.alias_size_in_bytes,
+    }
+    text = ', '.join(f'{name} {size / 2**20:,.0f} MiB' for name, size in parts.items())
+    say(f'memory per device: {sum(parts.values()) / 2**20:,.0f} MiB ({text})')
+  began = time.monotonic()
+  _, scalars = compiled(*arguments)
+  values = {name: float(value) for name, value in jax.device_get(scalars).items()}
+  spent = time.monotonic() - began
+  shown = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
+  say(f'one step: {spent:.2f} s, {config.batch_size / spent:.0f} images/s; {shown}')
+  say(f'training alone would take about {spent * setup.total_steps / 3600:.2g} hours here')
+  return values
+
+
+def _teachers(
+  config: ConfigDict, data: Dataset, mesh: jax.sharding.Mesh
+) -> Iterator[tuple[str, Net, tuple, str]]:
+  for name, entry in config.teachers.items():
+    if entry.workdir:
+      found = load_trained(pathlib.Path(entry.workdir), entry.checkpoint, mesh, config.precision)
+      net, values = found.net, (found.state.params, found.state.stats)
+      node, text = found.config, f'from {entry.workdir}'
+    else:
+      node = entry.config
+      net = build.network(
+        node.student, data.classes, data.image_shape, config.precision
+      )
+      init = jax.jit(net.init, out_shardings=sharding.replicated(mesh))
+      values = init(jax.random.key(0))
+      text = f'would be trained first, {node.epochs} epochs of {node.method.name}'
+    count = parameter_count(values[0])
+    yield (
+      name,
+      net,
+      values,
+      f'teacher {name}: {node.student.name}, {count:,} parameters, {text}',
+    )

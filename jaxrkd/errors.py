@@ -1,0 +1,42 @@
+"""The one error a user may cause, and the sentence it is told in.
+
+Programs in `launch/` print an `InputError` as a single line and exit with status 2;
+any other exception is a defect of jaxrkd and keeps its traceback.
+"""
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+from typing import TypeVar
+
+T = TypeVar('T')
+
+
+class InputError(ValueError):
+  """What the user gave cannot be used: names the value, what is allowed, what to do."""
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+  """Returns "; did you mean 'x'?" for the closest allowed name, or an empty string."""
+  close = difflib.get_close_matches(str(name), [str(a) for a in allowed], n=1, cutoff=0.5)
+  return f'; did you mean {close[0]!r}?' if close else ''
+
+
+def choose(table: Mapping[str, T], name: str, what: str) -> T:
+  """Looks `name` up in `table`.
+
+  Raises:
+    InputError: no such name; says what exists and which name is closest.
+  """
+  if name not in table:
+    known = ', '.join(sorted(table))
+    raise InputError(f'unknown {what} {name!r}{nearest(name, table)} (known: {known})')
+  return table[name]
+
+
+def one_of(value: T, allowed: Collection[T], what: str) -> T:
+  """Returns `value` if it is among `allowed`, else raises `InputError`."""
+  if value not in allowed:
+    known = ', '.join(repr(a) for a in allowed)
+    hint = nearest(str(value), [str(a) for a in allowed])
+    raise InputError(f'{what} is {value!r}{hint} (allowed: {known})')
+  return value

@@ -1,0 +1,1 @@
+"""How robust a network is, and the results a run leaves."""

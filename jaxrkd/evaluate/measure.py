@@ -1,0 +1,94 @@
+"""All attacks of a config on one network, with what was already measured reused."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxrkd import build
+from jaxrkd.attacks import ATTACKS, Attack
+from jaxrkd.data import Dataset
+from jaxrkd.evaluate import robustness
+from jaxrkd.evaluate.results import summarize, worst_case
+from jaxrkd.models import Net
+from jaxrkd.runtime import files, sharding
+
+Tree = Any
+
+
+class Measurement:
+  """The evaluation part of a config, ready to be applied to networks.
+
+  Args:
+    config: resolved; `evaluation`, `data` and `seed` are read.
+    data: all splits.
+    mesh: the devices.
+  """
+
+  def __init__(self, config: ConfigDict, data: Dataset, mesh: jax.sharding.Mesh):
+    part = config.evaluation
+    self._attacks = _in_table_order(build.evaluation_attacks(config))
+    self._mesh = mesh
+    self._key = jax.random.key(config.seed)
+    self._loaded = robustness.load_split(
+      getattr(data, part.split), part.batch_size, mesh
+    )
+    self._evaluators: dict[tuple[int, str], robustness.Evaluator] = {}
+    self._settings = {
+      'data': config.data.to_dict(),
+      'split': part.split,
+      'seed': config.seed,
+      'threat': part.threat.to_dict(),
+    }
+    self._options = {name: node.to_dict() for name, node in part.attacks.items()}
+
+  def __call__(
+    self,
+    net: Net,
+    variables: tuple[Tree, Tree],
+    folder: pathlib.Path,
+    identity: Mapping[str, Any],
+  ) -> dict[str, Any]:
+    """Measures one network; see `results.summarize`.
+
+    Args:
+      net: its functions.
+      variables: its (params, stats).
+      folder: where per-example results go, one .npz per attack and `worst.npz`.
+      identity: what tells this network from others (run, step, precision): results on
+        disk with the same identity and settings are taken as they are.
+    """
+    verdicts = {}
+    for name in self._attacks:
+      mark = robustness.fingerprint(
+        [self._settings, self._options[name], dict(identity)]
+      )
+      verdicts[name] = robustness.stored(
+        folder / f'{name}.npz',
+        mark,
+        lambda name=name: self._evaluator(net, name)(variables, self._loaded, self._key),
+      )
+    if sharding.is_first_process():
+      files.write_npz(folder / 'worst.npz', worst_case(verdicts))
+    return summarize(verdicts)
+
+  def _evaluator(self, net: Net, name: str) -> robustness.Evaluator:
+    place = (id(net), name)
+    if place not in self._evaluators:
+      self._evaluators[place] = robustness.make_evaluator(
+        net, self._attacks[name], self._mesh
+      )
+    return self._evaluators[place]
+
+
+def _in_table_order(attacks: dict[str, Attack]) -> dict[str, Attack]:
+  """Weak attacks first, as in `ATTACKS`; configs do not keep the order of their keys."""
+  known = list(ATTACKS)
+  return dict(
+    sorted(
+      attacks.items(),
+      key=lambda item: (known.index(item[0]) if item[0] in known else len(known), item[0]),
+    )
+  )

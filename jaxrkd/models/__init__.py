@@ -1,0 +1,34 @@
+"""Networks, and the `Net` record that the rest of the library sees.
+
+A network is one file here plus one row in `NETWORKS`: a function of
+(layers, classes, channels, **options) that returns a Flax NNX module.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from jaxrkd.models.convnet import ConvNet
+from jaxrkd.models.mobilenet_v2 import MobileNetV2
+from jaxrkd.models.net import Net, from_linen, from_nnx, normalized, parameter_count
+from jaxrkd.models.resnet import cifar_resnet, resnet18
+from jaxrkd.models.wide_resnet import WideResNet
+
+NETWORKS: dict[str, Callable[..., Any]] = {
+  'convnet': ConvNet,
+  'resnet8': functools.partial(cifar_resnet, depth=8),
+  'resnet20': functools.partial(cifar_resnet, depth=20),
+  'resnet32': functools.partial(cifar_resnet, depth=32),
+  'resnet44': functools.partial(cifar_resnet, depth=44),
+  'resnet56': functools.partial(cifar_resnet, depth=56),
+  'resnet18': resnet18,
+  'mobilenet_v2': MobileNetV2,
+  'wrn': WideResNet,
+  'wrn_22_6': functools.partial(WideResNet, depth=22, width=6),
+  'wrn_28_10': functools.partial(WideResNet, depth=28, width=10),
+  'wrn_34_10': functools.partial(WideResNet, depth=34, width=10),
+  'wrn_34_20': functools.partial(WideResNet, depth=34, width=20),
+  'wrn_70_16': functools.partial(WideResNet, depth=70, width=16),
+}
+
+__all__ = ['NETWORKS', 'Net', 'from_linen', 'from_nnx', 'normalized', 'parameter_count']

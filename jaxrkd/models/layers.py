@@ -1,0 +1,94 @@
+"""The layers the networks are made of, initialised as PyTorch initialises them."""
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jaxrkd.models.batch_norm import BatchNorm
+from jaxrkd.models.conv import conv2d, depthwise_conv2d
+
+Array = jax.Array
+Initializer = Callable[..., Array]
+
+# PyTorch's default for convolutions and linear layers: U(-1/sqrt(fan_in), 1/sqrt(fan_in)),
+# whose variance is 1 / (3 fan_in).
+torch_default = jax.nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')
+kaiming_fan_out = jax.nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')
+
+
+class Conv(nnx.Module):
+  """A k x k convolution without bias; `kernel` is [k, k, in, out]."""
+
+  def __init__(self, kernel: Array, stride: int, dtype: jnp.dtype | None):
+    self.kernel = nnx.Param(kernel)
+    self.stride = stride
+    self.dtype = dtype
+
+  def __call__(self, x: Array) -> Array:
+    dtype = self.dtype or self.kernel[...].dtype
+    return conv2d(x.astype(dtype), self.kernel[...].astype(dtype), self.stride)
+
+
+class DepthwiseConv(Conv):
+  """One k x k filter per channel; `kernel` is [k, k, 1, channels]."""
+
+  def __call__(self, x: Array) -> Array:
+    dtype = self.dtype or self.kernel[...].dtype
+    return depthwise_conv2d(x.astype(dtype), self.kernel[...].astype(dtype), self.stride)
+
+
+class Linear(nnx.Module):
+  """x @ kernel + bias, computed in the parameters' type: logits are never bfloat16."""
+
+  def __init__(self, kernel: Array, bias: Array):
+    self.kernel = nnx.Param(kernel)
+    self.bias = nnx.Param(bias)
+
+  def __call__(self, x: Array) -> Array:
+    kernel = self.kernel[...]
+    return x.astype(kernel.dtype) @ kernel + self.bias[...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Layers:
+  """Makes layers that share a source of randomness, a compute type and a BatchNorm rule.
+
+  Args:
+    rngs: where initial values come from.
+    dtype: compute type of convolutions and activations; None keeps the parameters' type.
+    bn_variance: see `BatchNorm`.
+    conv_init: initial convolution kernels.
+  """
+
+  rngs: nnx.Rngs
+  dtype: jnp.dtype | None = None
+  bn_variance: str = 'unbiased'
+  conv_init: Initializer = torch_default
+
+  def with_init(self, conv_init: Initializer) -> 'Layers':
+    return dataclasses.replace(self, conv_init=conv_init)
+
+  def conv(self, inputs: int, outputs: int, size: int, stride: int = 1) -> Conv:
+    kernel = self.conv_init(self.rngs.params(), (size, size, inputs, outputs))
+    return Conv(kernel, stride, self.dtype)
+
+  def depthwise(self, channels: int, size: int, stride: int = 1) -> DepthwiseConv:
+    kernel = self.conv_init(self.rngs.params(), (size, size, 1, channels))
+    return DepthwiseConv(kernel, stride, self.dtype)
+
+  def bn(self, features: int) -> BatchNorm:
+    return BatchNorm(features, variance=self.bn_variance)
+
+  def linear(self, inputs: int, outputs: int, *, zero_bias: bool = False) -> Linear:
+    kernel = torch_default(self.rngs.params(), (inputs, outputs))
+    bound = inputs**-0.5
+    bias = jax.random.uniform(self.rngs.params(), (outputs,), minval=-bound, maxval=bound)
+    return Linear(kernel, jnp.zeros(outputs) if zero_bias else bias)
+
+
+def global_average(x: Array) -> Array:
+  """[B, H, W, C] -> [B, C], summed in float32 or wider."""
+  return jnp.mean(x.astype(jnp.promote_types(x.dtype, jnp.float32)), axis=(1, 2))

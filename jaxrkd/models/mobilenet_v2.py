@@ -1,0 +1,80 @@
+"""MobileNetV2 for 32x32 images (Sandler et al., 2018, arXiv:1801.04381).
+
+The CIFAR variant of the four papers: stride 1 in the stem and the second group, ReLU
+instead of ReLU6, and a projection shortcut in stride-1 blocks whose channels change.
+"""
+
+import jax
+from flax import nnx
+
+from jaxrkd.models.layers import Layers, global_average
+from jaxrkd.models.resnet import Projection
+
+# (expansion, output channels, blocks, stride of the first)
+GROUPS = (
+  (1, 16, 1, 1),
+  (6, 24, 2, 1),
+  (6, 32, 3, 2),
+  (6, 64, 4, 2),
+  (6, 96, 3, 1),
+  (6, 160, 3, 2),
+  (6, 320, 1, 1),
+)
+
+
+class InvertedResidual(nnx.Module):
+  """1x1 expansion, 3x3 depthwise, linear 1x1 projection."""
+
+  def __init__(
+    self, layers: Layers, inputs: int, outputs: int, expansion: int, stride: int
+  ):
+    hidden = inputs * expansion
+    self.conv1 = layers.conv(inputs, hidden, 1)
+    self.bn1 = layers.bn(hidden)
+    self.conv2 = layers.depthwise(hidden, 3, stride)
+    self.bn2 = layers.bn(hidden)
+    self.conv3 = layers.conv(hidden, outputs, 1)
+    self.bn3 = layers.bn(outputs)
+    self.residual = stride == 1
+    self.projects = self.residual and inputs != outputs
+    if self.projects:
+      self.shortcut = Projection(layers, inputs, outputs, 1)
+
+  def __call__(self, x: jax.Array) -> jax.Array:
+    y = jax.nn.relu(self.bn1(self.conv1(x)))
+    y = jax.nn.relu(self.bn2(self.conv2(y)))
+    y = self.bn3(self.conv3(y))
+    if not self.residual:
+      return y
+    return y + (self.shortcut(x) if self.projects else x)
+
+
+class MobileNetV2(nnx.Module):
+  """2,296,922 parameters for 10 classes.
+
+  Args:
+    layers: maker of layers.
+    classes: number of logits.
+    channels: of the images.
+  """
+
+  def __init__(self, layers: Layers, classes: int, channels: int):
+    self.conv1 = layers.conv(channels, 32, 3)
+    self.bn1 = layers.bn(32)
+    blocks, inputs = [], 32
+    for expansion, outputs, count, stride in GROUPS:
+      for i in range(count):
+        first = stride if i == 0 else 1
+        blocks.append(InvertedResidual(layers, inputs, outputs, expansion, first))
+        inputs = outputs
+    self.layers = nnx.List(blocks)
+    self.conv2 = layers.conv(inputs, 1280, 1)
+    self.bn2 = layers.bn(1280)
+    self.linear = layers.linear(1280, classes)
+
+  def __call__(self, x: jax.Array) -> jax.Array:
+    x = jax.nn.relu(self.bn1(self.conv1(x)))
+    for block in self.layers:
+      x = block(x)
+    x = jax.nn.relu(self.bn2(self.conv2(x)))
+    return self.linear(global_average(x))

@@ -1,0 +1,54 @@
+"""Evaluating a run that exists, with its own settings or others."""
+
+import pathlib
+from typing import Any
+
+from jaxrkd import build
+from jaxrkd import config as configs
+from jaxrkd.errors import InputError
+from jaxrkd.evaluate import robustness
+from jaxrkd.run import evaluate_run, say, train_teachers
+from jaxrkd.runtime import files, sharding
+from jaxrkd.train.load import read_config
+
+FREE = ('evaluation', 'precision', 'seed')
+
+
+def remeasure(
+  workdir: str | pathlib.Path, overrides: list[str], data_dir: str = ''
+) -> dict[str, Any]:
+  """Measures student and teachers of a run; returns what it writes.
+
+  Args:
+    workdir: the run.
+    overrides: 'key=value' texts that change how it is measured.
+    data_dir: where TFDS data lie.
+
+  Raises:
+    InputError: not a run, or an override of something that training has fixed.
+  """
+  workdir = pathlib.Path(workdir)
+  old = read_config(workdir)
+  for key in (configs.split_override(text)[0] for text in overrides):
+    group = key.split('.')[0]
+    if group not in FREE and not (group == 'teachers' and key.endswith('.workdir')):
+      raise InputError(
+        f'config.{key} belongs to training, which is done; evaluation can change '
+        f'{", ".join(FREE)}'
+      )
+  config = build.resolve(old, overrides)
+  mesh = sharding.data_mesh()
+  data = build.dataset(config, data_dir)
+  settings = [config.evaluation.to_dict(), config.precision, config.seed]
+  was = [old.evaluation.to_dict(), old.precision, old.seed]
+  mark = robustness.fingerprint(settings)[:8]
+  same = mark == robustness.fingerprint(was)[:8]
+  teachers = train_teachers(config, workdir, data, data_dir, mesh)
+  found = evaluate_run(
+    config, workdir, data, mesh, teachers, 'eval' if same else f'eval-{mark}'
+  )
+  path = workdir / ('results.json' if same else f'results-{mark}.json')
+  if sharding.is_first_process():
+    files.write_json(path, found)
+  say(f'written to {path}')
+  return found

@@ -1,0 +1,1 @@
+"""Devices, checkpoints, files, metrics and progress: what runs need from the machine."""

@@ -1,0 +1,61 @@
+"""What a person sees while a run works: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+
+class Progress:
+  """Loss, images per second and time left.
+
+  Args:
+    title: what is running.
+    total: steps in all.
+    start: steps already done.
+    enabled: False shows nothing (all processes but the first).
+  """
+
+  def __init__(self, title: str, total: int, start: int = 0, enabled: bool = True):
+    self._title, self._total, self._done, self._enabled = title, total, start, enabled
+    self._began, self._first = time.monotonic(), start
+    self._bar = None
+    if enabled and sys.stderr.isatty():
+      self._bar = tqdm(
+        total=total, initial=start, desc=title, unit='step', dynamic_ncols=True
+      )
+
+  def show(self, done: int, values: dict[str, float], images_per_second: float) -> None:
+    """Reports that `done` steps are complete."""
+    if not self._enabled:
+      return
+    shown = {name: f'{value:.4g}' for name, value in values.items()}
+    shown['images/s'] = f'{images_per_second:.0f}'
+    if self._bar is not None:
+      self._bar.set_postfix(shown, refresh=False)
+      self._bar.update(done - self._done)
+    else:
+      spent = time.monotonic() - self._began
+      left = spent / max(done - self._first, 1) * (self._total - done)
+      rest = '  '.join(f'{name} {value}' for name, value in shown.items())
+      self.say(f'{self._title}  step {done}/{self._total}  {rest}  left {_clock(left)}')
+    self._done = done
+
+  def say(self, text: str) -> None:
+    """Prints a line without tearing the bar."""
+    if not self._enabled:
+      return
+    if self._bar is not None:
+      self._bar.write(text)
+    else:
+      print(text, flush=True)
+
+  def close(self) -> None:
+    if self._bar is not None:
+      self._bar.close()
+
+
+def _clock(seconds: float) -> str:
+  minutes, seconds = divmod(int(seconds + 0.5), 60)
+  hours, minutes = divmod(minutes, 60)
+  return f'{hours}:{minutes:02}:{seconds:02}' if hours else f'{minutes}:{seconds:02}'

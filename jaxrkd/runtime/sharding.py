@@ -1,0 +1,57 @@
+"""Devices: one mesh axis for data, arrays split or copied over it."""
+
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+
+from jaxrkd.errors import InputError
+
+Tree = Any
+
+
+def data_mesh() -> Mesh:
+  """One axis, `data`, over all devices of all processes.
+
+  Auto is written out: `jax.make_mesh` may default to Explicit, under which indexing a
+  sharded batch is an error.
+  """
+  return jax.make_mesh((jax.device_count(),), ('data',), axis_types=(AxisType.Auto,))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+  """A copy on every device."""
+  return NamedSharding(mesh, jax.P())
+
+
+def rows(mesh: Mesh, axis: int = 0) -> NamedSharding:
+  """Axis number `axis` split over the devices."""
+  return NamedSharding(mesh, jax.P(*[None] * axis, 'data'))
+
+
+def put(tree: Tree, sharding: NamedSharding) -> Tree:
+  """Host arrays that every process holds in full -> global arrays."""
+
+  def place(leaf: np.ndarray) -> jax.Array:
+    leaf = np.asarray(leaf)
+    return jax.make_array_from_callback(leaf.shape, sharding, lambda part: leaf[part])
+
+  return jax.tree.map(place, tree)
+
+
+def check_batch_size(batch_size: int, what: str) -> None:
+  """Raises `InputError` unless the devices divide `batch_size`."""
+  devices = jax.device_count()
+  if batch_size < 1 or batch_size % devices:
+    lower = batch_size // devices * devices
+    near = f'{lower} or {lower + devices}' if lower else f'{devices}'
+    raise InputError(
+      f'{what} is {batch_size}, which {devices} devices do not divide; use a multiple of '
+      f'{devices}, such as {near}'
+    )
+
+
+def is_first_process() -> bool:
+  """Whether this process writes files and prints."""
+  return jax.process_index() == 0

@@ -1,0 +1,112 @@
+"""The training loop: step, log, look at the held-out part, save; continue after a kill."""
+
+import pathlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxrkd.runtime import sharding
+from jaxrkd.runtime.checkpoint import Checkpoints
+from jaxrkd.runtime.metrics import MetricsWriter
+from jaxrkd.runtime.progress import Progress
+from jaxrkd.train.setup import Setup
+from jaxrkd.train.state import NetState
+from jaxrkd.train.step import STUDENT
+
+Tree = Any
+# Student -> scores on the selection split; 'score' decides which checkpoint is best.
+Judge = Callable[[NetState], dict[str, float]]
+
+
+def open_checkpoints(workdir: pathlib.Path) -> tuple[Checkpoints, Checkpoints]:
+  """The (last, best) checkpoints of a run."""
+  folder = workdir / 'checkpoints'
+  return Checkpoints(folder / 'last'), Checkpoints(folder / 'best')
+
+
+class _Log:
+  """Collects scalars on the devices and reads them one step late, so that nothing waits."""
+
+  def __init__(self, setup: Setup, writer: MetricsWriter, progress: Progress):
+    self._setup, self._writer, self._progress = setup, writer, progress
+    self._pending: list[dict[str, jax.Array]] = []
+    self._clock = 0.0
+
+  def add(self, scalars: dict[str, jax.Array]) -> None:
+    if not self._clock:
+      # The first step compiles; it must not count as slow.
+      jax.block_until_ready(scalars)
+      self._clock = time.monotonic()
+    self._pending.append(scalars)
+
+  def flush(self, step: int, keep: int = 1) -> None:
+    """Writes the mean of what was collected up to `step`, less the newest `keep`."""
+    ready = self._pending[: len(self._pending) - keep]
+    if not ready:
+      return
+    self._pending = self._pending[len(ready) :]
+    rows = jax.device_get(ready)
+    values = {name: sum(float(r[name]) for r in rows) / len(rows) for name in rows[0]}
+    now = time.monotonic()
+    speed = len(rows) * self._setup.config.batch_size / max(now - self._clock, 1e-9)
+    self._clock = now
+    done = step - keep
+    values['learning_rate'] = float(self._setup.parts.schedule.rate(done - 1))
+    values['epoch'] = done / self._setup.steps_per_epoch
+    self._writer.write(done, {**values, 'images_per_second': speed})
+    self._progress.show(done, {'loss': values['loss']}, speed)
+
+
+def fit(
+  setup: Setup, teacher_vars: Tree, workdir: pathlib.Path, judge: Judge, title: str
+) -> None:
+  """Trains to the end of the config's epochs, from the newest checkpoint if there is one.
+
+  Args:
+    setup: see `prepare`.
+    teacher_vars: {name: (params, stats)} on the devices.
+    workdir: folder of the run.
+    judge: scores the student for `best`.
+    title: for the progress display.
+  """
+  config, first = setup.config, sharding.is_first_process()
+  last, best = open_checkpoints(workdir)
+  found = last.restore(setup.parts.like, say=print if first else lambda text: None)
+  state, record = found if found else (setup.parts.init(), {'best': None})
+  step = int(state.step)
+  if step and first:
+    print(f'{title}: resuming at step {step} of {setup.total_steps}', flush=True)
+  # Saved with every checkpoint, so that the network can be rebuilt without the data.
+  facts = {'classes': setup.data.classes, 'image_shape': list(setup.data.image_shape)}
+  record = {**record, **facts}
+
+  writer = MetricsWriter(workdir, step, enabled=first)
+  progress = Progress(title, setup.total_steps, step, enabled=first)
+  log = _Log(setup, writer, progress)
+  data = setup.device_data()
+  for epoch in range(step // setup.steps_per_epoch, config.epochs):
+    order = setup.order(jnp.int32(epoch))
+    for _ in range(step % setup.steps_per_epoch, setup.steps_per_epoch):
+      state, scalars = setup.step(state, teacher_vars, data, order)
+      step += 1
+      log.add(scalars)
+      if step % config.log_every == 0:
+        log.flush(step)
+    final = epoch + 1 == config.epochs
+    if final:
+      log.flush(step, keep=0)
+    if final or (epoch + 1) % config.select.every == 0:
+      scores = judge(state.nets[STUDENT])
+      writer.write(step, {f'{config.select.split}_{k}': v for k, v in scores.items()})
+      if record['best'] is None or scores['score'] > record['best']['score']:
+        record['best'] = {**scores, 'step': step, 'epoch': epoch + 1}
+        best.save(step, state, record)
+    if final or (epoch + 1) % config.checkpoint_every == 0:
+      last.save(step, state, record)
+  progress.close()
+  writer.close()
+  last.close()
+  best.close()

@@ -1,0 +1,103 @@
+"""The state of a run: everything that a checkpoint must hold to continue exactly."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxrkd.methods import Method
+from jaxrkd.models import Net
+
+Array = jax.Array
+Tree = Any
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class NetState:
+  """One trained network.
+
+  Attributes:
+    params: what gradients move.
+    stats: running statistics and the like.
+    opt: state of its optimiser.
+    average: moving average of `params`; an empty tree where none is kept.
+  """
+
+  params: Tree
+  stats: Tree
+  opt: Tree
+  average: Tree
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+  """A run between two steps.
+
+  Attributes:
+    step: updates done.
+    key: folded with the step, never advanced.
+    nets: trained networks by name.
+    weights: the method's own weights, moved by optax.
+    weights_opt: state of that optimiser.
+    memory: what the method remembers.
+  """
+
+  step: Array
+  key: Array
+  nets: dict[str, NetState]
+  weights: Tree
+  weights_opt: Tree
+  memory: Tree
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizers:
+  """What moves the networks and the method's weights.
+
+  Attributes:
+    student: transformation of network gradients.
+    weights: transformation of the method's weight gradients.
+    ema_decay: share of the old average that stays; 0 keeps no average.
+    ema_warmup: see `optimizers.ema.update_average`.
+  """
+
+  student: optax.GradientTransformation
+  weights: optax.GradientTransformation
+  ema_decay: float = 0.0
+  ema_warmup: bool = True
+
+
+def run_keys(seed: int) -> tuple[Array, Array, Array]:
+  """Independent keys of a run: initial values, steps, order of the data."""
+  init_key, step_key, order_key = jax.random.split(jax.random.key(seed), 3)
+  return init_key, step_key, order_key
+
+
+def init_state(
+  init_key: Array,
+  step_key: Array,
+  *,
+  nets: dict[str, Net],
+  method: Method,
+  optimizers: Optimizers,
+) -> TrainState:
+  """A run before its first step; a pure function of the keys."""
+  states = {}
+  for number, (name, net) in enumerate(sorted(nets.items())):
+    params, stats = net.init(jax.random.fold_in(init_key, number))
+    # A copy, so that the parameters and their average never share a donated buffer.
+    average = jax.tree.map(jnp.copy, params) if optimizers.ema_decay else {}
+    states[name] = NetState(params, stats, optimizers.student.init(params), average)
+  weights = jax.tree.map(jnp.asarray, method.weights)
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    key=step_key,
+    nets=states,
+    weights=weights,
+    weights_opt=optimizers.weights.init(weights),
+    memory=method.memory,
+  )

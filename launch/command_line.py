@@ -1,0 +1,77 @@
+"""What the programs share: flags, config overrides, errors as one line."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from absl import flags
+from ml_collections import ConfigDict
+
+from jaxrkd import build
+from jaxrkd import config as configs
+from jaxrkd.errors import InputError
+from jaxrkd.runtime import distributed
+
+PREFIX = '--config.'
+
+flags.DEFINE_string('workdir', '', 'Folder of the run; made if missing.')
+flags.DEFINE_string(
+  'data_dir', '', 'Where TFDS data lie; empty takes TFDS_DATA_DIR or its default.'
+)
+flags.DEFINE_string('coordinator', '', 'host:port of the first of several processes.')
+flags.DEFINE_integer('processes', 0, 'Number of processes of the job.')
+flags.DEFINE_integer('process_id', -1, 'Which process this is, from 0.')
+
+
+def start(main: Callable[[list[str]], None], usage: str) -> None:
+  """Parses the command line, joins the job and runs `main(overrides)`.
+
+  `--config.key=value` may appear any number of times; each becomes an override. A mistake
+  of the user ends in one line on stderr and status 2, an interruption in status 130.
+  """
+  overrides = [arg[len(PREFIX) :] for arg in sys.argv[1:] if arg.startswith(PREFIX)]
+  rest = [arg for arg in sys.argv if not arg.startswith(PREFIX)]
+  if '--help' in rest or '-h' in rest:
+    print(f'{usage}\nFlags:\n{flags.FLAGS.main_module_help()}')
+    for name in ('workdir', 'data_dir', 'coordinator', 'processes', 'process_id'):
+      print(f'  --{name}: {flags.FLAGS[name].help}')
+    print('  --config.KEY=VALUE: overrides a key of the config, any number of times.')
+    return
+  try:
+    left = flags.FLAGS(rest)[1:]
+    if left:
+      raise InputError(f'unexpected argument {left[0]!r}; every argument is a --flag')
+    found = flags.FLAGS
+    distributed.join(found.coordinator, found.processes, found.process_id)
+    main(overrides)
+  except (InputError, flags.Error) as error:
+    print(f'error: {error}', file=sys.stderr, flush=True)
+    _leave(2)
+  except KeyboardInterrupt:
+    print('stopped; the same command continues from the last checkpoint', file=sys.stderr)
+    _leave(130)
+
+
+def _leave(status: int) -> None:
+  # Not sys.exit: the other processes of a job would be waited for, and they for us.
+  sys.stdout.flush()
+  sys.stderr.flush()
+  os._exit(status)
+
+
+def read_config(overrides: list[str]) -> ConfigDict:
+  """The resolved config of --config and its overrides."""
+  if not flags.FLAGS.config:
+    raise InputError(
+      'no --config; name an experiment, such as --config=configs/mtard_digits.py'
+    )
+  return build.resolve(configs.load_spec(flags.FLAGS.config), overrides)
+
+
+def required_workdir() -> str:
+  """--workdir, which must be there."""
+  if not flags.FLAGS.workdir:
+    raise InputError(
+      'no --workdir; name a folder for the run, such as --workdir=runs/mtard_digits'
+    )
+  return flags.FLAGS.workdir

@@ -1,0 +1,13 @@
+"""Test settings: four virtual CPU devices, one compilation cache."""
+
+import os
+import tempfile
+
+# Read when jax starts, and by the programs that tests start.
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+_cache = os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', tempfile.mkdtemp('-jax-cache'))
+
+import jax  # noqa: E402
+
+jax.config.update('jax_num_cpu_devices', 4)
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.2)
