@@ -1,4 +1,10 @@
-"""MTARD on real handwritten digits: the whole path in minutes on a CPU."""
+"""MTARD on 1,797 real handwritten digits: the whole path in minutes on a CPU.
+
+Run:       python launch/main.py --config=configs/mtard_digits.py --workdir=runs/mtard_digits
+Smoke:     add ':smoke' to the config
+Hardware:  2 CPU cores, about 2 minutes
+Result:    README.md, "What the demo shows"
+"""
 
 import pathlib
 
@@ -10,13 +16,14 @@ TEACHERS = pathlib.Path(__file__).parent / 'teachers' / 'digits.py'
 
 
 def get_config(arg: str = '') -> ConfigDict:
-  smoke = arg == 'smoke'
-  suffix = ',smoke' if smoke else ''
-  clean = configs.load(TEACHERS, 'clean' + suffix)
-  config = configs.load(TEACHERS, 'robust' + suffix)
-  config.teachers = dict(
-    clean=configs.teacher(clean), robust=configs.teacher(configs.load(TEACHERS, 'robust' + suffix))
-  )
-  config.student = dict(name='convnet', widths=(16, 32, 32), strides=(1, 2, 1))
-  config.method = dict(name='mtard')
+  smoke = 'smoke' if configs.words(arg, {'smoke'}) else ''
+  clean = configs.load(TEACHERS, f'clean,{smoke}')
+  robust = configs.load(TEACHERS, f'robust,{smoke}')
+  config = configs.load(TEACHERS, f'robust,{smoke}')
+  config.teachers = dict(clean=configs.teacher(clean), robust=configs.teacher(robust))
+  config.student = dict(name='convnet', widths=(32, 64, 64))
+  # With 18 updates an epoch the papers' 0.1 times the batch mean learns too slowly.
+  config.method = dict(name='mtard', kl_scale=1.0)
+  config.epochs = 1 if smoke else 45
+  config.schedule = dict(name='cosine', peak=0.3, unit='step')
   return config

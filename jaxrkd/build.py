@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from jaxrkd import config as configs
-from jaxrkd.attacks import ATTACKS, SEARCHES, THREATS, Attack, Search
+from jaxrkd.attacks import ATTACKS, SEARCHES, THREATS, Attack, Search, Threat
 from jaxrkd.data import SOURCES, Dataset, assemble
 from jaxrkd.errors import InputError, choose, nearest, one_of
 from jaxrkd.methods import METHODS, Method
@@ -32,6 +32,7 @@ SPLITS = ('heldout', 'test')
 # Arguments that the program supplies, not the config.
 SUPPLIED = ('data_dir', 'epochs', 'steps_per_epoch')
 NETWORK_KEYS = {'bn_variance': 'unbiased', 'mean': (), 'std': ()}
+DATA_KEYS = {'heldout': 0, 'train_limit': 0, 'test_limit': 0}
 # Evaluation attacks may leave the common threat set; eps 0 means they do not.
 ATTACK_KEYS = {'eps': 0.0}
 
@@ -54,7 +55,7 @@ def options(row: Callable[..., Any]) -> dict[str, Any]:
 def _tables(config: Mapping[str, Any]) -> dict[str, tuple[Table, dict[str, Any]]]:
   """Dotted path of every named group -> (its table, keys it has beside the row's)."""
   found: dict[str, tuple[Table, dict[str, Any]]] = {
-    'data': (SOURCES, {'heldout': 0}),
+    'data': (SOURCES, DATA_KEYS),
     'student': (NETWORKS, NETWORK_KEYS),
     'method': (METHODS, {}),
     'threat': (THREATS, {'eps': configs.EIGHT}),
@@ -104,7 +105,7 @@ def _rename(config: dict[str, Any], key: str, value: str) -> None:
   if old.get('name', groups[-1]) == value:
     return
   # What does not depend on the row survives: held-out size, radius, BatchNorm mode.
-  kept = {k: v for k, v in old.items() if k in ('heldout', 'eps', 'bn')}
+  kept = {k: v for k, v in old.items() if k in (*DATA_KEYS, 'eps', 'bn')}
   parent[groups[-1]] = {**kept, last: value}
 
 
@@ -228,19 +229,31 @@ def dataset(config: ConfigDict, data_dir: str = '') -> Dataset:
 @functools.lru_cache(maxsize=4)
 def _dataset(request: str, data_dir: str) -> Dataset:
   node = json.loads(request)
-  name, heldout = node.pop('name'), node.pop('heldout')
+  name = node.pop('name')
+  sizes = {key: node.pop(key) for key in DATA_KEYS}
   source = choose(SOURCES, name, 'data source')
   if 'data_dir' in inspect.signature(source).parameters:
     node['data_dir'] = data_dir
   train, test = source(**node)
-  return assemble(name, train, test, heldout)
+  return assemble(name, train, test, **sizes)
 
 
 def network(
   node: ConfigDict, classes: int, image_shape: tuple[int, ...], precision: str = 'float32'
 ) -> Net:
-  """Builds the network that a `student` group names."""
-  chosen = node.to_dict()
+  """Builds the network that a `student` group names.
+
+  The same request gives the same object, so that what was compiled for it is found again.
+  """
+  request = json.dumps(node.to_dict(), sort_keys=True)
+  return _network(request, classes, tuple(image_shape), precision)
+
+
+@functools.lru_cache(maxsize=64)
+def _network(
+  request: str, classes: int, image_shape: tuple[int, ...], precision: str
+) -> Net:
+  chosen = json.loads(request)
   row = choose(NETWORKS, chosen.pop('name'), 'network')
   bn_variance, mean, std = (chosen.pop(key) for key in NETWORK_KEYS)
   dtype = PRECISIONS[precision]
@@ -274,16 +287,23 @@ def search(config: ConfigDict) -> Search:
   return row(_threat(config.threat), **node)
 
 
-def _threat(node: ConfigDict, eps: float = 0.0) -> Any:
+def _threat(node: ConfigDict, eps: float = 0.0) -> Threat:
   chosen = node.to_dict()
   row = choose(THREATS, chosen.pop('name'), 'threat set')
   return row(**{**chosen, **({'eps': eps} if eps else {})})
 
 
 def _attack(node: ConfigDict, threat: ConfigDict) -> Attack:
-  chosen = node.to_dict()
-  row = choose(ATTACKS, chosen.pop('name'), 'attack')
-  return row(_threat(threat, chosen.pop('eps')), **chosen)
+  request = json.dumps(node.to_dict(), sort_keys=True)
+  return _attack_in(request, _threat(threat, node.eps))
+
+
+@functools.lru_cache(maxsize=64)
+def _attack_in(request: str, threat: Threat) -> Attack:
+  """The same request gives the same object: see `network`."""
+  chosen = json.loads(request)
+  del chosen['eps']
+  return choose(ATTACKS, chosen.pop('name'), 'attack')(threat, **chosen)
 
 
 def evaluation_attacks(config: ConfigDict) -> dict[str, Attack]:

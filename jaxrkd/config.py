@@ -9,7 +9,7 @@ import ast
 import importlib.util
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -32,8 +32,9 @@ def base() -> ConfigDict:
       # Compute type of the networks: float32 or bfloat16. Parameters, statistics,
       # softmax and losses are float32 either way.
       precision='float32',
-      # `heldout` images are taken out of train by a fixed rule.
-      data=dict(name='digits', heldout=0),
+      # `heldout` images are taken out of train by a fixed rule; `train_limit` and
+      # `test_limit` keep only so many, by the same rule (0 keeps all).
+      data=dict(name='digits', heldout=0, train_limit=0, test_limit=0),
       # Zero-padding before a random crop, in pixels, and left-right mirroring.
       augment=dict(pad=4, flip=True),
       # Options of every network: `bn_variance` (unbiased as PyTorch, biased as Flax),
@@ -110,6 +111,22 @@ def load(path: str | pathlib.Path, argument: str = '') -> ConfigDict:
   if not hasattr(module, 'get_config'):
     raise InputError(f'config {str(path)!r} does not define get_config(arg)')
   return module.get_config(argument)
+
+
+def words(argument: str, allowed: Collection[str]) -> set[str]:
+  """The comma-separated words of a config's argument, each checked.
+
+  Raises:
+    InputError: a word that is not in `allowed`.
+  """
+  found = {word for word in argument.split(',') if word}
+  for word in sorted(found):
+    if word not in allowed:
+      raise InputError(
+        f'unknown config argument {word!r}{nearest(word, allowed)} '
+        f'(known: {", ".join(sorted(allowed))})'
+      )
+  return found
 
 
 def load_spec(spec: str) -> ConfigDict:

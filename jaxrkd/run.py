@@ -125,11 +125,13 @@ def make_judge(setup: Setup) -> Judge:
     split, setup.config.evaluation.batch_size, setup.mesh
   )
   attack = build.selection_attack(setup.config)
-  evaluate = robustness.make_evaluator(setup.parts.net, attack, setup.mesh)
   key = jax.random.key(setup.config.seed)
 
   def judge(student: NetState) -> dict[str, float]:
-    found = evaluate((student.params, student.stats), loaded, key)
+    variables = (student.params, student.stats)
+    found = robustness.judge(
+      setup.parts.net, variables, loaded, setup.mesh, attack, key
+    )
     scores = {
       'clean': found.clean_accuracy,
       'robust': found.robust_accuracy,

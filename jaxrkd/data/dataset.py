@@ -92,12 +92,30 @@ def split_off(split: Split, count: int) -> tuple[Split, Split]:
   return split.take(np.sort(order[count:])), split.take(np.sort(order[:count]))
 
 
-def assemble(name: str, train: Split, test: Split, heldout: int) -> Dataset:
+def assemble(
+  name: str,
+  train: Split,
+  test: Split,
+  heldout: int = 0,
+  train_limit: int = 0,
+  test_limit: int = 0,
+) -> Dataset:
   """Joins the splits of a source, taking `heldout` images out of train.
+
+  Args:
+    name: of the data set.
+    train: all training images.
+    test: all test images.
+    heldout: how many training images to set aside.
+    train_limit: keep only so many training images, held-out ones included; 0 keeps all.
+    test_limit: keep only so many test images; 0 keeps all.
 
   Raises:
     InputError: nothing would be left to train on, or shapes differ.
   """
+  # Counted before any are left out, so that a small part of a set keeps its classes.
+  classes = max(int(max(train.label.max(), test.label.max())) + 1, 2)
+  train, test = _limited(train, train_limit), _limited(test, test_limit)
   if not 0 <= heldout < len(train):
     raise InputError(
       f'data.heldout is {heldout}, but {name} has {len(train)} training images; '
@@ -108,6 +126,11 @@ def assemble(name: str, train: Split, test: Split, heldout: int) -> Dataset:
       f'{name}: training images are {train.image.shape[1:]}, test images '
       f'{test.image.shape[1:]}; they must have one shape'
     )
-  classes = int(max(train.label.max(), test.label.max())) + 1
   rest, held = split_off(train, heldout)
-  return Dataset(name, rest, held, test, max(classes, 2))
+  return Dataset(name, rest, held, test, classes)
+
+
+def _limited(split: Split, limit: int) -> Split:
+  if limit < 0:
+    raise InputError(f'a limit of {limit} images makes no sense; give 0 for all')
+  return split_off(split, limit)[1] if 0 < limit < len(split) else split

@@ -1,5 +1,6 @@
 """All attacks of a config on one network, with what was already measured reused."""
 
+import functools
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -35,7 +36,6 @@ class Measurement:
     self._loaded = robustness.load_split(
       getattr(data, part.split), part.batch_size, mesh
     )
-    self._evaluators: dict[tuple[int, str], robustness.Evaluator] = {}
     self._settings = {
       'data': config.data.to_dict(),
       'split': part.split,
@@ -61,26 +61,26 @@ class Measurement:
         disk with the same identity and settings are taken as they are.
     """
     verdicts = {}
-    for name in self._attacks:
+
+    @functools.cache
+    def clean():
+      return robustness.predict(net, variables, self._loaded, self._mesh)
+
+    def compute(attack: Attack) -> robustness.Verdicts:
+      return robustness.judge(
+        net, variables, self._loaded, self._mesh, attack, self._key, clean()
+      )
+
+    for name, attack in self._attacks.items():
       mark = robustness.fingerprint(
         [self._settings, self._options[name], dict(identity)]
       )
       verdicts[name] = robustness.stored(
-        folder / f'{name}.npz',
-        mark,
-        lambda name=name: self._evaluator(net, name)(variables, self._loaded, self._key),
+        folder / f'{name}.npz', mark, functools.partial(compute, attack)
       )
     if sharding.is_first_process():
       files.write_npz(folder / 'worst.npz', worst_case(verdicts))
     return summarize(verdicts)
-
-  def _evaluator(self, net: Net, name: str) -> robustness.Evaluator:
-    place = (id(net), name)
-    if place not in self._evaluators:
-      self._evaluators[place] = robustness.make_evaluator(
-        net, self._attacks[name], self._mesh
-      )
-    return self._evaluators[place]
 
 
 def _in_table_order(attacks: dict[str, Attack]) -> dict[str, Attack]:

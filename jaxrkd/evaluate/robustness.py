@@ -1,5 +1,6 @@
 """How many images a network still gets right under an attack."""
 
+import functools
 import hashlib
 import json
 import pathlib
@@ -13,7 +14,7 @@ import numpy as np
 from jaxrkd import losses
 from jaxrkd.attacks import Attack, example_keys
 from jaxrkd.data import Split
-from jaxrkd.data.batches import gather, plain_order
+from jaxrkd.data.batches import plain_order
 from jaxrkd.models import Net
 from jaxrkd.runtime import files, sharding
 
@@ -58,83 +59,118 @@ class Verdicts(NamedTuple):
 
 
 class Loaded(NamedTuple):
-  """A split as it lies on the devices, with its batches in file order."""
+  """A split as it lies on the devices, in batches of one shape and in file order.
 
-  data: dict[str, Array]
-  order: Array
-  size: int
+  Attributes:
+    batches: each has `image` float32 [B, H, W, C], `label` [B] and `index` [B].
+    index: all indices, without padding.
+    label: all labels, without padding.
+  """
+
+  batches: list[dict[str, Array]]
+  index: np.ndarray
+  label: np.ndarray
 
 
 def load_split(split: Split, batch_size: int, mesh: jax.sharding.Mesh) -> Loaded:
-  """Copies a split to every device.
+  """Puts a split on the devices, the rows of each batch spread over them.
 
   Raises:
     InputError: the devices do not divide the batch size.
   """
   sharding.check_batch_size(batch_size, 'evaluation.batch_size')
-  data = sharding.put(split._asdict(), sharding.replicated(mesh))
-  order = sharding.put(plain_order(len(split), batch_size), sharding.rows(mesh, 1))
-  return Loaded(data, order, len(split))
+  rows = sharding.rows(mesh)
+  batches = []
+  for position in plain_order(len(split), batch_size):
+    part = split.take(np.maximum(position, 0))
+    images = part.image.astype(np.float32) / 255
+    batches.append(
+      sharding.put({'image': images, 'label': part.label, 'index': part.index}, rows)
+    )
+  return Loaded(batches, split.index, split.label)
 
 
-Evaluator = Callable[[tuple[Tree, Tree], Loaded, Array], Verdicts]
+@functools.lru_cache(maxsize=64)
+def _predictor(net: Net, mesh: jax.sharding.Mesh) -> Any:
+  def predict(variables, images, labels):
+    logits = net.apply(*variables, images)
+    return jnp.argmax(logits, -1), losses.margin(logits, labels)
+
+  # Copied to every process, so that each can read all of it.
+  return jax.jit(predict, out_shardings=sharding.replicated(mesh))
 
 
-def make_evaluator(net: Net, attack: Attack | None, mesh: jax.sharding.Mesh) -> Evaluator:
-  """Builds (variables, loaded split, key) -> verdicts.
+@functools.lru_cache(maxsize=64)
+def _attacker(net: Net, attack: Attack, mesh: jax.sharding.Mesh) -> Any:
+  def adversarial(variables, batch, key):
+    keys = example_keys(key, batch['index'])
+    return attack(keys, net.logits_fn(*variables), batch['image'], batch['label'])
+
+  return jax.jit(adversarial, out_shardings=sharding.rows(mesh))
+
+
+def predict(
+  net: Net,
+  variables: tuple[Tree, Tree],
+  loaded: Loaded,
+  mesh: jax.sharding.Mesh,
+  attack: Attack | None = None,
+  key: Array | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+  """Predictions and margins on every image of a split, clean or under an attack.
 
   Compiled once per network, attack and batch shape. Random numbers depend on the key and
   an image's index alone.
 
   Args:
-    net: the network; variables are its (params, stats).
-    attack: None measures clean accuracy.
+    net: the network.
+    variables: its (params, stats).
+    loaded: see `load_split`.
     mesh: the devices.
+    attack: None leaves the images as they are.
+    key: for the attack.
+
+  Returns:
+    int32 [N] and float32 [N]; a margin is positive where a wrong class is ahead.
   """
-  split = sharding.rows(mesh)
-
-  def judge(variables, data, order, row, key):
-    batch = jax.lax.with_sharding_constraint(gather(data, order[row]), split)
-    images = batch['image'].astype(jnp.float32) / 255
-    logits_fn = net.logits_fn(*variables)
-    clean = logits_fn(images)
-    found = images
+  found = []
+  for batch in loaded.batches:
+    images = batch['image']
     if attack is not None:
-      keys = example_keys(key, batch['index'])
-      found = attack(keys, logits_fn, images, batch['label'])
-    logits = logits_fn(found)
-    return {
-      'clean_prediction': jnp.argmax(clean, -1),
-      'adversarial_prediction': jnp.argmax(logits, -1),
-      'clean_margin': losses.margin(clean, batch['label']),
-      'margin': losses.margin(logits, batch['label']),
-    }
+      images = _attacker(net, attack, mesh)(variables, batch, key)
+    found.append(_predictor(net, mesh)(variables, images, batch['label']))
+  parts = jax.device_get(found)
+  count = len(loaded.label)
+  prediction, margin = (np.concatenate(column)[:count] for column in zip(*parts))
+  return prediction.astype(np.int32), margin.astype(np.float32)
 
-  # Copied to every process, so that each can read all of it.
-  compiled = jax.jit(judge, out_shardings=sharding.replicated(mesh))
 
-  def evaluate(variables, loaded, key) -> Verdicts:
-    rows = [
-      compiled(variables, loaded.data, loaded.order, jnp.int32(row), key)
-      for row in range(loaded.order.shape[0])
-    ]
-    parts = jax.device_get(rows)
-    flat = {k: np.concatenate([p[k] for p in parts])[: loaded.size] for k in parts[0]}
-    index, label = jax.device_get((loaded.data['index'], loaded.data['label']))
-    # A margin that is not a number compares false: such an image counts as wrong.
-    clean_correct = (flat['clean_prediction'] == label) & (flat['clean_margin'] <= 0)
-    stands = (flat['adversarial_prediction'] == label) & (flat['margin'] <= 0)
-    return Verdicts(
-      index=index,
-      label=label,
-      clean_prediction=flat['clean_prediction'].astype(np.int32),
-      adversarial_prediction=flat['adversarial_prediction'].astype(np.int32),
-      margin=flat['margin'].astype(np.float32),
-      clean_correct=clean_correct,
-      robust=clean_correct & stands,
-    )
-
-  return evaluate
+def judge(
+  net: Net,
+  variables: tuple[Tree, Tree],
+  loaded: Loaded,
+  mesh: jax.sharding.Mesh,
+  attack: Attack | None,
+  key: Array,
+  clean: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Verdicts:
+  """Verdicts on every image; arguments as `predict`, with its result on clean images."""
+  clean = clean or predict(net, variables, loaded, mesh)
+  attacked = clean
+  if attack is not None:
+    attacked = predict(net, variables, loaded, mesh, attack, key)
+  # A margin that is not a number compares false: such an image counts as wrong.
+  clean_correct = (clean[0] == loaded.label) & (clean[1] <= 0)
+  stands = (attacked[0] == loaded.label) & (attacked[1] <= 0)
+  return Verdicts(
+    index=loaded.index,
+    label=loaded.label,
+    clean_prediction=clean[0],
+    adversarial_prediction=attacked[0],
+    margin=attacked[1],
+    clean_correct=clean_correct,
+    robust=clean_correct & stands,
+  )
 
 
 def fingerprint(settings: Any) -> str:
