@@ -1,4 +1,4 @@
-"""Test settings: four virtual CPU devices, one compilation cache."""
+"""Test settings: eight virtual CPU devices, one compilation cache."""
 
 import os
 import tempfile
@@ -9,5 +9,5 @@ _cache = os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', tempfile.mkdtemp('-j
 
 import jax  # noqa: E402
 
-jax.config.update('jax_num_cpu_devices', 4)
+jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.2)

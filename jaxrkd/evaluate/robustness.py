@@ -78,7 +78,7 @@ def load_split(split: Split, batch_size: int, mesh: jax.sharding.Mesh) -> Loaded
   Raises:
     InputError: the devices do not divide the batch size.
   """
-  sharding.check_batch_size(batch_size, 'evaluation.batch_size')
+  sharding.check_batch_size(batch_size, mesh, 'evaluation.batch_size')
   rows = sharding.rows(mesh)
   batches = []
   for position in plain_order(len(split), batch_size):

@@ -1,5 +1,6 @@
 """Devices: one mesh axis for data, arrays split or copied over it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,13 +12,16 @@ from jaxrkd.errors import InputError
 Tree = Any
 
 
-def data_mesh() -> Mesh:
-  """One axis, `data`, over all devices of all processes.
+def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+  """One axis, `data`, over some devices; by default all of all processes.
 
   Auto is written out: `jax.make_mesh` may default to Explicit, under which indexing a
   sharded batch is an error.
   """
-  return jax.make_mesh((jax.device_count(),), ('data',), axis_types=(AxisType.Auto,))
+  devices = jax.devices() if devices is None else devices
+  return jax.make_mesh(
+    (len(devices),), ('data',), axis_types=(AxisType.Auto,), devices=devices
+  )
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -40,9 +44,9 @@ def put(tree: Tree, sharding: NamedSharding) -> Tree:
   return jax.tree.map(place, tree)
 
 
-def check_batch_size(batch_size: int, what: str) -> None:
-  """Raises `InputError` unless the devices divide `batch_size`."""
-  devices = jax.device_count()
+def check_batch_size(batch_size: int, mesh: Mesh, what: str) -> None:
+  """Raises `InputError` unless the devices of the mesh divide `batch_size`."""
+  devices = mesh.size
   if batch_size < 1 or batch_size % devices:
     lower = batch_size // devices * devices
     near = f'{lower} or {lower + devices}' if lower else f'{devices}'

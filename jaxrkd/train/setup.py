@@ -120,7 +120,7 @@ def prepare(
   Raises:
     InputError: batch size and devices or data do not fit.
   """
-  sharding.check_batch_size(config.batch_size, 'batch_size')
+  sharding.check_batch_size(config.batch_size, mesh, 'batch_size')
   count = len(data.train)
   per_epoch = steps_per_epoch(count, config.batch_size, config.drop_last)
   if not per_epoch:

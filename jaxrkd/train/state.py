@@ -92,7 +92,8 @@ def init_state(
     # A copy, so that the parameters and their average never share a donated buffer.
     average = jax.tree.map(jnp.copy, params) if optimizers.ema_decay else {}
     states[name] = NetState(params, stats, optimizers.student.init(params), average)
-  weights = jax.tree.map(jnp.asarray, method.weights)
+  # Strongly typed: a weak type would become strong after a step and compile it again.
+  weights = jax.tree.map(lambda w: jnp.asarray(w, jnp.result_type(float)), method.weights)
   return TrainState(
     step=jnp.zeros((), jnp.int32),
     key=step_key,

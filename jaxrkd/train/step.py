@@ -155,7 +155,7 @@ def make_train_step(
       del batch['mask']
     keys = example_keys(jax.random.fold_in(state.key, state.step), batch['index'])
     augment_keys, attack_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
-    batch['image'] = augment(augment_keys, batch['image']).astype(jnp.float32) / 255
+    batch['image'] = augment(augment_keys, batch['image']).astype(jnp.result_type(float)) / 255
     batch['key'] = attack_keys
     return update(state, teacher_vars, batch)
 

@@ -1,0 +1,32 @@
+# make demo: install, train two teachers and a robust student on digits, print the table.
+# make test: install and run the tests.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint clean
+
+# Rebuilt when the requirements change.
+$(VENV)/installed: setup.py constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "jaxrkd needs Python 3.11 to 3.13; this is " + sys.version.split()[0] + ": set PYTHON, as in make demo PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .[test]
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/python launch/main.py --config=configs/mtard_digits.py --workdir=runs/mtard_digits
+
+test: $(VENV)/tested
+	$(BIN)/python -m pytest -W error
+
+lint: $(VENV)/tested
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) runs *.egg-info

@@ -1,0 +1,211 @@
+"""Properties every attack owes, and closed forms on linear classifiers."""
+
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from jaxrkd import attacks
+from jaxrkd.attacks import ATTACKS, L2, STARTS, Linf, objectives
+from jaxrkd.attacks.loop import repeat
+from jaxrkd.errors import InputError
+
+THREATS = {'linf': Linf(0.06), 'l2': L2(0.5)}
+NAMES = tuple((f'{a}_{t}', a, t) for a in ATTACKS for t in THREATS)
+
+
+def problem(batch=4, classes=3):
+  """Images strictly inside the box, labels, and a linear classifier of them."""
+  rng = np.random.default_rng(0)
+  images = jnp.asarray(rng.uniform(0.3, 0.7, (batch, 6, 6, 2)), jnp.float32)
+  labels = jnp.asarray(np.arange(batch) % classes)
+  weights = jnp.asarray(rng.normal(size=(72, classes)), jnp.float32)
+  return images, labels, lambda x: x.reshape(len(x), -1) @ weights, weights
+
+
+class AttackTest(chex.TestCase):
+  @chex.variants(with_jit=True, without_jit=True)
+  @parameterized.named_parameters(*NAMES)
+  def test_stays_in_the_ball_and_the_box_and_raises_its_objective(self, name, threat):
+    images, labels, logits_fn, _ = problem()
+    images = jnp.round(images * 2) / 2  # some pixels on the edge of the box
+    threat = THREATS[threat]
+    attack = ATTACKS[name](threat)
+    run = self.variant(lambda key, x, y: attack(key, logits_fn, x, y))
+    found = run(jax.random.key(0), images, labels)
+    chex.assert_equal_shape((found, images))
+    # Projecting what is already inside changes nothing.
+    np.testing.assert_allclose(threat.project(found, images), found, atol=1e-6)
+    self.assertGreaterEqual(float(found.min()), 0)
+    self.assertLessEqual(float(found.max()), 1)
+    objective = attack.objective(logits_fn, labels)
+    self.assertTrue(bool(jnp.all(objective(found) > objective(images))))
+
+  @parameterized.named_parameters(*NAMES)
+  def test_reaches_the_optimum_of_a_two_class_linear_model(self, name, threat):
+    images, _, _, weights = problem(classes=2)
+    labels = jnp.zeros(len(images), int)
+    threat = THREATS[threat]
+    slope = (weights[:, 1] - weights[:, 0]).reshape(1, 6, 6, 2)
+    unit = threat.steepest(jnp.broadcast_to(slope, images.shape))
+    best = images + threat.eps * unit
+    options = {} if name == 'fgsm' else {'step_size': threat.eps / 5}
+    if name == 'cw_inf':
+      options['kappa'] = 1e4
+    found = ATTACKS[name](threat, **options)(
+      jax.random.key(1),
+      lambda x: 0.01 * x.reshape(len(x), -1) @ weights[:, :2],
+      images,
+      labels,
+    )
+    np.testing.assert_allclose(
+      jnp.sum(slope * found, (1, 2, 3)), jnp.sum(slope * best, (1, 2, 3)), rtol=5e-3
+    )
+
+  @parameterized.named_parameters(*NAMES)
+  def test_an_image_does_not_depend_on_its_batch_or_place(self, name, threat):
+    images, labels, logits_fn, _ = problem(batch=5)
+    attack = ATTACKS[name](THREATS[threat])
+    keys = attacks.example_keys(jax.random.key(3), jnp.arange(5))
+    whole = attack(keys, logits_fn, images, labels)
+    turned = attack(keys[::-1], logits_fn, images[::-1], labels[::-1])[::-1]
+    np.testing.assert_array_equal(whole, turned)
+    for i in range(5):
+      part = slice(i, i + 1)
+      alone = attack(keys[part], logits_fn, images[part], labels[part])
+      np.testing.assert_allclose(whole[part], alone, atol=1e-6)
+
+  def test_pgd_equals_a_numpy_loop(self):
+    images, labels, logits_fn, weights = problem()
+    attack = attacks.pgd(Linf(0.06), steps=3, step_size=0.025, start='none')
+    x, w = np.asarray(images, np.float64), np.asarray(weights, np.float64)
+    for _ in range(3):
+      z = x.reshape(4, -1) @ w
+      p = np.exp(z) / np.exp(z).sum(-1, keepdims=True)
+      gradient = ((p - np.eye(3)[np.asarray(labels)]) @ w.T).reshape(x.shape)
+      x = x + 0.025 * np.sign(gradient)
+      x = np.clip(np.clip(x, images - 0.06, images + 0.06), 0, 1)
+    found = attack(jax.random.key(0), logits_fn, images, labels)
+    np.testing.assert_allclose(found, x, atol=1e-6)
+
+  def test_fgsm_is_one_sign_step(self):
+    images, labels, logits_fn, _ = problem()
+    ce = objectives.cross_entropy(logits_fn, labels)
+    gradient = jax.grad(lambda x: ce(x).sum())(images)
+    want = jnp.clip(images + 0.06 * jnp.sign(gradient), 0, 1)
+    found = attacks.fgsm(Linf(0.06))(jax.random.key(0), logits_fn, images, labels)
+    np.testing.assert_allclose(found, want, atol=1e-6)
+
+  def test_cw_objective_is_clamped_at_kappa(self):
+    logits = jnp.array([[3.0, 1.0, 0.0], [0.0, 9.0, 1.0]])
+    labels = jnp.array([0, 0])
+    got = objectives.cw_margin(lambda x: x, labels, kappa=5.0)(logits)
+    np.testing.assert_allclose(got, [-7.0, 0.0])
+
+  def test_published_settings(self):
+    """The steps, sizes and starts of the papers' evaluations, read off the searches."""
+    for name, steps, size, start in (
+      ('pgd_sat', 20, 2 / 255, 'uniform'),
+      ('pgd_trades', 20, 0.003, 'uniform'),
+      ('cw_inf', 30, 2 / 255, 'uniform'),
+      ('fgsm', 1, 8 / 255, 'none'),
+    ):
+      # A constant gradient and a wide ball: the path length is steps x size.
+      images = jnp.full((1, 4, 4, 1), 0.5)
+      eps = 8 / 255 if name == 'fgsm' else 0.5
+      options = {} if name == 'fgsm' else {'start': 'none'}
+      attack = ATTACKS[name](Linf(eps), **options)
+      logits_fn = lambda x: jnp.stack([-x.sum((1, 2, 3)), x.sum((1, 2, 3))], -1) * 0.1
+      found = attack(jax.random.key(0), logits_fn, images, jnp.zeros(1, int))
+      np.testing.assert_allclose(found - images, min(steps * size, 0.5), rtol=1e-4)
+      default = ATTACKS[name](Linf(8 / 255))
+      flat = lambda x: jnp.zeros((len(x), 2)) + 0 * x.sum((1, 2, 3))[:, None]
+      moved = default(jax.random.key(0), flat, images, jnp.zeros(1, int)) - images
+      self.assertEqual(bool(jnp.any(moved != 0)), start == 'uniform')
+
+  def test_the_result_is_detached(self):
+    images, labels, logits_fn, _ = problem()
+    attack = attacks.pgd(Linf(0.06), steps=2, start='none')
+    slope = jax.grad(
+      lambda x: attack(jax.random.key(0), logits_fn, x, labels).sum()
+    )(images)
+    np.testing.assert_array_equal(slope, jnp.zeros_like(slope))
+
+  def test_carry_counts_evaluations(self):
+    images, labels, logits_fn, _ = problem()
+    ce = objectives.cross_entropy(logits_fn, labels)
+    search = attacks.pgd_search(Linf(0.06), steps=7)
+    _, count = search.with_carry(
+      jax.random.key(0), lambda x, n: (ce(x), n + 1), images, jnp.int32(0)
+    )
+    self.assertEqual(int(count), 7)
+
+
+class StartTest(parameterized.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.clean = jnp.full((3, 20, 20, 1), 0.5).at[:, :10].set(0.0)
+    self.keys = attacks.example_keys(jax.random.key(0), jnp.arange(3))
+
+  def test_kinds(self):
+    made = {
+      name: np.asarray(start(Linf(0.1), self.keys, self.clean))
+      for name, start in STARTS.items()
+    }
+    np.testing.assert_array_equal(made['none'], self.clean)
+    self.assertBetween(float((made['gauss'] - self.clean).std()), 9e-4, 1.1e-3)
+    wide = made['uniform_noclamp'] - np.asarray(self.clean)
+    self.assertBetween(float(np.abs(wide).max()), 0.099, 0.1 + 1e-6)
+    self.assertBetween(float(wide.std()), 0.1 / 3**0.5 * 0.95, 0.1 / 3**0.5 * 1.05)
+    self.assertLess(float(made['uniform_noclamp'].min()), -0.09)
+    np.testing.assert_array_equal(
+      made['uniform'], np.clip(made['uniform_noclamp'], 0, 1)
+    )
+
+  def test_l2_noise_fills_the_ball(self):
+    draw = jax.vmap(lambda key: L2(2.0).noise(key, (3, 1, 1), jnp.float32))
+    noise = draw(jax.random.split(jax.random.key(0), 4000))
+    radius = np.linalg.norm(np.asarray(noise).reshape(4000, 3), axis=1)
+    self.assertLessEqual(radius.max(), 2.0 + 1e-5)
+    # Volume grows as the cube: half of it lies within 2 * 0.5^(1/3).
+    self.assertBetween(float((radius < 2 * 0.5 ** (1 / 3)).mean()), 0.47, 0.53)
+    np.testing.assert_allclose(np.asarray(noise).mean(0), 0, atol=0.06)
+
+
+class ThreatTest(parameterized.TestCase):
+  @parameterized.parameters(8, -0.1, float('nan'), 1.5)
+  def test_linf_radius_must_be_pixels(self, eps):
+    with self.assertRaisesRegex(InputError, r'eps is .*between 0 and 1'):
+      Linf(eps)
+
+  def test_message_converts_levels(self):
+    with self.assertRaisesRegex(InputError, r'8/255 = 0\.03137'):
+      Linf(8)
+
+  def test_bad_searches(self):
+    for options, text in (
+      (dict(steps=-1), 'steps is -1'),
+      (dict(step_size=2.0), r'2/255 = 0\.0078'),
+      (dict(start='unifrom'), "did you mean 'uniform'"),
+    ):
+      with self.assertRaisesRegex(InputError, text):
+        attacks.pgd_search(Linf(0.1), **options)
+
+
+class LoopTest(absltest.TestCase):
+  def test_convolutions_are_unrolled_on_cpu_and_nothing_else(self):
+    def conv(x):
+      return jax.lax.conv(x, jnp.ones((1, 1, 3, 3)), (1, 1), 'SAME')
+
+    x = jnp.ones((1, 1, 4, 4))
+    for body, loops in ((conv, 0), (jnp.sin, 1)):
+      text = str(jax.make_jaxpr(functools.partial(repeat, 3, body))(x))
+      self.assertEqual(text.count('scan[') + text.count('while['), loops)
+    np.testing.assert_allclose(repeat(3, jnp.sin, x), jnp.sin(jnp.sin(jnp.sin(x))))
+
+
+if __name__ == '__main__':
+  absltest.main()
