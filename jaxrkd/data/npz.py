@@ -20,7 +20,8 @@ def npz(path: str = '') -> tuple[Split, Split]:
     InputError: no such file, not a .npz, or an array is missing.
   """
   try:
-    with np.load(path, allow_pickle=False) as archive:
+    # Opened here because np.load leaves a file that it cannot read open.
+    with open(path, 'rb') as file, np.load(file, allow_pickle=False) as archive:
       missing = [key for key in KEYS if key not in archive]
       if missing:
         raise InputError(

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 import pathlib
+import zipfile
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -189,10 +190,11 @@ def stored(path: pathlib.Path, mark: str, compute: Callable[[], Verdicts]) -> Ve
   """
   if path.is_file():
     try:
-      with np.load(path, allow_pickle=False) as archive:
+      # Opened here because np.load leaves a damaged file open.
+      with path.open('rb') as file, np.load(file, allow_pickle=False) as archive:
         if str(archive['mark']) == mark:
           return Verdicts(*(archive[name] for name in Verdicts._fields))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
       pass  # damaged or of another version: measured again
   verdicts = compute()
   if sharding.is_first_process():

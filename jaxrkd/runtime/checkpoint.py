@@ -5,6 +5,7 @@ record, and a digest of every array, so that a damaged file is noticed and the o
 it is used.
 """
 
+import json
 import pathlib
 import warnings
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
+
+from jaxrkd.runtime.files import write_json
 
 Tree = Any
 Say = Callable[[str], None]
@@ -51,14 +54,24 @@ class Checkpoints:
     # orbax warns about its own choice of sharding when it has only one.
     warnings.filterwarnings('ignore', message='.*[Ss]harding.*', module='orbax.*')
     self._folder = pathlib.Path(folder).resolve()
-    self._manager = ocp.CheckpointManager(
-      self._folder, options=ocp.CheckpointManagerOptions(max_to_keep=keep)
+    options = ocp.CheckpointManagerOptions(
+      max_to_keep=keep,
+      # 'last' and 'best' may be written at once; each waits for its own processes.
+      multiprocessing_options=ocp.options.MultiprocessingOptions(
+        barrier_sync_key_prefix=self._folder.name
+      ),
     )
+    self._manager = ocp.CheckpointManager(self._folder, options=options)
+    self._damaged: set[int] = set()
 
   def save(self, step: int, state: Tree, record: dict[str, Any]) -> None:
     """Starts writing; returns before the files are complete."""
+    if step in self._damaged:
+      self._set_aside(step)
     if step in self._manager.all_steps():
       return
+    self._manager.wait_until_finished()
+    self._note_sizes()
     self._manager.save(
       step,
       args=ocp.args.Composite(
@@ -78,12 +91,17 @@ class Checkpoints:
       (state, record), or None where there is no sound checkpoint.
     """
     self._manager.wait_until_finished()
+    leaves = jax.tree.leaves(like)
     target = {
       'state': like,
-      'digest': jax.ShapeDtypeStruct((len(jax.tree.leaves(like)),), jnp.uint32),
+      'digest': jax.ShapeDtypeStruct(
+        (len(leaves),), jnp.uint32, sharding=leaves[0].sharding
+      ),
     }
     for step in sorted(self._manager.all_steps(), reverse=True):
       try:
+        # First, because a reader that meets a cut file prints pages from its threads.
+        self._check_sizes(step)
         found = self._manager.restore(
           step,
           args=ocp.args.Composite(
@@ -100,13 +118,40 @@ class Checkpoints:
           f'checkpoint {self._folder / str(step)} cannot be read ({reason}); '
           'using the one before it'
         )
-        self._forget(step)
+        self._damaged.add(step)
         continue
       return state, found['record']
     return None
 
-  def _forget(self, step: int) -> None:
-    """Sets a damaged checkpoint aside so that its step can be written again."""
+  def _sizes_file(self) -> pathlib.Path:
+    return self._folder.with_name(f'{self._folder.name}_sizes.json')
+
+  def _sizes_noted(self) -> dict[str, dict[str, int]]:
+    try:
+      return json.loads(self._sizes_file().read_text())
+    except (OSError, ValueError):
+      return {}
+
+  def _note_sizes(self) -> None:
+    """Remembers the sizes of the files of every complete checkpoint."""
+    if jax.process_index():
+      return
+    noted = self._sizes_noted()
+    steps = [str(step) for step in self._manager.all_steps()]
+    write_json(
+      self._sizes_file(),
+      {step: noted.get(step) or _sizes(self._folder / step) for step in steps},
+    )
+
+  def _check_sizes(self, step: int) -> None:
+    now = _sizes(self._folder / str(step))
+    for name, size in self._sizes_noted().get(str(step), {}).items():
+      if now.get(name, 0) != size:
+        raise ValueError(f'{name} has {now.get(name, 0)} bytes instead of {size}')
+
+  def _set_aside(self, step: int) -> None:
+    """Makes room for a step whose checkpoint on disk is damaged."""
+    self._damaged.discard(step)
     if jax.process_index() == 0:
       broken = self._folder / str(step)
       aside = self._folder.with_name(f'{self._folder.name}_damaged')
@@ -118,6 +163,7 @@ class Checkpoints:
 
       multihost_utils.sync_global_devices(f'set aside {step}')
     self._manager.reload()
+    self._note_sizes()
 
   def steps(self) -> list[int]:
     """Steps that have a complete checkpoint, ascending."""
@@ -133,6 +179,16 @@ class Checkpoints:
   def wait(self) -> None:
     """Returns once everything is on disk."""
     self._manager.wait_until_finished()
+    self._note_sizes()
 
   def close(self) -> None:
+    self.wait()
     self._manager.close()
+
+
+def _sizes(folder: pathlib.Path) -> dict[str, int]:
+  return {
+    path.relative_to(folder).as_posix(): path.stat().st_size
+    for path in sorted(folder.rglob('*'))
+    if path.is_file()
+  }

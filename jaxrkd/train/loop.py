@@ -96,15 +96,18 @@ def fit(
       if step % config.log_every == 0:
         log.flush(step)
     final = epoch + 1 == config.epochs
-    if final:
+    judged = final or (epoch + 1) % config.select.every == 0
+    saved = final or (epoch + 1) % config.checkpoint_every == 0
+    if judged or saved:
+      # No mean reaches across a checkpoint, so that a resumed run logs the same.
       log.flush(step, keep=0)
-    if final or (epoch + 1) % config.select.every == 0:
+    if judged:
       scores = judge(state.nets[STUDENT])
       writer.write(step, {f'{config.select.split}_{k}': v for k, v in scores.items()})
       if record['best'] is None or scores['score'] > record['best']['score']:
         record['best'] = {**scores, 'step': step, 'epoch': epoch + 1}
         best.save(step, state, record)
-    if final or (epoch + 1) % config.checkpoint_every == 0:
+    if saved:
       last.save(step, state, record)
   progress.close()
   writer.close()

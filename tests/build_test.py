@@ -1,0 +1,156 @@
+"""Configs: defaults, overrides, and a clear sentence for every mistake."""
+
+import json
+import pathlib
+
+import tiny
+from absl.testing import absltest, parameterized
+
+from jaxrkd import build
+from jaxrkd import config as configs
+from jaxrkd.errors import InputError
+from jaxrkd.methods import METHODS
+
+CONFIGS = pathlib.Path(__file__).parent.parent / 'configs'
+EXPERIMENTS = [
+  *(f'mtard_{data}{arg}' for data in ('digits', 'cifar10', 'cifar100')
+    for arg in ('', ':smoke')),
+  *(f'mtard_{data}:mobilenet_v2' for data in ('cifar10', 'cifar100')),
+  *(f'teachers/digits:{kind}' for kind in ('clean', 'robust')),
+  *(f'teachers/cifar:{data},{kind}' for data in ('cifar10', 'cifar100')
+    for kind in ('clean', 'robust')),
+]
+
+
+def experiment(spec, overrides=()):
+  name, _, argument = spec.partition(':')
+  return build.resolve(configs.load(CONFIGS / f'{name}.py', argument), list(overrides))
+
+
+class ShippedConfigsTest(parameterized.TestCase):
+  @parameterized.parameters(*EXPERIMENTS)
+  def test_resolves_and_survives_json(self, spec):
+    config = experiment(spec)
+    again = build.resolve(configs.ConfigDict(json.loads(config.to_json())))
+    self.assertEqual(json.loads(again.to_json()), json.loads(config.to_json()))
+
+  def test_every_file_is_listed_here(self):
+    listed = {spec.partition(':')[0] for spec in EXPERIMENTS}
+    files = {str(p.relative_to(CONFIGS))[:-3] for p in CONFIGS.rglob('*.py')}
+    self.assertEqual(files, listed)
+
+  def test_mtard_settings_of_the_paper(self):
+    for data, teachers in (
+      ('cifar10', ('resnet56', 'wrn_34_10')),
+      ('cifar100', ('wrn_22_6', 'wrn_70_16')),
+    ):
+      config = experiment(f'mtard_{data}')
+      found = tuple(config.teachers[n].config.student.name for n in ('clean', 'robust'))
+      self.assertEqual(found, teachers)
+      self.assertEqual((config.epochs, config.batch_size), (300, 128))
+      self.assertEqual(config.schedule.milestones, (215, 260, 285))
+      self.assertEqual((config.attack.steps, config.attack.start), (10, 'gauss'))
+      self.assertAlmostEqual(config.attack.step_size, 2 / 255)
+      self.assertAlmostEqual(config.threat.eps, 8 / 255)
+      self.assertEqual(config.method.anl_rate, 0.025)
+      self.assertEqual(config.optimizer.weight_decay, 2e-4)
+      self.assertEqual((config.select.split, config.select.metric), ('test', 'weighted'))
+
+  def test_argument_mistake(self):
+    with self.assertRaisesRegex(InputError, "'mobilenet'; did you mean 'mobilenet_v2'"):
+      experiment('mtard_cifar10:mobilenet')
+
+
+class OverrideTest(parameterized.TestCase):
+  @parameterized.parameters(
+    ('epochs=3', lambda c: c.epochs, 3),
+    ('threat.eps=4/255', lambda c: c.threat.eps, 4 / 255),
+    ('drop_last=true', lambda c: c.drop_last, True),
+    ('student.widths=2,3', lambda c: c.student.widths, (2, 3)),
+    ('student.mean=1/2', lambda c: c.student.mean, (0.5,)),
+    ('method.kl_scale=1', lambda c: c.method.kl_scale, 1.0),
+    ('teachers.clean.config.epochs=7', lambda c: c.teachers.clean.config.epochs, 7),
+    ('schedule.name=cosine', lambda c: c.schedule.unit, 'epoch'),
+    ('student.name=resnet8', lambda c: c.student.depth, 8),
+  )
+  def test_values(self, text, read, want):
+    self.assertEqual(read(build.resolve(tiny.config(), [text])), want)
+
+  def test_another_method_takes_its_own_options(self):
+    config = build.resolve(tiny.config(), ['method.name=trades', 'method.beta=3'])
+    self.assertEqual(config.method.to_dict()['beta'], 3.0)
+    self.assertNotIn('anl_rate', config.method)
+
+  def test_every_method_and_option_is_accepted_by_its_factory(self):
+    for name in METHODS:
+      build.method(build.resolve(tiny.config(name)))
+
+  @parameterized.parameters(
+    ('epocs=3', "'epocs'; did you mean 'epochs'"),
+    ('method.kl_scal=3', "did you mean 'method.kl_scale'"),
+    ('method.name=mtrad', "method.name 'mtrad'; did you mean 'mtard'"),
+    ('student.name=resnet19', "did you mean 'resnet"),
+    ('data.name=cifar11', "did you mean 'cifar10'|did you mean 'cifar100'"),
+    ('threat.eps=8', 'eps is 8.0.*8/255'),
+    ('attack.step_size=2', 'step_size is 2.0.*2/255'),
+    ('epochs=many', "takes a int, not 'many'|epochs is 2 and takes"),
+    ('epochs=0', 'epochs is 0; it must be at least 1'),
+    ('drop_last=perhaps', 'true or false'),
+    ('precision=float16', 'known: bfloat16, float32'),
+    ('attack.bn=off', "'eval', 'batch', 'train'"),
+    ('select.metric=best', "'weighted', 'robust', 'clean'"),
+    ('select.split=validation', "'heldout', 'test'"),
+    ('data.heldout=0', 'select.split is heldout, but config.data.heldout is 0'),
+    ('ema.decay=1', 'ema.decay is 1.0'),
+    ('augment.pad=-1', 'augment.pad is -1'),
+    ('select.every=0', 'select.every is 0'),
+    ('method=trades', 'is a group'),
+    ('epochs', 'has no value'),
+    ('teachers.clean.checkpoint=newest', "'best', 'last'"),
+    ('nothing.name=x', "unknown config key 'nothing.name'"),
+  )
+  def test_mistakes(self, text, message):
+    with self.assertRaisesRegex(InputError, message) as caught:
+      build.resolve(tiny.config(), [text])
+    self.assertNotIn('\n', str(caught.exception))
+
+  def test_mistakes_in_a_config_file(self):
+    config = tiny.config()
+    config.bacth_size = 3
+    with self.assertRaisesRegex(InputError, "did you mean 'batch_size'"):
+      build.resolve(config)
+    config = tiny.config()
+    config.method = dict(name='trades', betta=3)
+    with self.assertRaisesRegex(InputError, "no option method.betta; did you mean 'beta'"):
+      build.resolve(config)
+
+  def test_missing_teachers(self):
+    config = tiny.config()
+    del config.teachers['robust']
+    with self.assertRaisesRegex(InputError, "needs a teacher named 'robust'"):
+      build.resolve(config)
+    config = tiny.config()
+    config.teachers.robust = configs.teacher()
+    with self.assertRaisesRegex(InputError, 'neither a workdir nor a config'):
+      build.resolve(config)
+
+  def test_missing_file(self):
+    with self.assertRaisesRegex(InputError, "did you mean '.*mtard_digits.py'"):
+      configs.load(CONFIGS / 'mtrad_digits.py')
+
+
+class NetworkOptionsTest(absltest.TestCase):
+  def test_normalisation_needs_a_value_per_channel(self):
+    config = build.resolve(tiny.config(), ['student.mean=0.5,0.5', 'student.std=1,1'])
+    with self.assertRaisesRegex(InputError, 'images of 3 channels'):
+      build.network(config.student, 10, (8, 8, 3))
+
+  def test_same_request_same_network(self):
+    config = build.resolve(tiny.config())
+    self.assertIs(
+      build.network(config.student, 3, (8, 8, 1)), build.network(config.student, 3, (8, 8, 1))
+    )
+
+
+if __name__ == '__main__':
+  absltest.main()

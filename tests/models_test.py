@@ -1,0 +1,229 @@
+"""Networks: sizes, the one BatchNorm, convolutions, and networks of other making."""
+
+import functools
+from unittest import mock
+
+import flax.linen as linen
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl.testing import absltest, parameterized
+from flax import nnx
+
+from jaxrkd import models
+from jaxrkd.errors import InputError
+from jaxrkd.models import NETWORKS, conv, layers
+from jaxrkd.models.batch_norm import BatchNorm, counted_rows
+from jaxrkd.models.layers import Layers
+
+COUNTS = {
+  ('resnet18', 10): 11_173_962,
+  ('resnet18', 100): 11_220_132,
+  ('mobilenet_v2', 10): 2_296_922,
+  ('mobilenet_v2', 100): 2_412_212,
+  ('resnet56', 10): 855_770,
+  ('resnet56', 100): 861_620,
+  ('wrn_22_6', 10): 9_658_458,
+  ('wrn_22_6', 100): 9_693_108,
+  ('wrn_28_10', 10): 36_479_194,
+  ('wrn_34_10', 10): 46_160_474,
+  ('wrn_34_10', 100): 46_218_164,
+  ('wrn_34_20', 10): 184_531_674,
+  ('wrn_70_16', 10): 266_796_506,
+  ('wrn_70_16', 100): 266_888_756,
+}
+SMALL = {'resnet18': dict(width=4), 'wrn': dict(depth=10, width=1), 'convnet': {}}
+
+
+def make(name, classes=10, channels=3, **options):
+  return models.from_nnx(
+    lambda rngs: NETWORKS[name](Layers(rngs), classes, channels, **options)
+  )
+
+
+class NetworkTest(parameterized.TestCase):
+  @parameterized.named_parameters((f'{n}_{c}', n, c) for n, c in COUNTS)
+  def test_parameter_count(self, name, classes):
+    params, _ = jax.eval_shape(make(name, classes).init, jax.random.key(0))
+    self.assertEqual(models.parameter_count(params), COUNTS[name, classes])
+
+  @parameterized.parameters('resnet8', 'mobilenet_v2', *SMALL)
+  def test_logits_and_modes(self, name):
+    net = make(name, 7, **SMALL.get(name, {}))
+    params, stats = jax.jit(net.init)(jax.random.key(0))
+    images = jax.random.uniform(jax.random.key(1), (4, 16, 16, 3))
+    apply = jax.jit(net.apply)
+    logits = apply(params, stats, images)
+    self.assertEqual((logits.shape, logits.dtype), ((4, 7), jnp.float32))
+    # In evaluation an image does not see its batch; in training it does.
+    alone = apply(params, stats, images[:1])
+    np.testing.assert_allclose(logits[:1], alone, rtol=1e-4, atol=1e-5)
+    trained, moved = jax.jit(net.apply_train)(params, stats, images, None)
+    self.assertEqual(jax.tree.structure(stats), jax.tree.structure(moved))
+    self.assertGreater(float(jnp.abs(trained - logits).max()), 1e-4)
+    for old, new in zip(jax.tree.leaves(stats), jax.tree.leaves(moved), strict=True):
+      self.assertTrue(bool(jnp.any(old != new)))
+
+  def test_names_follow_the_pytorch_files(self):
+    params, _ = jax.eval_shape(make('resnet18').init, jax.random.key(0))
+    self.assertEqual(
+      set(params), {'conv1', 'bn1', 'layer1', 'layer2', 'layer3', 'layer4', 'linear'}
+    )
+    self.assertEqual(set(params['layer2']['0']['shortcut']), {'0', '1'})
+    params, _ = jax.eval_shape(make('resnet56').init, jax.random.key(0))
+    self.assertIn('downsample', params['layer2']['0'])
+    self.assertIn('fc', params)
+    params, _ = jax.eval_shape(make('mobilenet_v2').init, jax.random.key(0))
+    projected = {i for i in params['layers'] if 'shortcut' in params['layers'][i]}
+    self.assertEqual(projected, {'0', '1', '10', '16'})
+    params, _ = jax.eval_shape(make('wrn_34_10').init, jax.random.key(0))
+    self.assertIn('convShortcut', params['block2']['layer']['0'])
+    self.assertNotIn('convShortcut', params['block2']['layer']['1'])
+
+  @parameterized.parameters(('resnet20', dict(depth=21)), ('wrn', dict(depth=35)))
+  def test_impossible_depth(self, name, options):
+    with self.assertRaisesRegex(InputError, 'it must be 6n'):
+      make(name, **options)
+
+  def test_bfloat16_networks_keep_float32_parameters_and_logits(self):
+    net = models.from_nnx(
+      lambda rngs: NETWORKS['resnet8'](Layers(rngs, jnp.bfloat16), 10, 3)
+    )
+    params, stats = jax.jit(net.init)(jax.random.key(0))
+    self.assertEqual({p.dtype for p in jax.tree.leaves(params)}, {jnp.dtype('float32')})
+    images = jax.random.uniform(jax.random.key(1), (2, 8, 8, 3))
+    logits = jax.eval_shape(net.apply, params, stats, images)
+    self.assertEqual(logits.dtype, jnp.float32)
+    self.assertIn('bf16', str(jax.make_jaxpr(net.apply)(params, stats, images)))
+
+  def test_initial_values_as_pytorch(self):
+    kernel = layers.torch_default(jax.random.key(0), (3, 3, 64, 64))
+    bound = (9 * 64) ** -0.5
+    self.assertBetween(float(jnp.abs(kernel).max()), 0.99 * bound, bound)
+    self.assertAlmostEqual(float(kernel.std()), bound / 3**0.5, delta=2e-4)
+    kernel = layers.kaiming_fan_out(jax.random.key(0), (3, 3, 32, 64))
+    self.assertAlmostEqual(float(kernel.std()), (2 / (9 * 64)) ** 0.5, delta=1e-3)
+
+  def test_normalisation_inside(self):
+    net = make('convnet', channels=2)
+    inside = models.normalized(net, (0.5, 0.2), (0.1, 0.4))
+    params, stats = inside.init(jax.random.key(0))
+    images = jax.random.uniform(jax.random.key(1), (2, 8, 8, 2))
+    by_hand = (images - jnp.array([0.5, 0.2])) / jnp.array([0.1, 0.4])
+    np.testing.assert_allclose(
+      inside.apply(params, stats, images), net.apply(params, stats, by_hand), rtol=1e-5
+    )
+    a, _ = inside.apply_train(params, stats, images, None)
+    b, _ = net.apply_train(params, stats, by_hand, None)
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+class BatchNormTest(parameterized.TestCase):
+  @parameterized.parameters('unbiased', 'biased')
+  def test_running_values(self, variance):
+    x = np.random.default_rng(0).normal(2, 3, (5, 4, 4, 3)).astype(np.float32)
+    norm = BatchNorm(3, variance=variance)
+    norm.train()
+    y = norm(jnp.asarray(x))
+    flat, count = x.reshape(-1, 3), 5 * 4 * 4
+    np.testing.assert_allclose(
+      y, (x - flat.mean(0)) / np.sqrt(flat.var(0) + 1e-5), rtol=1e-4, atol=1e-4
+    )
+    factor = count / (count - 1) if variance == 'unbiased' else 1
+    np.testing.assert_allclose(norm.mean[...], 0.1 * flat.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(
+      norm.var[...], 0.9 + 0.1 * flat.var(0) * factor, rtol=1e-5
+    )
+    norm.eval()
+    want = (x - norm.mean[...]) / np.sqrt(norm.var[...] + 1e-5)
+    np.testing.assert_allclose(norm(jnp.asarray(x)), want, rtol=1e-4, atol=1e-4)
+
+  def test_padding_does_not_count(self):
+    x = jax.random.normal(jax.random.key(0), (6, 3, 3, 2))
+    short, padded = BatchNorm(2), BatchNorm(2)
+    want = short(x[:4])
+    with counted_rows(jnp.array([1, 1, 1, 1, 0, 0])):
+      got = padded(x.at[4:].set(1e3))[:4]
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(padded.mean[...], short.mean[...], rtol=1e-5)
+    np.testing.assert_allclose(padded.var[...], short.var[...], rtol=1e-5)
+
+  def test_unknown_variance(self):
+    with self.assertRaisesRegex(InputError, "did you mean 'unbiased'"):
+      BatchNorm(2, variance='unbaised')
+
+
+class ConvolutionTest(parameterized.TestCase):
+  @parameterized.product(
+    size=(1, 3, 5), stride=(1, 2), height=(4, 5, 8), depthwise=(False, True)
+  )
+  def test_matmul_equals_xla(self, size, stride, height, depthwise):
+    rng = np.random.default_rng(0)
+    with jax.enable_x64(True):
+      x = jnp.asarray(rng.normal(size=(2, height, height + 1, 3)))
+      kernel = jnp.asarray(rng.normal(size=(size, size, 1 if depthwise else 3, 3)))
+      function = conv.depthwise_conv2d if depthwise else conv.conv2d
+      found = []
+      for matmul in (True, False):
+        with mock.patch.object(conv, 'use_matmul', lambda m=matmul: m):
+          value, pull = jax.vjp(functools.partial(function, stride=stride), x, kernel)
+          found.append((value, *pull(jnp.cos(value))))
+      for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
+class OtherNetworksTest(absltest.TestCase):
+  def test_linen_with_batch_norm_and_dropout(self):
+    class Theirs(linen.Module):
+      @linen.compact
+      def __call__(self, x, train):
+        x = linen.Conv(4, (3, 3))(x)
+        x = linen.BatchNorm(use_running_average=not train)(x)
+        x = linen.Dropout(0.5, deterministic=not train)(x.mean((1, 2)))
+        return linen.Dense(3)(x)
+
+    net = models.from_linen(Theirs(), (8, 8, 1))
+    params, stats = net.init(jax.random.key(0))
+    images = jax.random.uniform(jax.random.key(1), (4, 8, 8, 1))
+    np.testing.assert_array_equal(
+      net.apply(params, stats, images), net.apply(params, stats, images)
+    )
+    first, moved = net.apply_train(params, stats, images, None)
+    second, _ = net.apply_train(params, moved, images, None)
+    self.assertTrue(bool(jnp.any(first != second)))  # fresh dropout each time
+    mean = moved['collections']['batch_stats']['BatchNorm_0']['mean']
+    self.assertGreater(float(jnp.abs(mean).max()), 0)
+
+  def test_linen_without_train(self):
+    class Theirs(linen.Module):
+      @linen.compact
+      def __call__(self, x):
+        return linen.Dense(3)(x.mean((1, 2)))
+
+    with self.assertRaisesRegex(InputError, 'no argument `train`'):
+      models.from_linen(Theirs(), (8, 8, 1))
+
+  def test_nnx_with_flax_batch_norm_and_dropout(self):
+    class Theirs(nnx.Module):
+      def __init__(self, rngs):
+        self.norm = nnx.BatchNorm(1, rngs=rngs)
+        self.drop = nnx.Dropout(0.5, rngs=rngs)
+        self.head = nnx.Linear(64, 3, rngs=rngs)
+
+      def __call__(self, x):
+        return self.head(self.drop(self.norm(x).reshape(len(x), -1)))
+
+    net = models.from_nnx(Theirs)
+    params, stats = net.init(jax.random.key(0))
+    images = jax.random.uniform(jax.random.key(1), (4, 8, 8, 1))
+    first, moved = jax.jit(net.apply_train)(params, stats, images, None)
+    second, _ = net.apply_train(params, moved, images, None)
+    self.assertTrue(bool(jnp.any(first != second)))
+    self.assertGreater(float(moved['norm']['mean'][0]), 0)
+    np.testing.assert_array_equal(
+      net.apply(params, stats, images), net.apply(params, stats, images)
+    )
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,263 @@
+"""The programs as a user runs them: whole runs, kills, several processes, mistakes."""
+
+import json
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import tiny
+from absl.testing import absltest, parameterized
+
+from jaxrkd import build
+from jaxrkd import run as experiment
+from jaxrkd.errors import InputError
+from jaxrkd.runtime import sharding
+from jaxrkd.train.load import load_trained
+
+ROOT = pathlib.Path(__file__).parent.parent
+CONFIG = """
+import sys
+sys.path.insert(0, {tests!r})
+import tiny
+def get_config(arg=''):
+  return tiny.config('mtard', epochs=4, ema__decay=0.5)
+"""
+
+
+class ProgramTest(parameterized.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.folder = tiny.folder(self)
+    self.config = self.folder / 'tiny_mtard.py'
+    self.config.write_text(CONFIG.format(tests=str(ROOT / 'tests')))
+
+  def command(self, program, *arguments):
+    return [sys.executable, '-W', 'error', str(ROOT / 'launch' / program), *arguments]
+
+  def environment(self, devices=1):
+    return {**os.environ, 'JAX_NUM_CPU_DEVICES': str(devices), 'PYTHONPATH': str(ROOT)}
+
+  def run_program(self, program, *arguments, devices=1):
+    return subprocess.run(
+      self.command(program, *arguments),
+      env=self.environment(devices),
+      capture_output=True,
+      text=True,
+      timeout=600,
+      check=False,
+    )
+
+  def train(self, workdir, *arguments, devices=1):
+    done = self.run_program(
+      'main.py',
+      f'--config={self.config}',
+      f'--workdir={self.folder / workdir}',
+      *arguments,
+      devices=devices,
+    )
+    self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+    return done.stdout
+
+  def losses(self, workdir):
+    lines = (self.folder / workdir / 'metrics.jsonl').read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    return {row['step']: row['loss'] for row in rows if 'loss' in row}
+
+  def student(self, workdir, kind='last'):
+    found = load_trained(self.folder / workdir, kind, sharding.data_mesh())
+    return found.state, found.record
+
+  def test_the_whole_path(self):
+    out = self.train('a')
+    run = self.folder / 'a'
+    self.assertIn('teacher clean', out)
+    self.assertIn('student best', out)
+    results = json.loads((run / 'results.json').read_text())
+    self.assertEqual(set(results['student']), {'best', 'last', 'ema'})
+    self.assertEqual(set(results['teachers']), {'clean', 'robust'})
+    for row in (*results['student'].values(), *results['teachers'].values()):
+      self.assertEqual(set(row['attacks']), {'fgsm', 'cw_inf'})
+      for found in row['attacks'].values():
+        self.assertAlmostEqual(found['weighted'], (row['clean'] + found['robust']) / 2)
+    self.assertEqual(results['selection']['split'], 'heldout')
+    for kind in ('best', 'last', 'ema'):
+      with np.load(run / 'eval' / kind / 'fgsm.npz') as verdicts:
+        self.assertAlmostEqual(
+          float(verdicts['robust'].mean()),
+          results['student'][kind]['attacks']['fgsm']['robust'],
+        )
+    self.assertTrue(list((run / 'tensorboard').glob('events.out.tfevents.*')))
+    self.assertTrue((run / 'teachers' / 'robust' / 'results.json').is_file())
+    rows = [json.loads(x) for x in (run / 'metrics.jsonl').read_text().splitlines()]
+    self.assertIn('weight_adv', rows[0])
+    self.assertTrue(any('heldout_score' in row for row in rows))
+
+    with self.subTest('a finished run says so'):
+      before = (run / 'results.json').read_bytes()
+      self.assertIn('finished before', self.train('a'))
+      self.assertEqual(before, (run / 'results.json').read_bytes())
+    with self.subTest('another config is refused'):
+      again = self.run_program(
+        'main.py', f'--config={self.config}', f'--workdir={run}', '--config.batch_size=8'
+      )
+      self.assertEqual(again.returncode, 2)
+      self.assertIn('batch_size was 16 and is now 8', again.stderr)
+      self.assertLen(again.stderr.strip().splitlines(), 1)
+    with self.subTest('evaluation with the same settings gives the same numbers'):
+      again = self.run_program('evaluate.py', f'--workdir={run}')
+      self.assertEqual(again.returncode, 0, again.stderr)
+      self.assertEqual(json.loads((run / 'results.json').read_text()), results)
+    with self.subTest('evaluation with others goes to another file'):
+      done = self.run_program(
+        'evaluate.py', f'--workdir={run}', '--config.evaluation.threat.eps=0'
+      )
+      self.assertEqual(done.returncode, 0, done.stderr)
+      (other,) = run.glob('results-*.json')
+      row = json.loads(other.read_text())['student']['best']
+      self.assertEqual(row['attacks']['fgsm']['robust'], row['clean'])
+    with self.subTest('evaluation cannot change training'):
+      done = self.run_program('evaluate.py', f'--workdir={run}', '--config.epochs=9')
+      self.assertEqual(done.returncode, 2)
+      self.assertIn('config.epochs belongs to training', done.stderr)
+
+  def test_killed_and_run_again_equals_undisturbed(self):
+    self.train('whole')
+    command = self.command(
+      'main.py', f'--config={self.config}', f'--workdir={self.folder / "cut"}'
+    )
+    log = self.folder / 'cut' / 'metrics.jsonl'
+    kills = 0
+    for at in sorted(random.sample(range(3, 15), 2)):
+      process = subprocess.Popen(
+        command, env=self.environment(), stdout=subprocess.DEVNULL
+      )
+      while process.poll() is None:
+        steps = self.losses('cut') if log.is_file() and log.stat().st_size else {}
+        if any(step >= at for step in steps):
+          process.send_signal(signal.SIGKILL)
+          kills += 1
+          break
+        time.sleep(0.005)
+      process.wait()
+    self.assertGreater(kills, 0)
+    self.train('cut')
+    for kind in ('last', 'best'):
+      whole, cut = self.student('whole', kind), self.student('cut', kind)
+      self.assertEqual(whole[1], cut[1])
+      for a, b in zip(_leaves(whole[0]), _leaves(cut[0]), strict=True):
+        np.testing.assert_array_equal(a, b)
+    self.assertEqual(self.losses('whole'), self.losses('cut'))
+
+  def test_a_truncated_checkpoint_falls_back_to_the_one_before(self):
+    self.train('whole')
+    run = self.folder / 'whole'
+    (run / 'results.json').unlink()
+    steps = sorted(int(p.name) for p in (run / 'checkpoints' / 'last').iterdir())
+    newest = run / 'checkpoints' / 'last' / str(steps[-1])
+    # Cut every file that holds arrays.
+    for path in newest.rglob('d/*'):
+      path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    before = self.losses('whole')
+    out = self.train('whole')
+    self.assertIn(f'{newest} cannot be read', out)
+    self.assertIn(f'resuming at step {steps[-2]}', out)
+    self.assertEqual(before, self.losses('whole'))
+    self.assertTrue((run / 'results.json').is_file())
+
+  def test_two_processes_give_the_losses_of_one(self):
+    self.train('one', devices=2)
+    with socket.socket() as probe:
+      probe.bind(('localhost', 0))
+      port = probe.getsockname()[1]
+    processes = [
+      subprocess.Popen(
+        self.command(
+          'main.py',
+          f'--config={self.config}',
+          f'--workdir={self.folder / "two"}',
+          f'--coordinator=localhost:{port}',
+          '--processes=2',
+          f'--process_id={number}',
+        ),
+        env=self.environment(1),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+      )
+      for number in range(2)
+    ]
+    outputs = [process.communicate(timeout=600) for process in processes]
+    for process, (_, err) in zip(processes, outputs):
+      self.assertEqual(process.returncode, 0, err)
+    self.assertNotIn('student', outputs[1][0])  # only the first process talks
+    one, two = self.losses('one'), self.losses('two')
+    self.assertEqual(set(one), set(two))
+    np.testing.assert_allclose(list(two.values()), list(one.values()), rtol=1e-5)
+    for name in ('one', 'two'):
+      path = self.folder / name / 'results.json'
+      results = json.loads(path.read_text())
+      self.assertEqual(set(results['student']), {'best', 'last', 'ema'})
+
+  @parameterized.parameters(
+    ('--config.epocs=1', "did you mean 'epochs'"),
+    ('--config.threat.eps=8', '8/255 = 0.0313'),
+    ('--config.batch_size=9', 'batch_size is 9, which 2 devices do not divide'),
+    ('--config.data.name=cifar100', 'cifar100 is not in|no option'),
+    ('--confg=1', "Unknown command line flag 'confg'"),
+    ('extra', "unexpected argument 'extra'"),
+    ('--processes=2', 'do not describe a job'),
+    ('--config.teachers.clean.workdir=nowhere', "'nowhere' is not the workdir of a run"),
+  )
+  def test_a_mistake_ends_in_one_line(self, argument, message):
+    done = self.run_program(
+      'main.py',
+      f'--config={self.config}',
+      f'--workdir={self.folder / "w"}',
+      f'--data_dir={self.folder}',
+      argument,
+      devices=2,
+    )
+    self.assertEqual(done.returncode, 2, done.stderr)
+    self.assertRegex(done.stderr, message)
+    self.assertLen(done.stderr.strip().splitlines(), 1)
+
+  def test_missing_flags(self):
+    for arguments in ((), (f'--config={self.config}',)):
+      done = self.run_program('main.py', *arguments)
+      self.assertEqual(done.returncode, 2)
+      self.assertRegex(done.stderr, 'no --config|no --workdir')
+
+  def test_dry_run(self):
+    done = self.run_program('main.py', f'--config={self.config}', '--dry_run')
+    self.assertEqual(done.returncode, 0, done.stderr)
+    for text in ('would be trained first', 'parameters', 'memory per device', 'one step'):
+      self.assertIn(text, done.stdout)
+    self.assertEqual(list(self.folder.iterdir()), [self.config])
+
+
+class TeacherTest(absltest.TestCase):
+  def test_a_teacher_of_another_data_set_is_refused(self):
+    folder = tiny.folder(self)
+    teacher = build.resolve(tiny.config('natural', epochs=1, data__classes=4))
+    experiment.train_and_evaluate(teacher, folder / 'teacher')
+    config = build.resolve(
+      tiny.config(), [f'teachers.clean.workdir={folder / "teacher"}']
+    )
+    with self.assertRaisesRegex(InputError, "teacher 'clean'.*4 classes.*3 classes"):
+      experiment.train_and_evaluate(config, folder / 'student')
+
+
+def _leaves(tree):
+  import jax
+
+  return jax.tree.leaves(tree)
+
+
+if __name__ == '__main__':
+  absltest.main()
