@@ -43,7 +43,7 @@ def options(row: Callable[..., Any]) -> dict[str, Any]:
   target = row.func if isinstance(row, functools.partial) else row
   if isinstance(target, type):
     # The metaclass of NNX modules hides the signature of the class itself.
-    target = target.__init__
+    target = vars(target)['__init__']
   defaults = {
     name: parameter.default
     for name, parameter in inspect.signature(target).parameters.items()
@@ -186,7 +186,9 @@ def check(config: ConfigDict) -> None:
   one_of(config.select.split, SPLITS, 'config.select.split')
   one_of(config.evaluation.split, SPLITS, 'config.evaluation.split')
   if config.select.every < 1:
-    raise InputError(f'config.select.every is {config.select.every}; it must be at least 1')
+    raise InputError(
+      f'config.select.every is {config.select.every}; it must be at least 1'
+    )
   for split, user in (
     (config.select.split, 'select'),
     (config.evaluation.split, 'evaluation'),

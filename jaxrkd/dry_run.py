@@ -77,12 +77,14 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     say(f'memory per device: {sum(parts.values()) / 2**20:,.0f} MiB ({text})')
   began = time.monotonic()
   _, scalars = compiled(*arguments)
-  values = {name: float(value) for name, value in jax.device_get(scalars).items()}
+  found = {name: float(value) for name, value in jax.device_get(scalars).items()}
   spent = time.monotonic() - began
-  shown = ', '.join(f'{name} {value:.4g}' for name, value in values.items())
+  shown = ', '.join(f'{name} {value:.4g}' for name, value in found.items())
   say(f'one step: {spent:.2f} s, {config.batch_size / spent:.0f} images/s; {shown}')
-  say(f'training alone would take about {spent * setup.total_steps / 3600:.2g} hours here')
-  return values
+  say(
+    f'training alone would take about {spent * setup.total_steps / 3600:.2g} hours here'
+  )
+  return found
 
 
 def _teachers(
@@ -90,14 +92,14 @@ def _teachers(
 ) -> Iterator[tuple[str, Net, tuple, str]]:
   for name, entry in config.teachers.items():
     if entry.workdir:
-      found = load_trained(pathlib.Path(entry.workdir), entry.checkpoint, mesh, config.precision)
+      found = load_trained(
+        pathlib.Path(entry.workdir), entry.checkpoint, mesh, config.precision
+      )
       net, values = found.net, (found.state.params, found.state.stats)
       node, text = found.config, f'from {entry.workdir}'
     else:
       node = entry.config
-      net = build.network(
-        node.student, data.classes, data.image_shape, config.precision
-      )
+      net = build.network(node.student, data.classes, data.image_shape, config.precision)
       init = jax.jit(net.init, out_shardings=sharding.replicated(mesh))
       values = init(jax.random.key(0))
       text = f'would be trained first, {node.epochs} epochs of {node.method.name}'

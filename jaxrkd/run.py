@@ -27,7 +27,10 @@ def say(text: str) -> None:
 
 
 def train_and_evaluate(
-  config: ConfigDict, workdir: str | pathlib.Path, data_dir: str = '', title: str = 'student'
+  config: ConfigDict,
+  workdir: str | pathlib.Path,
+  data_dir: str = '',
+  title: str = 'student',
 ) -> dict[str, Any]:
   """Does whatever of an experiment is not done yet; returns its results.
 
@@ -121,17 +124,13 @@ def make_judge(setup: Setup) -> Judge:
   """Scores a student on the selection split, as `config.select` says."""
   select = setup.config.select
   split = getattr(setup.data, select.split)
-  loaded = robustness.load_split(
-    split, setup.config.evaluation.batch_size, setup.mesh
-  )
+  loaded = robustness.load_split(split, setup.config.evaluation.batch_size, setup.mesh)
   attack = build.selection_attack(setup.config)
   key = jax.random.key(setup.config.seed)
 
   def judge(student: NetState) -> dict[str, float]:
     variables = (student.params, student.stats)
-    found = robustness.judge(
-      setup.parts.net, variables, loaded, setup.mesh, attack, key
-    )
+    found = robustness.judge(setup.parts.net, variables, loaded, setup.mesh, attack, key)
     scores = {
       'clean': found.clean_accuracy,
       'robust': found.robust_accuracy,
@@ -185,9 +184,7 @@ def evaluate_run(
   for name, (trained, params) in student_versions(workdir, mesh, config).items():
     say(f'measuring {title} {name}')
     identity = {**_identity(trained, config), 'version': 'ema' if name == 'ema' else ''}
-    summary = measure(
-      trained.net, (params, trained.state.stats), place / name, identity
-    )
+    summary = measure(trained.net, (params, trained.state.stats), place / name, identity)
     found['student'][name] = {**summary, 'step': trained.record['step']}
     rows[f'{title} {name}'] = summary
   select = config.select

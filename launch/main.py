@@ -12,7 +12,9 @@ from absl import flags
 from jaxrkd import dry_run, run
 
 flags.DEFINE_string('config', '', 'Config file, optionally with :argument.')
-flags.DEFINE_bool('dry_run', False, 'Print what would happen, do one step, write nothing.')
+flags.DEFINE_bool(
+  'dry_run', False, 'Print what would happen, do one step, write nothing.'
+)
 
 
 def main(overrides: list[str]) -> None:

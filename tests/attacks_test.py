@@ -129,9 +129,9 @@ class AttackTest(chex.TestCase):
   def test_the_result_is_detached(self):
     images, labels, logits_fn, _ = problem()
     attack = attacks.pgd(Linf(0.06), steps=2, start='none')
-    slope = jax.grad(
-      lambda x: attack(jax.random.key(0), logits_fn, x, labels).sum()
-    )(images)
+    slope = jax.grad(lambda x: attack(jax.random.key(0), logits_fn, x, labels).sum())(
+      images
+    )
     np.testing.assert_array_equal(slope, jnp.zeros_like(slope))
 
   def test_carry_counts_evaluations(self):
@@ -161,9 +161,7 @@ class StartTest(parameterized.TestCase):
     self.assertBetween(float(np.abs(wide).max()), 0.099, 0.1 + 1e-6)
     self.assertBetween(float(wide.std()), 0.1 / 3**0.5 * 0.95, 0.1 / 3**0.5 * 1.05)
     self.assertLess(float(made['uniform_noclamp'].min()), -0.09)
-    np.testing.assert_array_equal(
-      made['uniform'], np.clip(made['uniform_noclamp'], 0, 1)
-    )
+    np.testing.assert_array_equal(made['uniform'], np.clip(made['uniform_noclamp'], 0, 1))
 
   def test_l2_noise_fills_the_ball(self):
     draw = jax.vmap(lambda key: L2(2.0).noise(key, (3, 1, 1), jnp.float32))

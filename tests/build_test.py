@@ -13,12 +13,18 @@ from jaxrkd.methods import METHODS
 
 CONFIGS = pathlib.Path(__file__).parent.parent / 'configs'
 EXPERIMENTS = [
-  *(f'mtard_{data}{arg}' for data in ('digits', 'cifar10', 'cifar100')
-    for arg in ('', ':smoke')),
+  *(
+    f'mtard_{data}{arg}'
+    for data in ('digits', 'cifar10', 'cifar100')
+    for arg in ('', ':smoke')
+  ),
   *(f'mtard_{data}:mobilenet_v2' for data in ('cifar10', 'cifar100')),
   *(f'teachers/digits:{kind}' for kind in ('clean', 'robust')),
-  *(f'teachers/cifar:{data},{kind}' for data in ('cifar10', 'cifar100')
-    for kind in ('clean', 'robust')),
+  *(
+    f'teachers/cifar:{data},{kind}'
+    for data in ('cifar10', 'cifar100')
+    for kind in ('clean', 'robust')
+  ),
 ]
 
 
@@ -121,7 +127,9 @@ class OverrideTest(parameterized.TestCase):
       build.resolve(config)
     config = tiny.config()
     config.method = dict(name='trades', betta=3)
-    with self.assertRaisesRegex(InputError, "no option method.betta; did you mean 'beta'"):
+    with self.assertRaisesRegex(
+      InputError, "no option method.betta; did you mean 'beta'"
+    ):
       build.resolve(config)
 
   def test_missing_teachers(self):
@@ -148,7 +156,8 @@ class NetworkOptionsTest(absltest.TestCase):
   def test_same_request_same_network(self):
     config = build.resolve(tiny.config())
     self.assertIs(
-      build.network(config.student, 3, (8, 8, 1)), build.network(config.student, 3, (8, 8, 1))
+      build.network(config.student, 3, (8, 8, 1)),
+      build.network(config.student, 3, (8, 8, 1)),
     )
 
 

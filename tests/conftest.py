@@ -5,7 +5,9 @@ import tempfile
 
 # Read when jax starts, and by the programs that tests start.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
-_cache = os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', tempfile.mkdtemp('-jax-cache'))
+_cache = os.environ.setdefault(
+  'JAX_COMPILATION_CACHE_DIR', tempfile.mkdtemp('-jax-cache')
+)
 
 import jax  # noqa: E402
 

@@ -49,7 +49,9 @@ class SourceTest(parameterized.TestCase):
   def test_npz_mistakes(self):
     folder = tiny.folder(self)
     raw, labels = images()
-    full = dict(train_images=raw, train_labels=labels, test_images=raw, test_labels=labels)
+    full = dict(
+      train_images=raw, train_labels=labels, test_images=raw, test_labels=labels
+    )
     for change, text in (
       (dict(test_labels=None), "no array 'test_labels'"),
       (dict(train_images=raw / 1.0), r'range over \[0, 255\]'),
@@ -87,7 +89,9 @@ class SourceTest(parameterized.TestCase):
       self.skipTest(f'no CIFAR in {root}; set TFDS_DATA_DIR to test it')
     train, test = SOURCES[there[0]](data_dir=root)
     self.assertEqual((train.image.shape, len(test)), ((50000, 32, 32, 3), 10000))
-    self.assertEqual(set(np.bincount(train.label)), {50000 // (int(train.label.max()) + 1)})
+    self.assertEqual(
+      set(np.bincount(train.label)), {50000 // (int(train.label.max()) + 1)}
+    )
 
 
 class SplitTest(absltest.TestCase):

@@ -4,15 +4,12 @@
 what the methods' public PyTorch programs made of them in float64.
 """
 
-import functools
 import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from absl.testing import absltest, parameterized
-from flax import nnx
 
 from jaxrkd import optimizers as optim
 from jaxrkd.attacks import Linf, Search, pgd_search
@@ -38,9 +35,7 @@ CASES = {
 
 
 def network():
-  return from_nnx(
-    lambda rngs: NETWORKS['resnet8'](Layers(rngs), classes=10, channels=3)
-  )
+  return from_nnx(lambda rngs: NETWORKS['resnet8'](Layers(rngs), classes=10, channels=3))
 
 
 def variables(archive, prefix):

@@ -271,7 +271,9 @@ class AnlTest(parameterized.TestCase):
 
   def test_smoothed_losses(self):
     np.testing.assert_allclose(
-      self.run_weights({'anl_ema': 0.5}), self.oracle(self.LOSSES[0], smooth=0.5), rtol=1e-6
+      self.run_weights({'anl_ema': 0.5}),
+      self.oracle(self.LOSSES[0], smooth=0.5),
+      rtol=1e-6,
     )
 
   def test_first_loss_from_the_first_epoch(self):

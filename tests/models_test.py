@@ -131,9 +131,7 @@ class BatchNormTest(parameterized.TestCase):
     )
     factor = count / (count - 1) if variance == 'unbiased' else 1
     np.testing.assert_allclose(norm.mean[...], 0.1 * flat.mean(0), rtol=1e-5)
-    np.testing.assert_allclose(
-      norm.var[...], 0.9 + 0.1 * flat.var(0) * factor, rtol=1e-5
-    )
+    np.testing.assert_allclose(norm.var[...], 0.9 + 0.1 * flat.var(0) * factor, rtol=1e-5)
     norm.eval()
     want = (x - norm.mean[...]) / np.sqrt(norm.var[...] + 1e-5)
     np.testing.assert_allclose(norm(jnp.asarray(x)), want, rtol=1e-4, atol=1e-4)

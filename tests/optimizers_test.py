@@ -22,10 +22,15 @@ class ScheduleTest(parameterized.TestCase):
     got = rates('milestones', 5, milestones=(2, 4), milestone_offset=offset)
     for epoch in range(1, 6):
       drops = (epoch >= first_low) + (epoch >= first_low + 2)
-      np.testing.assert_allclose(got[2 * epoch - 2 : 2 * epoch], 0.1 * 0.1**drops, rtol=1e-5)
+      np.testing.assert_allclose(
+        got[2 * epoch - 2 : 2 * epoch], 0.1 * 0.1**drops, rtol=1e-5
+      )
 
   def test_mtard_and_trades_drops(self):
-    for milestones, offset, low in (((215, 260, 285), 1, (216, 261, 286)), ((75,), 0, (75,))):
+    for milestones, offset, low in (
+      ((215, 260, 285), 1, (216, 261, 286)),
+      ((75,), 0, (75,)),
+    ):
       schedule = SCHEDULES['milestones'](
         300, 391, milestones=milestones, milestone_offset=offset
       )
@@ -59,7 +64,9 @@ class ScheduleTest(parameterized.TestCase):
     np.testing.assert_allclose(momenta, [0.95, 0.85, 0.95], atol=1e-6)
 
   def test_exponential(self):
-    np.testing.assert_allclose(rates('exponential', 3)[::2], [0.1, 0.09, 0.081], rtol=1e-5)
+    np.testing.assert_allclose(
+      rates('exponential', 3)[::2], [0.1, 0.09, 0.081], rtol=1e-5
+    )
 
   @parameterized.parameters(
     ('milestones', dict(peak=0.0), 'peak'),
@@ -114,7 +121,10 @@ class SgdTest(parameterized.TestCase):
 
   def test_mistakes(self):
     schedule = SCHEDULES['milestones'](2, 1)
-    for options, text in ((dict(momentum=1.0), 'momentum'), (dict(weight_decay=-1), 'decay')):
+    for options, text in (
+      (dict(momentum=1.0), 'momentum'),
+      (dict(weight_decay=-1), 'decay'),
+    ):
       with self.assertRaisesRegex(InputError, text):
         sgd(schedule, **options)
 

@@ -29,7 +29,10 @@ def linear_net(classes=10):
   design = np.c_[images, np.ones(len(images))]
   targets = np.eye(classes)[train.label]
   weights = np.linalg.solve(design.T @ design + 10 * np.eye(65), design.T @ targets) * 10
-  variables = (jnp.asarray(weights[:-1], jnp.float32), jnp.asarray(weights[-1], jnp.float32))
+  variables = (
+    jnp.asarray(weights[:-1], jnp.float32),
+    jnp.asarray(weights[-1], jnp.float32),
+  )
   apply = lambda w, b, x: x.reshape(len(x), -1) @ w + b[None]
   return Net(None, apply, None), variables
 
@@ -131,7 +134,9 @@ class VerdictTest(absltest.TestCase):
     self.assertLen(calls, 3)
 
   def test_batch_size_that_devices_do_not_divide(self):
-    with self.assertRaisesRegex(InputError, 'is 12, which 8 devices do not divide.*8 or 16'):
+    with self.assertRaisesRegex(
+      InputError, 'is 12, which 8 devices do not divide.*8 or 16'
+    ):
       robustness.load_split(tiny_split([0, 1]), 12, mesh(8))
 
   def test_versions_are_json(self):

@@ -20,12 +20,8 @@ CIFAR100_MEAN, CIFAR100_STD = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
 NETWORKS = {
   ('cifar10', 'clean'): dict(name='resnet56'),
   ('cifar10', 'robust'): dict(name='wrn_34_10'),
-  ('cifar100', 'clean'): dict(
-    name='wrn_22_6', mean=CIFAR100_MEAN, std=CIFAR100_STD
-  ),
-  ('cifar100', 'robust'): dict(
-    name='wrn_70_16', mean=CIFAR100_MEAN, std=CIFAR100_STD
-  ),
+  ('cifar100', 'clean'): dict(name='wrn_22_6', mean=CIFAR100_MEAN, std=CIFAR100_STD),
+  ('cifar100', 'robust'): dict(name='wrn_70_16', mean=CIFAR100_MEAN, std=CIFAR100_STD),
 }
 
 

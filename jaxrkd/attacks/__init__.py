@@ -25,13 +25,13 @@ SEARCHES: dict[str, Callable[..., Search]] = {'pgd': pgd_search}
 
 __all__ = [
   'ATTACKS',
-  'Attack',
   'L2',
-  'Linf',
   'SEARCHES',
   'STARTS',
-  'Search',
   'THREATS',
+  'Attack',
+  'Linf',
+  'Search',
   'Threat',
   'cw_inf',
   'example_keys',

@@ -1,6 +1,7 @@
 """Where images may move: the ball around a clean image, cut with the box [0, 1]."""
 
 import dataclasses
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 import jax
@@ -11,7 +12,7 @@ from jaxrkd.errors import InputError
 Array = jax.Array
 
 
-class Threat(Protocol):
+class Threat(Hashable, Protocol):
   """A set of allowed images around each clean one; images are [B, H, W, C] in [0, 1]."""
 
   @property
@@ -106,4 +107,4 @@ def _length(images: Array) -> Array:
   return jnp.sqrt(jnp.sum(images**2, axis=axes, keepdims=True))
 
 
-THREATS = {'linf': Linf, 'l2': L2}
+THREATS: dict[str, Callable[..., Threat]] = {'linf': Linf, 'l2': L2}

@@ -1,5 +1,6 @@
 """A data set in memory: images as bytes, and the split into train, held-out and test."""
 
+import dataclasses
 import hashlib
 from typing import NamedTuple
 
@@ -8,7 +9,8 @@ import numpy as np
 from jaxrkd.errors import InputError
 
 
-class Split(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
   """Part of a data set.
 
   Attributes:
@@ -24,6 +26,10 @@ class Split(NamedTuple):
 
   def __len__(self) -> int:
     return len(self.label)
+
+  def arrays(self) -> dict[str, np.ndarray]:
+    """The three arrays by name."""
+    return {'image': self.image, 'label': self.label, 'index': self.index}
 
   def take(self, rows: np.ndarray) -> 'Split':
     return Split(self.image[rows], self.label[rows], self.index[rows])

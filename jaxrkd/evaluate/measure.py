@@ -33,9 +33,7 @@ class Measurement:
     self._attacks = _in_table_order(build.evaluation_attacks(config))
     self._mesh = mesh
     self._key = jax.random.key(config.seed)
-    self._loaded = robustness.load_split(
-      getattr(data, part.split), part.batch_size, mesh
-    )
+    self._loaded = robustness.load_split(getattr(data, part.split), part.batch_size, mesh)
     self._settings = {
       'data': config.data.to_dict(),
       'split': part.split,
@@ -72,9 +70,7 @@ class Measurement:
       )
 
     for name, attack in self._attacks.items():
-      mark = robustness.fingerprint(
-        [self._settings, self._options[name], dict(identity)]
-      )
+      mark = robustness.fingerprint([self._settings, self._options[name], dict(identity)])
       verdicts[name] = robustness.stored(
         folder / f'{name}.npz', mark, functools.partial(compute, attack)
       )
@@ -89,6 +85,9 @@ def _in_table_order(attacks: dict[str, Attack]) -> dict[str, Attack]:
   return dict(
     sorted(
       attacks.items(),
-      key=lambda item: (known.index(item[0]) if item[0] in known else len(known), item[0]),
+      key=lambda item: (
+        known.index(item[0]) if item[0] in known else len(known),
+        item[0],
+      ),
     )
   )

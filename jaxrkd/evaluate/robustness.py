@@ -1,12 +1,13 @@
 """How many images a network still gets right under an attack."""
 
+import dataclasses
 import functools
 import hashlib
 import json
 import pathlib
 import zipfile
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,8 @@ Array = jax.Array
 Tree = Any
 
 
-class Verdicts(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Verdicts:
   """What happened to each image of a split, in its order.
 
   Attributes:
@@ -59,7 +61,8 @@ class Verdicts(NamedTuple):
     return 0.5 * self.clean_accuracy + 0.5 * self.robust_accuracy
 
 
-class Loaded(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Loaded:
   """A split as it lies on the devices, in batches of one shape and in file order.
 
   Attributes:
@@ -85,16 +88,14 @@ def load_split(split: Split, batch_size: int, mesh: jax.sharding.Mesh) -> Loaded
   for position in plain_order(len(split), batch_size):
     part = split.take(np.maximum(position, 0))
     images = part.image.astype(np.float32) / 255
-    batches.append(
-      sharding.put({'image': images, 'label': part.label, 'index': part.index}, rows)
-    )
+    batches.append(sharding.put({**part.arrays(), 'image': images}, rows))
   return Loaded(batches, split.index, split.label)
 
 
 @functools.lru_cache(maxsize=64)
 def _predictor(net: Net, mesh: jax.sharding.Mesh) -> Any:
   def predict(variables, images, labels):
-    logits = net.apply(*variables, images)
+    logits = net.logits_fn(*variables)(images)
     return jnp.argmax(logits, -1), losses.margin(logits, labels)
 
   # Copied to every process, so that each can read all of it.
@@ -188,15 +189,17 @@ def stored(path: pathlib.Path, mark: str, compute: Callable[[], Verdicts]) -> Ve
     mark: `fingerprint` of everything the verdicts depend on.
     compute: makes them.
   """
+  names = [field.name for field in dataclasses.fields(Verdicts)]
   if path.is_file():
     try:
       # Opened here because np.load leaves a damaged file open.
       with path.open('rb') as file, np.load(file, allow_pickle=False) as archive:
         if str(archive['mark']) == mark:
-          return Verdicts(*(archive[name] for name in Verdicts._fields))
+          return Verdicts(**{name: archive[name] for name in names})
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
       pass  # damaged or of another version: measured again
   verdicts = compute()
   if sharding.is_first_process():
-    files.write_npz(path, {**verdicts._asdict(), 'mark': np.array(mark)})
+    arrays = {name: getattr(verdicts, name) for name in names}
+    files.write_npz(path, {**arrays, 'mark': np.array(mark)})
   return verdicts

@@ -20,9 +20,12 @@ def initial_memory(names: tuple[str, ...]) -> Tree:
 
 
 def check_options(anl_ema: float, anl_init: str) -> None:
+  """Raises `InputError` for a smoothing outside [0, 1) or an unknown start."""
   one_of(anl_init, ('batch', 'epoch'), 'method.anl_init')
   if not 0 <= anl_ema < 1:
-    raise InputError(f'method.anl_ema is {anl_ema}; it must be at least 0 and less than 1')
+    raise InputError(
+      f'method.anl_ema is {anl_ema}; it must be at least 0 and less than 1'
+    )
 
 
 def observe(

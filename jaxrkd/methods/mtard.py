@@ -57,7 +57,9 @@ def mtard(
 
   def divergence(teacher_logits, logits, batch):
     mean = batch_mean(losses.kl(teacher_logits, logits, epsilon=kl_epsilon), batch)
-    return kl_scale * (mean / logits.shape[-1] if kl_reduction == 'element_mean' else mean)
+    return kl_scale * (
+      mean / logits.shape[-1] if kl_reduction == 'element_mean' else mean
+    )
 
   def terms(student, stats, frozen, batch, adversarial):
     sides = {

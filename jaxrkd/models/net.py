@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -46,12 +46,14 @@ def from_nnx(make: Callable[[nnx.Rngs], nnx.Module]) -> Net:
   Args:
     make: builds the module, e.g. `lambda rngs: MyNet(10, rngs=rngs)`.
   """
-  graph, param_template, stat_template = nnx.split(
-    nnx.eval_shape(lambda: make(nnx.Rngs(0))), nnx.Param, ...
-  )
+
+  def split(module: nnx.Module) -> tuple[Any, nnx.State, nnx.State]:
+    return cast(Any, nnx.split(module, nnx.Param, ...))
+
+  graph, param_template, stat_template = split(nnx.eval_shape(lambda: make(nnx.Rngs(0))))
 
   def init(key: Array) -> tuple[Tree, Tree]:
-    _, params, stats = nnx.split(make(nnx.Rngs(key)), nnx.Param, ...)
+    _, params, stats = split(make(nnx.Rngs(key)))
     return _to_dict(params), _to_dict(stats)
 
   def module(params: Tree, stats: Tree) -> nnx.Module:
@@ -69,7 +71,7 @@ def from_nnx(make: Callable[[nnx.Rngs], nnx.Module]) -> Net:
     net.train()
     with counted_rows(mask):
       logits = net(images)
-    return logits, _to_dict(nnx.split(net, nnx.Param, ...)[2])
+    return logits, _to_dict(split(net)[2])
 
   return Net(init, apply, apply_train)
 
@@ -127,13 +129,13 @@ def normalized(net: Net, mean: tuple[float, ...], std: tuple[float, ...]) -> Net
   def inside(images: Array) -> Array:
     return (images - shift.astype(images.dtype)) / scale.astype(images.dtype)
 
-  return Net(
-    net.init,
-    lambda params, stats, images: net.apply(params, stats, inside(images)),
-    lambda params, stats, images, mask=None: net.apply_train(
-      params, stats, inside(images), mask
-    ),
-  )
+  def apply(params: Tree, stats: Tree, images: Array) -> Array:
+    return net.apply(params, stats, inside(images))
+
+  def apply_train(params, stats, images, mask=None):
+    return net.apply_train(params, stats, inside(images), mask)
+
+  return Net(net.init, apply, apply_train)
 
 
 def parameter_count(params: Tree) -> int:

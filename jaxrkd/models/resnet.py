@@ -109,7 +109,9 @@ def cifar_resnet(
     InputError: `depth` is not 6n + 2.
   """
   if depth < 8 or depth % 6 != 2:
-    raise InputError(f'ResNet depth is {depth}; it must be 6n + 2: 8, 14, 20, 32, 56, ...')
+    raise InputError(
+      f'ResNet depth is {depth}; it must be 6n + 2: 8, 14, 20, 32, 56, ...'
+    )
   layers = layers.with_init(kaiming_fan_out)
   blocks = ((depth - 2) // 6,) * 3
   widths = [width * 2**k for k in range(3)]

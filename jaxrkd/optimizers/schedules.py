@@ -143,7 +143,7 @@ def one_cycle(
   momentum = None
   if cycle_momentum:
     low, high = momentum_range
-    momentum = lambda count: cycle(count, high, low, high)  # noqa: E731
+    momentum = lambda count: cycle(count, high, low, high)
   return Schedule(lambda count: cycle(count, start, peak, end), peak, momentum)
 
 

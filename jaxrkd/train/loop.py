@@ -75,6 +75,7 @@ def fit(
   config, first = setup.config, sharding.is_first_process()
   last, best = open_checkpoints(workdir)
   found = last.restore(setup.parts.like, say=print if first else lambda text: None)
+  record: dict[str, Any]
   state, record = found if found else (setup.parts.init(), {'best': None})
   step = int(state.step)
   if step and first:

@@ -106,7 +106,7 @@ class Setup:
 
   def device_data(self) -> dict[str, jax.Array]:
     """The training set, copied to every device as bytes."""
-    return sharding.put(self.data.train._asdict(), sharding.replicated(self.mesh))
+    return sharding.put(self.data.train.arrays(), sharding.replicated(self.mesh))
 
 
 def prepare(

@@ -50,8 +50,8 @@ def make_update(
 
   def adversarial(params, stats, teachers, batch) -> tuple[Array, Tree]:
     """The batch's adversarial images, and the statistics after making them."""
-    mask = batch.get('mask')
-    if method.objective is None:
+    mask, inner = batch.get('mask'), method.objective
+    if inner is None:
       return batch['image'], stats
     if attack_bn == 'train':
 
@@ -62,7 +62,7 @@ def make_update(
           logits, seen[0] = net.apply_train(params, seen[0], inputs, mask)
           return logits
 
-        values = method.objective(student, teachers, batch)(images)
+        values = inner(student, teachers, batch)(images)
         return values, seen[0]
 
       return search.with_carry(batch['key'], moving, batch['image'], stats)
@@ -72,7 +72,7 @@ def make_update(
         return net.apply_train(params, stats, inputs, mask)[0]
     else:
       student = net.logits_fn(params, stats)
-    objective = method.objective(student, teachers, batch)
+    objective = inner(student, teachers, batch)
     return search(batch['key'], objective, batch['image']), stats
 
   def update(state, teacher_vars, batch):
@@ -155,7 +155,9 @@ def make_train_step(
       del batch['mask']
     keys = example_keys(jax.random.fold_in(state.key, state.step), batch['index'])
     augment_keys, attack_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
-    batch['image'] = augment(augment_keys, batch['image']).astype(jnp.result_type(float)) / 255
+    batch['image'] = (
+      augment(augment_keys, batch['image']).astype(jnp.result_type(float)) / 255
+    )
     batch['key'] = attack_keys
     return update(state, teacher_vars, batch)
 
