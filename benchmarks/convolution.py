@@ -44,7 +44,9 @@ def main():
       name = f'{"jaxrkd" if matmul else "XLA"} {shape.__name__}'
       with mock.patch.object(conv, 'use_matmul', lambda m=matmul: m):
         began = time.perf_counter()
-        program = jax.jit(lambda x, v, f=shape: f(x, v)).lower(images, variables).compile()
+        program = (
+          jax.jit(lambda x, v, f=shape: f(x, v)).lower(images, variables).compile()
+        )
       cases[name] = (program, time.perf_counter() - began)
       best[name] = float('inf')
   for _ in range(4):

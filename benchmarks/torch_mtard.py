@@ -20,9 +20,7 @@ GROUPS = (
 
 
 def conv(inputs, outputs, size, stride=1, groups=1):
-  return nn.Conv2d(
-    inputs, outputs, size, stride, size // 2, groups=groups, bias=False
-  )
+  return nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False)
 
 
 def projection(inputs, outputs, stride):
@@ -71,7 +69,9 @@ class Inverted(nn.Module):
     )
     self.stride = stride
     same = inputs == outputs
-    self.shortcut = nn.Identity() if same or stride == 2 else projection(inputs, outputs, 1)
+    self.shortcut = (
+      nn.Identity() if same or stride == 2 else projection(inputs, outputs, 1)
+    )
 
   def forward(self, x):
     y = self.body(x)

@@ -72,7 +72,9 @@ def jax_step(student: str, batch: int, precision: str):
 
 def main():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--student', default='resnet18', choices=('resnet18', 'mobilenet_v2'))
+  parser.add_argument(
+    '--student', default='resnet18', choices=('resnet18', 'mobilenet_v2')
+  )
   parser.add_argument('--batch', type=int, default=128)
   parser.add_argument('--repeats', type=int, default=3)
   parser.add_argument('--precision', default='float32', choices=('float32', 'bfloat16'))

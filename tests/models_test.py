@@ -15,6 +15,7 @@ from jaxrkd.errors import InputError
 from jaxrkd.models import NETWORKS, conv, layers
 from jaxrkd.models.batch_norm import BatchNorm, counted_rows
 from jaxrkd.models.layers import Layers
+from jaxrkd.models.winograd import winograd_conv
 
 COUNTS = {
   ('resnet18', 10): 11_173_962,
@@ -152,22 +153,53 @@ class BatchNormTest(parameterized.TestCase):
 
 
 class ConvolutionTest(parameterized.TestCase):
+  """Against XLA's convolution in float64: narrow, wide (Winograd) and depthwise."""
+
   @parameterized.product(
-    size=(1, 3, 5), stride=(1, 2), height=(4, 5, 8), depthwise=(False, True)
+    size=(1, 3, 5),
+    stride=(1, 2),
+    shape=((4, 5), (7, 6), (1, 1)),
+    kind=('narrow', 'depth'),
   )
-  def test_matmul_equals_xla(self, size, stride, height, depthwise):
+  def test_matmul_equals_xla(self, size, stride, shape, kind):
+    self.check(size, stride, shape, *{'narrow': (3, 4), 'depth': (1, 3)}[kind])
+
+  @parameterized.product(stride=(1, 2), shape=((8, 8), (5, 7), (2, 3), (1, 4)))
+  def test_wide_equals_xla(self, stride, shape):
+    with mock.patch.object(conv, 'MIN_WINOGRAD_WORK', 0):
+      self.check(3, stride, shape, 16, 24)
+
+  def check(self, size, stride, shape, inputs, outputs):
     rng = np.random.default_rng(0)
+    depthwise = inputs == 1
+    function = conv.depthwise_conv2d if depthwise else conv.conv2d
     with jax.enable_x64(True):
-      x = jnp.asarray(rng.normal(size=(2, height, height + 1, 3)))
-      kernel = jnp.asarray(rng.normal(size=(size, size, 1 if depthwise else 3, 3)))
-      function = conv.depthwise_conv2d if depthwise else conv.conv2d
+      x = jnp.asarray(rng.normal(size=(2, *shape, outputs if depthwise else inputs)))
+      kernel = jnp.asarray(rng.normal(size=(size, size, inputs, outputs)))
+
+      def everything(x, kernel):
+        value, pull = jax.vjp(functools.partial(function, stride=stride), x, kernel)
+        return value, *pull(jnp.cos(value))
+
       found = []
       for matmul in (True, False):
         with mock.patch.object(conv, 'use_matmul', lambda m=matmul: m):
-          value, pull = jax.vjp(functools.partial(function, stride=stride), x, kernel)
-          found.append((value, *pull(jnp.cos(value))))
+          found.append(jax.jit(lambda *a: everything(*a))(x, kernel))  # traced anew
       for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+  def test_winograd_rounds_little_in_float32(self):
+    """The error of an image gradient stays within a few times that of direct products."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 8, 8, 64))
+    kernel = rng.normal(size=(3, 3, 64, 64)) / 24
+    with jax.enable_x64(True):
+      want = conv._xla_conv(jnp.asarray(x), jnp.asarray(kernel), 1, groups=1)
+    x, kernel = jnp.asarray(x, jnp.float32), jnp.asarray(kernel, jnp.float32)
+    want = np.asarray(want)
+    error = np.abs(np.asarray(winograd_conv(x, kernel)) - want).max()
+    direct = np.abs(np.asarray(conv._matmul_conv(x, kernel, 1)) - want).max()
+    self.assertLess(error, 6 * direct)
 
 
 class OtherNetworksTest(absltest.TestCase):

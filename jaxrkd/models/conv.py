@@ -1,19 +1,25 @@
 """Two-dimensional convolutions that are fast on every backend.
 
-XLA's CPU convolutions run single-threaded inside loops (measured: 2.5 times slower in a
-`fori_loop` than unrolled), which is where every attack lives. There a k x k convolution
-is written as k*k shifted slices and one matrix product, which keeps its speed in a loop
-and compiles once; GPUs and TPUs get XLA's own convolution. `benchmarks/convolution.py`
-measures both.
+On CPU, gradients of XLA's convolutions are several times slower inside a loop than written
+out, and a loop is where every attack lives. There convolutions become matrix products,
+which keep their speed in a loop and compile once: Winograd's transforms for wide stride-1
+3x3 kernels, shifted slices for the others. GPUs and TPUs get XLA's own convolution.
+`benchmarks/convolution.py` measures both.
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxrkd.models.winograd import winograd_conv
+
 Array = jax.Array
+# Multiplications per image from which Winograd's transforms pay for the time that they
+# take to compile: reached by every stage of ResNet-18, by none of ResNet-56.
+MIN_WINOGRAD_WORK = 2**20
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 
 
@@ -36,8 +42,7 @@ def _shifted(images: Array, size: int, stride: int) -> list[Array]:
 
 
 def _product(images: Array, kernel: Array, stride: int) -> Array:
-  size = kernel.shape[0]
-  columns = jnp.concatenate(_shifted(images, size, stride), axis=-1)
+  columns = jnp.concatenate(_shifted(images, kernel.shape[0], stride), axis=-1)
   return columns @ kernel.reshape(-1, kernel.shape[-1])
 
 
@@ -93,9 +98,13 @@ def conv2d(images: Array, kernel: Array, stride: int = 1) -> Array:
   """
   if kernel.shape[0] == 1:
     return images[:, ::stride, ::stride, :] @ kernel[0, 0]
-  if use_matmul():
-    return _matmul_conv(images, kernel, stride)
-  return _xla_conv(images, kernel, stride, groups=1)
+  if not use_matmul():
+    return _xla_conv(images, kernel, stride, groups=1)
+  work = math.prod(images.shape[1:]) * kernel.shape[-1]
+  narrow = min(kernel.shape[2:]) < 16  # the stem: little to multiply, much to transform
+  if kernel.shape[0] == 3 and stride == 1 and work >= MIN_WINOGRAD_WORK and not narrow:
+    return winograd_conv(images, kernel)
+  return _matmul_conv(images, kernel, stride)
 
 
 def depthwise_conv2d(images: Array, kernel: Array, stride: int = 1) -> Array:
