@@ -8,15 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-GROUPS = (
-  (1, 16, 1, 1),
-  (6, 24, 2, 1),
-  (6, 32, 3, 2),
-  (6, 64, 4, 2),
-  (6, 96, 3, 1),
-  (6, 160, 3, 2),
-  (6, 320, 1, 1),
-)
+from jaxrkd.models.mobilenet_v2 import GROUPS
 
 
 def conv(inputs, outputs, size, stride=1, groups=1):

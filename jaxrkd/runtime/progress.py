@@ -5,6 +5,9 @@ import time
 
 from tqdm import tqdm
 
+# Between plain lines, which do not replace each other as a bar does.
+SECONDS_PER_LINE = 3
+
 
 class Progress:
   """Loss, images per second and time left.
@@ -19,6 +22,7 @@ class Progress:
   def __init__(self, title: str, total: int, start: int = 0, enabled: bool = True):
     self._title, self._total, self._done, self._enabled = title, total, start, enabled
     self._began, self._first = time.monotonic(), start
+    self._printed = 0.0
     self._bar = None
     if enabled and sys.stderr.isatty():
       self._bar = tqdm(
@@ -34,8 +38,9 @@ class Progress:
     if self._bar is not None:
       self._bar.set_postfix(shown, refresh=False)
       self._bar.update(done - self._done)
-    else:
-      spent = time.monotonic() - self._began
+    elif done == self._total or time.monotonic() - self._printed >= SECONDS_PER_LINE:
+      self._printed = time.monotonic()
+      spent = self._printed - self._began
       left = spent / max(done - self._first, 1) * (self._total - done)
       rest = '  '.join(f'{name} {value}' for name, value in shown.items())
       self.say(f'{self._title}  step {done}/{self._total}  {rest}  left {_clock(left)}')

@@ -1,0 +1,71 @@
+"""Metrics files and what a person sees."""
+
+import contextlib
+import io
+import json
+
+import tiny
+from absl.testing import absltest
+
+from jaxrkd.errors import InputError, choose, nearest
+from jaxrkd.runtime import distributed
+from jaxrkd.runtime.metrics import MetricsWriter
+from jaxrkd.runtime.progress import Progress
+
+
+class MetricsTest(absltest.TestCase):
+  def test_lines_after_the_checkpoint_are_dropped(self):
+    folder = tiny.folder(self)
+    writer = MetricsWriter(folder, 0)
+    for step in (2, 4, 6):
+      writer.write(step, {'loss': 1.0 / step, 'odd': float('nan')})
+    writer.close()
+    path = folder / 'metrics.jsonl'
+    path.write_text(path.read_text() + '{"step": 8, "lo')  # killed while writing
+    writer = MetricsWriter(folder, 4)
+    writer.write(6, {'loss': 9.0})
+    writer.close()
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    self.assertEqual([row['step'] for row in rows], [2, 4, 6])
+    self.assertEqual((rows[0]['odd'], rows[2]['loss']), (None, 9.0))
+
+  def test_other_processes_write_nothing(self):
+    folder = tiny.folder(self)
+    writer = MetricsWriter(folder, 0, enabled=False)
+    writer.write(1, {'loss': 1.0})
+    writer.close()
+    self.assertEqual(list(folder.iterdir()), [])
+
+
+class ProgressTest(absltest.TestCase):
+  def test_plain_lines(self):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+      progress = Progress('student', 10)
+      for step in range(1, 11):
+        progress.show(step, {'loss': 0.5}, 123.4)
+      progress.close()
+    lines = out.getvalue().splitlines()
+    self.assertLen(lines, 2)  # the first, and the last; the others came too soon
+    self.assertIn('step 10/10  loss 0.5  images/s 123  left 0:00', lines[-1])
+
+
+class ErrorsTest(absltest.TestCase):
+  def test_nearest(self):
+    self.assertEqual(
+      nearest('resnet19', ['resnet18', 'wrn']), "; did you mean 'resnet18'?"
+    )
+    self.assertEqual(nearest('xyz', ['resnet18']), '')
+    with self.assertRaisesRegex(InputError, r"unknown network 'wm'.*known: wrn"):
+      choose({'wrn': 1}, 'wm', 'network')
+
+
+class DistributedTest(absltest.TestCase):
+  def test_half_a_job(self):
+    for arguments in (('a:1', 0, 0), ('', 2, 0), ('a:1', 2, 2), ('a:1', 2, -1)):
+      with self.assertRaisesRegex(InputError, 'do not describe a job'):
+        distributed.join(*arguments)
+
+
+if __name__ == '__main__':
+  absltest.main()
