@@ -21,7 +21,7 @@ from jaxrkd.errors import InputError, choose, nearest, one_of
 from jaxrkd.methods import METHODS, Method
 from jaxrkd.models import NETWORKS, Net, from_nnx, normalized
 from jaxrkd.models.layers import Layers
-from jaxrkd.optimizers import SCHEDULES, Schedule, check_decay
+from jaxrkd.optimizers import SCHEDULES, Schedule, check_decay, sgd
 
 Table = Mapping[str, Callable[..., Any]]
 
@@ -81,7 +81,19 @@ def resolve(given: ConfigDict, overrides: list[str] | None = None) -> ConfigDict
     InputError: an unknown key or name, or a value of the wrong type.
   """
   config = copy.deepcopy(given.to_dict())
+  config.setdefault('teachers', {})
   pairs = [configs.split_override(text) for text in overrides or []]
+  # Teachers that are trained on the way learn the data that the student learns.
+  trained = [n for n, t in config['teachers'].items() if t.get('config')]
+  pairs = [
+    *(
+      (f'teachers.{n}.config.{k}', v)
+      for n in trained
+      for k, v in pairs
+      if k[:5] == 'data.'
+    ),
+    *pairs,
+  ]
   names = [pair for pair in pairs if pair[0].split('.')[-1] == 'name']
   for key, value in names:
     _rename(config, key, value)
@@ -216,11 +228,21 @@ def check(config: ConfigDict) -> None:
         f'--config.teachers.{name}.workdir=RUN or a config that trains it'
       )
     if entry.config and not entry.workdir:
+      changed = configs.differences(config.data.to_dict(), entry.config.data.to_dict())
+      if changed:
+        raise InputError(
+          f'config.teachers.{name} would be trained on other data ({changed[0]}); give both '
+          'the same data, or a workdir of a finished teacher'
+        )
       check(entry.config)
+  if not config.evaluation.attacks:
+    raise InputError(
+      f'config.evaluation.attacks is empty; name at least one of {", ".join(ATTACKS)}'
+    )
   search(config)
   evaluation_attacks(config)
   selection_attack(config)
-  schedule(config, 100)
+  sgd(schedule(config, 1000), **config.optimizer.to_dict())
 
 
 def dataset(config: ConfigDict, data_dir: str = '') -> Dataset:

@@ -13,7 +13,7 @@ from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.data import Dataset
 from jaxrkd.models import Net, parameter_count
-from jaxrkd.run import say
+from jaxrkd.run import check_teacher, say
 from jaxrkd.runtime import sharding
 from jaxrkd.train.load import load_trained
 from jaxrkd.train.setup import prepare
@@ -95,6 +95,7 @@ def _teachers(
       found = load_trained(
         pathlib.Path(entry.workdir), entry.checkpoint, mesh, config.precision
       )
+      check_teacher(name, found, data)
       net, values = found.net, (found.state.params, found.state.stats)
       node, text = found.config, f'from {entry.workdir}'
     else:

@@ -39,8 +39,15 @@ def remeasure(
   config = build.resolve(old, overrides)
   mesh = sharding.data_mesh()
   data = build.dataset(config, data_dir)
-  settings = [config.evaluation.to_dict(), config.precision, config.seed]
-  was = [old.evaluation.to_dict(), old.precision, old.seed]
+  settings, was = (
+    [
+      c.evaluation.to_dict(),
+      c.precision,
+      c.seed,
+      {name: entry.workdir for name, entry in c.teachers.items()},
+    ]
+    for c in (config, build.resolve(old))
+  )
   mark = robustness.fingerprint(settings)[:8]
   same = mark == robustness.fingerprint(was)[:8]
   teachers = train_teachers(config, workdir, data, data_dir, mesh)

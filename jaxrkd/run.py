@@ -44,14 +44,20 @@ def train_and_evaluate(
     InputError: the config, the data or the workdir cannot be used.
   """
   workdir = pathlib.Path(workdir)
-  claim(workdir, config)
   done = workdir / 'results.json'
-  if done.is_file():
+  if sharding.agreed(done.is_file()):
+    claim(workdir, config)
     found = json.loads(done.read_text())
     say(f'{title}: finished before; {done} holds the results, nothing to do')
+    say(results.table(table_rows(found, title)))
     return found
+  # Whatever can be refused is refused before the workdir is taken and teachers train.
   mesh = sharding.data_mesh()
+  sharding.check_batch_size(config.batch_size, mesh, 'batch_size')
+  sharding.check_batch_size(config.evaluation.batch_size, mesh, 'evaluation.batch_size')
   data = build.dataset(config, data_dir)
+  build.network(config.student, data.classes, data.image_shape, config.precision)
+  claim(workdir, config)
   say(
     f'{title}: {data.name}, {len(data.train)} training, {len(data.heldout)} held-out and '
     f'{len(data.test)} test images of {data.classes} classes'
@@ -78,7 +84,8 @@ def claim(workdir: pathlib.Path, config: ConfigDict) -> None:
   """
   path = workdir / 'config.json'
   wanted = json.loads(config.to_json())
-  if path.is_file():
+  begun = (workdir / 'checkpoints').exists() or (workdir / 'teachers').exists()
+  if path.is_file() and begun:
     changed = configs.differences(json.loads(path.read_text()), wanted)
     if changed:
       more = f' and {len(changed) - 1} more keys differ' if len(changed) > 1 else ''
@@ -109,15 +116,26 @@ def train_teachers(
     if not entry.workdir:
       train_and_evaluate(entry.config, place, data_dir, title=f'teacher {name}')
     teacher = load_trained(place, entry.checkpoint, mesh, config.precision)
-    shape = list(teacher.record['image_shape'])
-    if teacher.record['classes'] != data.classes or shape != list(data.image_shape):
-      raise InputError(
-        f'teacher {name!r} ({place}) knows {teacher.record["classes"]} classes of images '
-        f'{shape}, but {data.name} has {data.classes} classes of images '
-        f'{list(data.image_shape)}; choose a teacher trained on {data.name}'
-      )
+    check_teacher(name, teacher, data)
     found[name] = teacher
   return found
+
+
+def check_teacher(name: str, teacher: Trained, data: Dataset) -> None:
+  """Raises `InputError` for a teacher of other classes or images than the data's."""
+  shape = list(teacher.record['image_shape'])
+  if teacher.record['classes'] != data.classes or shape != list(data.image_shape):
+    raise InputError(
+      f'teacher {name!r} knows {teacher.record["classes"]} classes of images {shape}, but '
+      f'{data.name} has {data.classes} classes of images {list(data.image_shape)}; choose '
+      f'a teacher trained on {data.name}'
+    )
+
+
+def table_rows(found: dict[str, Any], title: str) -> dict[str, dict[str, Any]]:
+  """The rows of the printed table, out of results.json."""
+  teachers = {f'teacher {name}': row for name, row in found['teachers'].items()}
+  return teachers | {f'{title} {name}': row for name, row in found['student'].items()}
 
 
 def make_judge(setup: Setup) -> Judge:
@@ -165,28 +183,33 @@ def evaluate_run(
   """
   measure = Measurement(config, data, mesh)
   place = workdir / folder
-  rows: dict[str, dict[str, Any]] = {}
   found: dict[str, Any] = {'teachers': {}, 'student': {}}
   for name, teacher in teachers.items():
     entry = config.teachers[name]
     home = pathlib.Path(entry.workdir) if entry.workdir else workdir / 'teachers' / name
     say(f'measuring teacher {name}')
-    # A teacher trained here keeps its own results, which its own stage has measured.
-    mine = home / folder / entry.checkpoint if not entry.workdir else place / name
+    # What a teacher trained here was measured with in its own stage is taken from there.
+    same = not entry.workdir and all(
+      entry.config[key] == config[key] for key in ('evaluation', 'seed', 'data')
+    )
+    mine = home / folder / entry.checkpoint if same else place / name
     summary = measure(
       teacher.net,
       (teacher.state.params, teacher.state.stats),
       mine,
       _identity(teacher, config),
     )
-    found['teachers'][name] = {**summary, 'step': teacher.record['step']}
-    rows[f'teacher {name}'] = summary
+    found['teachers'][name] = {
+      **summary,
+      'step': teacher.record['step'],
+      'checkpoint': entry.checkpoint,
+      'workdir': str(home),
+    }
   for name, (trained, params) in student_versions(workdir, mesh, config).items():
     say(f'measuring {title} {name}')
     identity = {**_identity(trained, config), 'version': 'ema' if name == 'ema' else ''}
     summary = measure(trained.net, (params, trained.state.stats), place / name, identity)
     found['student'][name] = {**summary, 'step': trained.record['step']}
-    rows[f'{title} {name}'] = summary
   select = config.select
   found['selection'] = {
     'split': select.split,
@@ -205,7 +228,7 @@ def evaluate_run(
   part = config.evaluation
   say(
     f'\n{data.name} {part.split}, {part.threat.name} eps {part.threat.eps:.4g}, accuracy '
-    f'in % (W: mean of clean and robust)\n{results.table(rows)}'
+    f'in % (W: mean of clean and robust)\n{results.table(table_rows(found, title))}'
   )
   if select.split == 'test':
     say(f'note: {found["selection"]["note"]}')

@@ -76,6 +76,7 @@ class OverrideTest(parameterized.TestCase):
     ('student.mean=1/2', lambda c: c.student.mean, (0.5,)),
     ('method.kl_scale=1', lambda c: c.method.kl_scale, 1.0),
     ('teachers.clean.config.epochs=7', lambda c: c.teachers.clean.config.epochs, 7),
+    ('data.heldout=5', lambda c: c.teachers.robust.config.data.heldout, 5),
     ('schedule.name=cosine', lambda c: c.schedule.unit, 'epoch'),
     ('student.name=resnet8', lambda c: c.student.depth, 8),
   )
@@ -107,6 +108,8 @@ class OverrideTest(parameterized.TestCase):
     ('select.metric=best', "'weighted', 'robust', 'clean'"),
     ('select.split=validation', "'heldout', 'test'"),
     ('data.heldout=0', 'select.split is heldout, but config.data.heldout is 0'),
+    ('teachers.clean.config.data.heldout=3', 'trained on other data .heldout was 16'),
+    ('optimizer.momentum=2', 'momentum is 2.0'),
     ('ema.decay=1', 'ema.decay is 1.0'),
     ('augment.pad=-1', 'augment.pad is -1'),
     ('select.every=0', 'select.every is 0'),

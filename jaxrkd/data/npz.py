@@ -1,12 +1,14 @@
 """A user's own arrays in a .npz file."""
 
 import zipfile
+import zlib
 
 import numpy as np
 
 from jaxrkd.data.dataset import Split, make_split
 from jaxrkd.errors import InputError
 
+DAMAGED = (zipfile.BadZipFile, zlib.error)
 KEYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
 
 
@@ -29,7 +31,7 @@ def npz(path: str = '') -> tuple[Split, Split]:
           f'(found: {", ".join(archive) or "none"})'
         )
       arrays = [archive[key] for key in KEYS]
-  except (OSError, ValueError, zipfile.BadZipFile) as error:
+  except (OSError, ValueError, EOFError, TypeError, *DAMAGED) as error:
     if isinstance(error, InputError):
       raise
     raise InputError(

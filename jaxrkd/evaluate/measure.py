@@ -12,7 +12,7 @@ from jaxrkd import build
 from jaxrkd.attacks import ATTACKS, Attack
 from jaxrkd.data import Dataset
 from jaxrkd.evaluate import robustness
-from jaxrkd.evaluate.results import summarize, worst_case
+from jaxrkd.evaluate.results import summarize, versions, worst_case
 from jaxrkd.models import Net
 from jaxrkd.runtime import files, sharding
 
@@ -70,7 +70,9 @@ class Measurement:
       )
 
     for name, attack in self._attacks.items():
-      mark = robustness.fingerprint([self._settings, self._options[name], dict(identity)])
+      mark = robustness.fingerprint(
+        [self._settings, self._options[name], dict(identity), versions()]
+      )
       verdicts[name] = robustness.stored(
         folder / f'{name}.npz', mark, functools.partial(compute, attack)
       )

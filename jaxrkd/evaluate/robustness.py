@@ -190,16 +190,22 @@ def stored(path: pathlib.Path, mark: str, compute: Callable[[], Verdicts]) -> Ve
     compute: makes them.
   """
   names = [field.name for field in dataclasses.fields(Verdicts)]
-  if path.is_file():
-    try:
-      # Opened here because np.load leaves a damaged file open.
-      with path.open('rb') as file, np.load(file, allow_pickle=False) as archive:
-        if str(archive['mark']) == mark:
-          return Verdicts(**{name: archive[name] for name in names})
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-      pass  # damaged or of another version: measured again
+  found = _read(path, mark, names)
+  if sharding.agreed(found is not None) and found is not None:
+    return found
   verdicts = compute()
   if sharding.is_first_process():
     arrays = {name: getattr(verdicts, name) for name in names}
     files.write_npz(path, {**arrays, 'mark': np.array(mark)})
   return verdicts
+
+
+def _read(path: pathlib.Path, mark: str, names: list[str]) -> Verdicts | None:
+  try:
+    # Opened here because np.load leaves a damaged file open.
+    with path.open('rb') as file, np.load(file, allow_pickle=False) as archive:
+      if str(archive['mark']) == mark:
+        return Verdicts(**{name: archive[name] for name in names})
+  except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
+    pass  # missing, damaged or of another version: measured again
+  return None

@@ -48,9 +48,10 @@ class Checkpoints:
   Args:
     folder: where they live; made if missing.
     keep: how many to keep; at least 2, so that a damaged one has a spare.
+    writable: False leaves the folder as it is: another run's.
   """
 
-  def __init__(self, folder: pathlib.Path, keep: int = 2):
+  def __init__(self, folder: pathlib.Path, keep: int = 2, writable: bool = True):
     # orbax warns about its own choice of sharding when it has only one.
     warnings.filterwarnings('ignore', message='.*[Ss]harding.*', module='orbax.*')
     self._folder = pathlib.Path(folder).resolve()
@@ -63,6 +64,7 @@ class Checkpoints:
     )
     self._manager = ocp.CheckpointManager(self._folder, options=options)
     self._damaged: set[int] = set()
+    self._writable = writable
 
   def save(self, step: int, state: Tree, record: dict[str, Any]) -> None:
     """Starts writing; returns before the files are complete."""
@@ -116,7 +118,7 @@ class Checkpoints:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
         say(
           f'checkpoint {self._folder / str(step)} cannot be read ({reason}); '
-          'using the one before it'
+          'looking for the one before it'
         )
         self._damaged.add(step)
         continue
@@ -134,7 +136,7 @@ class Checkpoints:
 
   def _note_sizes(self) -> None:
     """Remembers the sizes of the files of every complete checkpoint."""
-    if jax.process_index():
+    if jax.process_index() or not self._writable:
       return
     noted = self._sizes_noted()
     steps = [str(step) for step in self._manager.all_steps()]
@@ -169,12 +171,17 @@ class Checkpoints:
     """Steps that have a complete checkpoint, ascending."""
     return sorted(self._manager.all_steps())
 
-  def record(self, step: int) -> dict[str, Any]:
-    """The JSON record of one checkpoint."""
-    found = self._manager.restore(
-      step, args=ocp.args.Composite(record=ocp.args.JsonRestore())
-    )
-    return found['record']
+  def newest_record(self) -> dict[str, Any] | None:
+    """The JSON record of the newest checkpoint that has a readable one."""
+    for step in reversed(self.steps()):
+      try:
+        found = self._manager.restore(
+          step, args=ocp.args.Composite(record=ocp.args.JsonRestore())
+        )
+        return found['record']
+      except Exception:
+        continue  # `restore` says what is wrong with it
+    return None
 
   def wait(self) -> None:
     """Returns once everything is on disk."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding
 
 from jaxrkd.errors import InputError
@@ -54,6 +55,13 @@ def check_batch_size(batch_size: int, mesh: Mesh, what: str) -> None:
       f'{what} is {batch_size}, which {devices} devices do not divide; use a multiple of '
       f'{devices}, such as {near}'
     )
+
+
+def agreed(value: bool) -> bool:
+  """The first process's answer, on all: what one sees on disk another may not see yet."""
+  if jax.process_count() == 1:
+    return value
+  return bool(multihost_utils.broadcast_one_to_all(np.asarray(value)))
 
 
 def is_first_process() -> bool:

@@ -64,16 +64,17 @@ def load_trained(
   if precision:
     config.precision = precision
   folder = workdir / 'checkpoints' / kind
-  checkpoints = Checkpoints(folder) if folder.is_dir() else None
-  steps = checkpoints.steps() if checkpoints else []
-  if checkpoints is None or not steps:
+  checkpoints = Checkpoints(folder, writable=False) if folder.is_dir() else None
+  if checkpoints is None or not checkpoints.steps():
     raise InputError(
       f'{str(workdir)!r} has no {kind} checkpoint; finish its training first by running '
       'the command that began it'
     )
-  record = checkpoints.record(steps[-1])
-  made = parts(config, record['classes'], record['image_shape'], mesh)
-  found = checkpoints.restore(made.like)
+  record, found = checkpoints.newest_record(), None
+  if record is not None:
+    # The length of an epoch moves no shape; a long one suits every schedule.
+    made = parts(config, record['classes'], record['image_shape'], mesh, per_epoch=1000)
+    found = checkpoints.restore(made.like)
   checkpoints.close()
   if found is None:
     raise InputError(
