@@ -10,6 +10,7 @@ import importlib.util
 import pathlib
 import re
 from collections.abc import Collection, Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -25,6 +26,12 @@ def base() -> ConfigDict:
     dict(
       seed=0,
       epochs=1,
+      # Epochs that the learning-rate schedule is made for, where training stops before its
+      # end; 0 is `epochs`.
+      schedule_len=0,
+      # Independently seeded copies of this experiment: more than 1 trains each with its
+      # own seed (`seed`, `seed` + 1, ...) and measures their average as one network.
+      members=1,
       # Images per update, over all devices.
       batch_size=128,
       # Leave out the last, smaller batch of an epoch instead of padding and masking it.
@@ -35,15 +42,27 @@ def base() -> ConfigDict:
       # `heldout` images are taken out of train by a fixed rule; `train_limit` and
       # `test_limit` keep only so many, by the same rule (0 keeps all).
       data=dict(name='digits', heldout=0, train_limit=0, test_limit=0),
-      # Zero-padding before a random crop, in pixels, and left-right mirroring.
-      augment=dict(pad=4, flip=True),
+      # Further images to learn from, such as generated ones: an .npz file with `image` and
+      # `label`. `real_fraction` of each batch still comes from the training set.
+      extra=dict(path='', real_fraction=0.3),
+      # Zero-padding before a random crop, in pixels; left-right mirroring; side of a square
+      # hole in pixels (Cutout); parameter of the Beta distribution of CutMix (0 is off).
+      augment=dict(pad=4, flip=True, cutout=0, cutmix=0.0),
+      # Share of a label that is spread over all classes, `on` all images or only `extra`.
+      label_smoothing=dict(amount=0.0, on='extra'),
       # Options of every network: `bn_variance` (unbiased as PyTorch, biased as Flax),
-      # `mean` and `std` (normalisation inside the network, per channel; empty for none).
+      # `bn_momentum` (share of the old running value that stays), `mean` and `std`
+      # (normalisation inside the network, per channel; empty for none).
       student=dict(name='resnet18'),
-      # name -> dict(workdir=..., config=..., checkpoint=...). With a workdir, that run's
-      # network; otherwise the one its config trains, inside this run's workdir.
+      # name -> `teacher(...)`. With a workdir, that run's network; otherwise the one its
+      # config trains, inside this run's workdir.
       teachers=dict(),
+      # How several teachers, or the members of an ensemble, answer together: the mean of
+      # their 'probabilities' or 'logits'.
+      ensemble=dict(name='probabilities'),
       method=dict(name='natural'),
+      # What the attack raises in training; 'own' is the method's.
+      inner=dict(name='own'),
       # Where training images may move; eps in [0, 1] pixels.
       threat=dict(name='linf', eps=EIGHT),
       # The search that training uses. `bn`: the student's BatchNorm in the attack; 'eval'
@@ -51,14 +70,21 @@ def base() -> ConfigDict:
       # and moves the running ones at every attack step.
       attack=dict(name='pgd', bn='eval'),
       schedule=dict(name='milestones'),
-      optimizer=dict(momentum=0.9, weight_decay=2e-4, nesterov=False),
+      # `decay_norm`: weight decay on BatchNorm's scales and biases too, as PyTorch does.
+      optimizer=dict(momentum=0.9, weight_decay=2e-4, nesterov=False, decay_norm=True),
       # Moving average of the student's parameters; decay 0 keeps none.
       ema=dict(decay=0.0, warmup=True),
       # The checkpoint called best: highest `metric` ('weighted', the mean of clean and
       # robust accuracy; 'robust'; 'clean') on `split` ('heldout' or 'test'), looked at
-      # every `every` epochs.
+      # every `every` epochs. Training stops where the robust accuracy on it falls by more
+      # than `max_drop` from one look to the next (0 never stops): fast adversarial
+      # training can collapse.
       select=dict(
-        split='heldout', metric='weighted', every=1, attack=dict(name='pgd_trades')
+        split='heldout',
+        metric='weighted',
+        every=1,
+        max_drop=0.0,
+        attack=dict(name='pgd_trades'),
       ),
       # The final measurement. Each key of `attacks` is a column; `name` says which attack
       # if the key does not.
@@ -68,26 +94,56 @@ def base() -> ConfigDict:
         threat=dict(name='linf', eps=EIGHT),
         attacks=dict(fgsm={}, pgd_sat={}, pgd_trades={}, cw_inf={}),
       ),
-      # Epochs between checkpoints, updates between log lines.
+      # Epochs between checkpoints; epochs whose checkpoint is kept for good, for teachers
+      # stopped early; updates between log lines.
       checkpoint_every=1,
+      keep_epochs=(),
       log_every=50,
     ),
     convert_dict=True,
   )
 
 
-def teacher(config: ConfigDict | None = None, workdir: str = '') -> dict[str, Any]:
+def teacher(
+  config: ConfigDict | None = None,
+  workdir: str = '',
+  kind: str = 'robust',
+  weight: float = 0.0,
+  checkpoint: str = 'best',
+  epoch: int = 0,
+) -> dict[str, Any]:
   """An entry of `teachers`.
 
   Args:
     config: experiment that trains it, unless `workdir` is given.
     workdir: a finished run to take it from.
+    kind: 'clean' or 'robust': which of a method's roles it plays.
+    weight: its share among the teachers that play a role together; all 0 are equal shares.
+    checkpoint: 'best' or 'last'.
+    epoch: take it as it was after this epoch; 0 takes `checkpoint`.
   """
   return {
     'workdir': workdir,
-    'checkpoint': 'best',
+    'checkpoint': checkpoint,
+    'epoch': epoch,
+    'kind': kind,
+    'weight': weight,
     'config': config if config is not None else ConfigDict(),
   }
+
+
+def sibling(file: str, name: str) -> ModuleType:
+  """Loads the Python file `name` that lies beside `file`: what config files share."""
+  return _module(pathlib.Path(file).parent / name)
+
+
+def _module(path: pathlib.Path) -> ModuleType:
+  spec = importlib.util.spec_from_file_location(f'config_{path.stem}', path)
+  if spec is None or spec.loader is None:
+    raise InputError(f'config {str(path)!r} is not a Python file ending in .py')
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
 
 
 def load(path: str | pathlib.Path, argument: str = '') -> ConfigDict:
@@ -103,11 +159,7 @@ def load(path: str | pathlib.Path, argument: str = '') -> ConfigDict:
       f'no config file {str(path)!r}{nearest(str(path), others)} '
       f'(there: {", ".join(others) or "none"})'
     )
-  spec = importlib.util.spec_from_file_location(f'config_{path.stem}', path)
-  if spec is None or spec.loader is None:
-    raise InputError(f'config {str(path)!r} is not a Python file ending in .py')
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
+  module = _module(path)
   if not hasattr(module, 'get_config'):
     raise InputError(f'config {str(path)!r} does not define get_config(arg)')
   return module.get_config(argument)

@@ -33,8 +33,7 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     The scalars of the step.
   """
   for key, value in configs.leaves(json.loads(config.to_json())):
-    if '.config.' not in key:
-      say(f'config.{key} = {value!r}')
+    say(f'config.{key} = {value!r}')
   mesh = sharding.data_mesh()
   data = build.dataset(config, data_dir)
   say(
@@ -56,10 +55,11 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
   say(
     f'steps: {setup.steps_per_epoch} per epoch, {setup.total_steps} in '
     f'{config.epochs} epochs'
+    + (f', for each of {config.members} members' if config.members > 1 else '')
   )
   arguments = (
     state,
-    {name: variables[name] for name in setup.parts.method.teachers},
+    setup.join_teachers(variables),
     setup.device_data(),
     setup.order(jnp.int32(0)),
   )
@@ -82,7 +82,8 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
   shown = ', '.join(f'{name} {value:.4g}' for name, value in found.items())
   say(f'one step: {spent:.2f} s, {config.batch_size / spent:.0f} images/s; {shown}')
   say(
-    f'training alone would take about {spent * setup.total_steps / 3600:.2g} hours here'
+    'training alone would take about '
+    f'{spent * setup.total_steps * config.members / 3600:.2g} hours here'
   )
   return found
 
@@ -93,7 +94,11 @@ def _teachers(
   for name, entry in config.teachers.items():
     if entry.workdir:
       found = load_trained(
-        pathlib.Path(entry.workdir), entry.checkpoint, mesh, config.precision
+        pathlib.Path(entry.workdir),
+        entry.checkpoint,
+        mesh,
+        config.precision,
+        entry.epoch,
       )
       check_teacher(name, found, data)
       net, values = found.net, (found.state.params, found.state.stats)

@@ -40,3 +40,21 @@ def one_of(value: T, allowed: Collection[T], what: str) -> T:
     hint = nearest(str(value), [str(a) for a in allowed])
     raise InputError(f'{what} is {value!r}{hint} (allowed: {known})')
   return value
+
+
+def in_range(value: float, low: float, high: float, what: str) -> float:
+  """Returns `value` if low <= value <= high, else raises `InputError`."""
+  # Written so that NaN fails too.
+  if not low <= value <= high:
+    allowed = (
+      f'between {low:g} and {high:g}' if high < float('inf') else f'{low:g} or more'
+    )
+    raise InputError(f'{what} is {value}; it must be {allowed}')
+  return value
+
+
+def above_zero(value: float, what: str) -> float:
+  """Returns `value` if it is above 0, else raises `InputError`."""
+  if not 0 < value < float('inf'):
+    raise InputError(f'{what} is {value}; it must be above 0')
+  return value

@@ -1,6 +1,7 @@
 """Divergences and margins, one number per example; the caller reduces.
 
-Every function takes logits `[..., C]` and returns `[...]` in the logits' type.
+Every function takes logits `[..., C]` and returns `[...]` in the logits' type. Labels are
+integers `[...]`, or probabilities `[..., C]` where they were mixed or smoothed.
 """
 
 import jax
@@ -10,14 +11,24 @@ Array = jax.Array
 
 
 def cross_entropy(logits: Array, labels: Array) -> Array:
-  """-log p_y for integer labels.
+  """-log p_y for integer labels, -sum_c y_c log p_c for probabilities.
 
   Args:
     logits: [..., C].
-    labels: [...] integers in [0, C).
+    labels: [...] integers in [0, C), or [..., C] probabilities.
   """
   log_probs = jax.nn.log_softmax(logits)
+  if labels.ndim == logits.ndim:
+    return -jnp.sum(labels * log_probs, axis=-1)
   return -jnp.take_along_axis(log_probs, labels[..., None], axis=-1)[..., 0]
+
+
+def true_probability(logits: Array, labels: Array) -> Array:
+  """p_y for integer labels, sum_c y_c p_c for probabilities; arguments as above."""
+  probs = jax.nn.softmax(logits)
+  if labels.ndim == logits.ndim:
+    return jnp.sum(labels * probs, axis=-1)
+  return jnp.take_along_axis(probs, labels[..., None], axis=-1)[..., 0]
 
 
 def kl(target_logits: Array, logits: Array, *, epsilon: float = 0.0) -> Array:
@@ -37,6 +48,20 @@ def kl(target_logits: Array, logits: Array, *, epsilon: float = 0.0) -> Array:
   return jnp.sum(probs * (log_p - jax.nn.log_softmax(logits)), axis=-1)
 
 
+def kl_to_probs(probs: Array, logits: Array, *, epsilon: float = 0.0) -> Array:
+  """KL(p || q) for a target given as probabilities, which may be 0.
+
+  Args:
+    probs: [..., C], summing to 1; a constant.
+    logits: [..., C].
+    epsilon: added inside log p, as in `kl`.
+  """
+  own = (
+    probs * jnp.log(probs + epsilon) if epsilon else jax.scipy.special.xlogy(probs, probs)
+  )
+  return jnp.sum(own - probs * jax.nn.log_softmax(logits), axis=-1)
+
+
 def margin(logits: Array, labels: Array) -> Array:
   """max_{j != y} z_j - z_y: positive where the prediction is wrong.
 
@@ -47,3 +72,35 @@ def margin(logits: Array, labels: Array) -> Array:
   own = jax.nn.one_hot(labels, logits.shape[-1], dtype=bool)
   true = jnp.sum(jnp.where(own, logits, 0), axis=-1)
   return jnp.max(jnp.where(own, -jnp.inf, logits), axis=-1) - true
+
+
+def label_angle(logits: Array, other_logits: Array, labels: Array) -> Array:
+  """Cosine of the angle at the label between two predictions, in [1/2, 1].
+
+  The angle between p - y and p' - y, with y one-hot. It depends on the softmax r, r' over
+  the wrong classes only: (1 + r r') / sqrt((1 + r r)(1 + r' r')). In this form no norm
+  vanishes as p approaches y. MMARD's triangular relation is made of it.
+
+  Args:
+    logits: [..., C], of p.
+    other_logits: [..., C], of p'.
+    labels: [...] integers in [0, C).
+  """
+  own = jax.nn.one_hot(labels, logits.shape[-1], dtype=bool)
+  r, s = (jax.nn.softmax(jnp.where(own, -jnp.inf, z)) for z in (logits, other_logits))
+  lengths = (1 + jnp.sum(r * r, -1)) * (1 + jnp.sum(s * s, -1))
+  return (1 + jnp.sum(r * s, -1)) / jnp.sqrt(lengths)
+
+
+def logit_angle(logits: Array, other_logits: Array, labels: Array) -> Array:
+  """As `label_angle`, between z - y and z' - y for logits z; in [-1, 1]."""
+  one_hot = jax.nn.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+  u, v = logits - one_hot, other_logits - one_hot
+  lengths = jnp.sum(u * u, -1) * jnp.sum(v * v, -1)
+  return jnp.sum(u * v, -1) / jnp.sqrt(jnp.maximum(lengths, 1e-24))
+
+
+def huber(difference: Array, delta: float) -> Array:
+  """d^2 / 2 up to |d| = delta, then the straight line that continues it."""
+  size = jnp.abs(difference)
+  return jnp.where(size <= delta, 0.5 * size**2, delta * (size - 0.5 * delta))

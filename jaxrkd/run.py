@@ -14,7 +14,7 @@ from jaxrkd.errors import InputError
 from jaxrkd.evaluate import results, robustness
 from jaxrkd.evaluate.measure import Measurement
 from jaxrkd.runtime import files, sharding
-from jaxrkd.train.load import Trained, load_trained
+from jaxrkd.train.load import Trained, load_trained, member_folder, read_config
 from jaxrkd.train.loop import Judge, fit
 from jaxrkd.train.setup import Setup, prepare
 from jaxrkd.train.state import NetState
@@ -55,25 +55,58 @@ def train_and_evaluate(
   mesh = sharding.data_mesh()
   sharding.check_batch_size(config.batch_size, mesh, 'batch_size')
   sharding.check_batch_size(config.evaluation.batch_size, mesh, 'evaluation.batch_size')
-  data = build.dataset(config, data_dir)
+  data = sharding.first_then_others(lambda: build.dataset(config, data_dir))
   build.network(config.student, data.classes, data.image_shape, config.precision)
   claim(workdir, config)
+  more = f', {len(data.extra)} extra images' if data.extra else ''
   say(
     f'{title}: {data.name}, {len(data.train)} training, {len(data.heldout)} held-out and '
-    f'{len(data.test)} test images of {data.classes} classes'
+    f'{len(data.test)} test images of {data.classes} classes{more}'
   )
   teachers = train_teachers(config, workdir, data, data_dir, mesh)
-  nets = {name: teacher.net for name, teacher in teachers.items()}
-  setup = prepare(config, data, nets, mesh)
-  variables = {
-    name: (teachers[name].state.params, teachers[name].state.stats)
-    for name in setup.parts.method.teachers
-  }
-  fit(setup, variables, workdir, make_judge(setup), title)
+  if config.members > 1:
+    train_members(config, workdir, data_dir, title)
+  else:
+    train_student(config, workdir, data, mesh, teachers, title)
   found = evaluate_run(config, workdir, data, mesh, teachers, title=title)
   if sharding.is_first_process():
     files.write_json(done, found)
   return found
+
+
+def train_student(
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  data: Dataset,
+  mesh: jax.sharding.Mesh,
+  teachers: dict[str, Trained],
+  title: str,
+) -> None:
+  """Trains to the end of the config's epochs."""
+  nets = {name: teacher.net for name, teacher in teachers.items()}
+  setup = prepare(config, data, nets, mesh)
+  idle = [name for name in teachers if name not in setup.faculty.names]
+  if idle:
+    say(
+      f'{title}: method {config.method.name} does not ask {", ".join(idle)}; measured only'
+    )
+  variables = {name: (t.state.params, t.state.stats) for name, t in teachers.items()}
+  fit(setup, setup.join_teachers(variables), workdir, make_judge(setup), title)
+
+
+def train_members(
+  config: ConfigDict, workdir: pathlib.Path, data_dir: str, title: str
+) -> None:
+  """Trains the independently seeded copies of an experiment, with the same teachers."""
+  for number in range(config.members):
+    member = ConfigDict(config.to_dict())
+    member.members = 1
+    member.seed = config.seed + number
+    for name, entry in member.teachers.items():
+      entry.workdir = str(teacher_folder(config, workdir, name))
+    train_and_evaluate(
+      member.lock(), member_folder(workdir, number), data_dir, f'{title} {number}'
+    )
 
 
 def claim(workdir: pathlib.Path, config: ConfigDict) -> None:
@@ -112,13 +145,25 @@ def train_teachers(
   """
   found = {}
   for name, entry in config.teachers.items():
-    place = pathlib.Path(entry.workdir) if entry.workdir else workdir / 'teachers' / name
+    place = teacher_folder(config, workdir, name)
     if not entry.workdir:
       train_and_evaluate(entry.config, place, data_dir, title=f'teacher {name}')
-    teacher = load_trained(place, entry.checkpoint, mesh, config.precision)
+    elif not sharding.agreed((place / 'results.json').is_file()):
+      read_config(place)
+      raise InputError(
+        f'teacher {name!r} is to come from {str(place)!r}, whose training is not finished; '
+        'finish it first by running the command that began it'
+      )
+    teacher = load_trained(place, entry.checkpoint, mesh, config.precision, entry.epoch)
     check_teacher(name, teacher, data)
     found[name] = teacher
   return found
+
+
+def teacher_folder(config: ConfigDict, workdir: pathlib.Path, name: str) -> pathlib.Path:
+  """Where a teacher's run is."""
+  entry = config.teachers[name]
+  return pathlib.Path(entry.workdir) if entry.workdir else workdir / 'teachers' / name
 
 
 def check_teacher(name: str, teacher: Trained, data: Dataset) -> None:
@@ -185,44 +230,20 @@ def evaluate_run(
   place = workdir / folder
   found: dict[str, Any] = {'teachers': {}, 'student': {}}
   for name, teacher in teachers.items():
-    entry = config.teachers[name]
-    home = pathlib.Path(entry.workdir) if entry.workdir else workdir / 'teachers' / name
     say(f'measuring teacher {name}')
-    # What a teacher trained here was measured with in its own stage is taken from there.
-    same = not entry.workdir and all(
-      entry.config[key] == config[key] for key in ('evaluation', 'seed', 'data')
+    found['teachers'][name] = _measure_teacher(
+      measure, config, workdir, name, teacher, folder
     )
-    mine = home / folder / entry.checkpoint if same else place / name
-    summary = measure(
-      teacher.net,
-      (teacher.state.params, teacher.state.stats),
-      mine,
-      _identity(teacher, config),
-    )
-    found['teachers'][name] = {
-      **summary,
-      'step': teacher.record['step'],
-      'checkpoint': entry.checkpoint,
-      'workdir': str(home),
-    }
-  for name, (trained, params) in student_versions(workdir, mesh, config).items():
+  versions = student_versions(workdir, mesh, config)
+  for name, (trained, params) in versions.items():
     say(f'measuring {title} {name}')
     identity = {**_identity(trained, config), 'version': 'ema' if name == 'ema' else ''}
     summary = measure(trained.net, (params, trained.state.stats), place / name, identity)
     found['student'][name] = {**summary, 'step': trained.record['step']}
-  select = config.select
-  found['selection'] = {
-    'split': select.split,
-    'metric': select.metric,
-    'attack': select.attack.to_dict(),
-    'best': trained.record['best'],
-    'note': 'the best checkpoint was chosen on the test set, as the papers do; its '
-    'accuracies are optimistic'
-    if select.split == 'test'
-    else 'the best checkpoint was chosen on images held out from training',
-  }
+  found['selection'] = _selection(config, versions['best'][0].record['best'])
   found['evaluation'] = json.loads(config.evaluation.to_json())
   found['seed'] = config.seed
+  found['members'] = config.members
   found['precision'] = config.precision
   found['versions'] = results.versions()
   part = config.evaluation
@@ -230,9 +251,54 @@ def evaluate_run(
     f'\n{data.name} {part.split}, {part.threat.name} eps {part.threat.eps:.4g}, accuracy '
     f'in % (W: mean of clean and robust)\n{results.table(table_rows(found, title))}'
   )
-  if select.split == 'test':
+  if config.members > 1:
+    say(
+      f'{title}: the average of {config.members} networks, attacked as one; each one has '
+      f'its own results in {workdir / "members"}'
+    )
+  if config.select.split == 'test':
     say(f'note: {found["selection"]["note"]}')
   return found
+
+
+def _measure_teacher(
+  measure: Measurement,
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  name: str,
+  teacher: Trained,
+  folder: str,
+) -> dict[str, Any]:
+  entry, home = config.teachers[name], teacher_folder(config, workdir, name)
+  # What a teacher trained here was measured with in its own stage is taken from there.
+  same = not entry.workdir and not entry.epoch
+  same = same and all(
+    entry.config[k] == config[k] for k in ('evaluation', 'seed', 'data')
+  )
+  place = home / folder / entry.checkpoint if same else workdir / folder / name
+  variables = (teacher.state.params, teacher.state.stats)
+  summary = measure(teacher.net, variables, place, _identity(teacher, config))
+  return {
+    **summary,
+    'step': teacher.record['step'],
+    'checkpoint': f'epoch {entry.epoch}' if entry.epoch else entry.checkpoint,
+    'kind': entry.kind,
+    'workdir': str(home),
+  }
+
+
+def _selection(config: ConfigDict, best: Any) -> dict[str, Any]:
+  select = config.select
+  return {
+    'split': select.split,
+    'metric': select.metric,
+    'attack': select.attack.to_dict(),
+    'best': best,
+    'note': 'the best checkpoint was chosen on the test set, as the papers do; its '
+    'accuracies are optimistic'
+    if select.split == 'test'
+    else 'the best checkpoint was chosen on images held out from training',
+  }
 
 
 def _identity(trained: Trained, config: ConfigDict) -> dict[str, Any]:

@@ -5,6 +5,7 @@ what the methods' public PyTorch programs made of them in float64.
 """
 
 import pathlib
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,23 +15,77 @@ from absl.testing import absltest, parameterized
 from jaxrkd import optimizers as optim
 from jaxrkd.attacks import Linf, Search, pgd_search
 from jaxrkd.methods import METHODS
-from jaxrkd.models import NETWORKS, from_nnx
+from jaxrkd.models import AVERAGES, NETWORKS, from_nnx
 from jaxrkd.models.layers import Layers
 from jaxrkd.train.state import NetState, Optimizers, TrainState
 from jaxrkd.train.step import make_update
+from jaxrkd.train.teachers import make_faculty
 
 DATA = pathlib.Path(__file__).parent / 'data' / 'golden_train_steps.npz'
 EIGHT = 8 / 255
-# Method -> (options, threat, search options, steps on the same batch).
+ROBUST, BOTH = (
+  {'robust': {'robust': 1.0}},
+  {'clean': {'clean': 1.0}, 'robust': {'robust': 1.0}},
+)
+ELEMENT = dict(kl_reduction='element_mean', kl_scale=1.0)
+
+
+class Case(NamedTuple):
+  """How an entry of the file was computed."""
+
+  method: str
+  options: dict[str, Any] = {}
+  roles: dict[str, dict[str, float]] = {}
+  start: str = 'gauss'
+  bn: str = 'eval'
+  eps: float = EIGHT
+  steps: int = 10
+  step_size: float = 2 / 255
+  updates: int = 1
+
+
+def trained(method, options=None, roles=ROBUST):
+  """ARD's and IAD's attack: BatchNorm in training mode, unclamped uniform start."""
+  return Case(method, options or {}, roles, 'uniform_noclamp', 'train')
+
+
 CASES = {
-  'sat': ({}, Linf(EIGHT), dict(steps=10, step_size=2 / 255), 1),
-  'trades': ({}, Linf(0.031), dict(steps=10, step_size=0.007), 1),
-  'mtard': (
-    dict(kl_reduction='element_mean', kl_scale=1.0),
-    Linf(EIGHT),
-    dict(steps=10, step_size=2 / 255),
-    3,
+  'sat': Case('sat', start='uniform'),
+  'ffgsm': Case('ffgsm', start='uniform', bn='train', steps=1, step_size=10 / 255),
+  'trades': Case('trades', eps=0.031, step_size=0.007),
+  'mart': Case('mart', eps=0.031, step_size=0.007),
+  'mtard': Case('mtard', ELEMENT, BOTH, updates=3),
+  'rslad_cifar10': Case('rslad', ELEMENT, ROBUST),
+  'rslad_cifar100': Case('rslad', {**ELEMENT, 'kl_scale': 10.0}, ROBUST),
+  'rslad_mixed': Case(
+    'rslad',
+    dict(alpha=0.5, teacher='all', attack_target='robust'),
+    {'all': {'robust': 0.5, 'clean': 0.5}, **ROBUST},
+    steps=7,
   ),
+  'ard_a1_t30': trained('ard'),
+  'ard_a095_t5': trained('ard', dict(alpha=0.95, temperature=5.0)),
+  'iad_warmup': trained('iad_1'),
+  'iad': trained('iad_1', dict(begin=0)),
+  'iad_a09_t5': trained('iad_1', dict(alpha=0.9, temperature=5.0, begin=0)),
+  'iad2_warmup': trained('iad_2', roles=BOTH),
+  'iad2': trained('iad_2', dict(begin=0), BOTH),
+  'iad2_t3': trained('iad_2', dict(begin=0, temperature=3.0), BOTH),
+  'adaad_a1': Case('adaad', ELEMENT, ROBUST),
+  'adaad_a05': Case('adaad', dict(alpha=0.5, kl_scale=1.0), ROBUST),
+  'akd_a05': Case('akd', {}, {'all': {'robust': 1.0}}, 'uniform', steps=7),
+  'akd_ensemble': Case(
+    'akd',
+    dict(alpha=0.6),
+    {'all': {'robust': 0.7, 'clean': 0.3}},
+    'uniform',
+    steps=7,
+  ),
+}
+# The raw terms where the file has them: entry -> {its name: ours}.
+TERMS = {
+  name: {'adv_term': 'loss_adv', 'nat_term': 'loss_nat'}
+  for name in ('rslad_cifar10', 'rslad_cifar100')
 }
 
 
@@ -41,7 +96,7 @@ def network():
 def variables(archive, prefix):
   """The arrays of a PyTorch network as (params, stats)."""
   params, stats = {}, {}
-  for key in archive.files:
+  for key in archive:
     if not key.startswith(prefix + '/'):
       continue
     name = key[len(prefix) + 1 :].replace('shortcut', 'downsample')
@@ -60,11 +115,22 @@ def variables(archive, prefix):
   return params, stats
 
 
+def load():
+  with np.load(DATA) as archive:
+    found = {name: archive[name] for name in archive.files}
+  # Attacks that several methods share are stored once.
+  return {**found, **{name: found[other] for name, other in found.pop('same')}}
+
+
 class GoldenTest(parameterized.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.archive = load()
+
   def setUp(self):
     super().setUp()
     self.enterContext(jax.enable_x64(True))
-    self.archive = np.load(DATA)
 
   def batch(self):
     images = self.archive['images'].astype(np.float64).transpose(0, 2, 3, 1)
@@ -74,23 +140,28 @@ class GoldenTest(parameterized.TestCase):
       'key': jax.random.split(jax.random.key(0), len(images)),
     }
 
-  def start(self, method, eps):
+  def start(self, kind, eps):
     normal = self.archive['noise_normal'].astype(np.float64).transpose(0, 2, 3, 1)
     spread = self.archive['noise_uniform'].astype(np.float64).transpose(0, 2, 3, 1)
 
     def first(threat, keys, clean):
       del threat, keys
-      if method == 'sat':
-        return jnp.clip(clean + eps * spread, 0, 1)
-      return clean + 0.001 * normal
+      if kind == 'gauss':
+        return clean + 0.001 * normal
+      moved = clean + eps * spread
+      return jnp.clip(moved, 0, 1) if kind == 'uniform' else moved
 
     return first
 
-  @parameterized.named_parameters((name, name) for name in CASES)
-  def test_step_equals_authors_code(self, name):
-    options, threat, search_options, steps = CASES[name]
-    method = METHODS[name](**options)
-    search = pgd_search(threat, start=self.start(name, threat.eps), **search_options)
+  def steps(self, case):
+    """Returns (state, scalars of each update, first adversarial images)."""
+    method = METHODS[case.method](**case.options)
+    search = pgd_search(
+      Linf(case.eps),
+      steps=case.steps,
+      step_size=case.step_size,
+      start=self.start(case.start, case.eps),
+    )
     made = []
 
     def recording(keys, objective, clean, carry):
@@ -104,11 +175,13 @@ class GoldenTest(parameterized.TestCase):
       optim.weight_sgd(method.weight_rate, method.weight_rate_decays, schedule),
     )
     net = network()
-    teachers = {key: variables(self.archive, key) for key in method.teachers}
+    names = sorted({name for shares in case.roles.values() for name in shares})
+    faculty = make_faculty(
+      dict.fromkeys(names, net), case.roles, AVERAGES['probabilities']
+    )
+    joined = faculty.join({name: variables(self.archive, name) for name in names})
     update = jax.jit(
-      make_update(
-        net, dict.fromkeys(teachers, net), method, Search(recording), optimizers
-      )
+      make_update(net, faculty, method, Search(recording), optimizers, attack_bn=case.bn)
     )
     params, stats = variables(self.archive, 'student')
     weights = jax.tree.map(jnp.asarray, method.weights)
@@ -124,18 +197,25 @@ class GoldenTest(parameterized.TestCase):
       memory=memory,
     )
     metrics = []
-    for _ in range(steps):
-      state, found = update(state, teachers, self.batch())
+    for _ in range(case.updates):
+      state, found = update(state, joined, self.batch())
       metrics.append({key: float(value) for key, value in found.items()})
+    jax.effects_barrier()
+    return state, metrics, made[0]
 
+  @parameterized.named_parameters((name, name) for name in CASES)
+  def test_step_equals_authors_code(self, name):
+    case = CASES[name]
+    state, metrics, x_adv = self.steps(case)
     golden = {
-      key[len(name) + 1 :]: self.archive[key]
-      for key in self.archive.files
+      key[len(name) + 1 :]: value
+      for key, value in self.archive.items()
       if key.startswith(name + '/')
     }
     np.testing.assert_allclose(metrics[-1]['loss'], golden['loss'], rtol=1e-9)
-    jax.effects_barrier()
-    np.testing.assert_allclose(made[0], golden['x_adv'].transpose(0, 2, 3, 1), atol=1e-7)
+    np.testing.assert_allclose(x_adv, golden['x_adv'].transpose(0, 2, 3, 1), atol=1e-7)
+    for theirs, ours in TERMS.get(name, {}).items():
+      np.testing.assert_allclose(metrics[-1][ours], golden[theirs], rtol=1e-9)
     if name == 'mtard':
       rows = [
         [m[k] for k in ('loss_adv', 'loss_nat', 'weight_adv', 'weight_nat', 'loss')]
@@ -150,6 +230,20 @@ class GoldenTest(parameterized.TestCase):
         jax.tree_util.tree_leaves_with_path(got), jax.tree.leaves(want), strict=True
       ):
         np.testing.assert_allclose(a, b, atol=1e-6, err_msg=jax.tree_util.keystr(path))
+
+  def test_every_entry_of_the_file_is_tested(self):
+    entries = {key.split('/')[0] for key in self.archive if key.endswith('/loss')}
+    self.assertEqual(entries, set(CASES))
+
+  @parameterized.parameters('iad_warmup', 'iad', 'iad_a09_t5')
+  def test_trust_of_iad(self, name):
+    from jaxrkd import losses
+
+    net = network()
+    x_adv = jnp.asarray(self.archive[f'{name}/x_adv'].transpose(0, 2, 3, 1), jnp.float64)
+    logits = net.apply(*variables(self.archive, 'robust'), x_adv)
+    trust = losses.true_probability(logits, jnp.asarray(self.archive['labels'])) ** 0.1
+    np.testing.assert_allclose(trust, self.archive[f'{name}/alpha_weight'], rtol=1e-5)
 
 
 if __name__ == '__main__':

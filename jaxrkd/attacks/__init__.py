@@ -7,6 +7,7 @@ A search that training may use has a row in `SEARCHES`: (threat, **options) -> `
 from collections.abc import Callable
 
 from jaxrkd.attacks import objectives
+from jaxrkd.attacks.adam import adam_search
 from jaxrkd.attacks.base import Attack, Search, example_keys
 from jaxrkd.attacks.cw import cw_inf
 from jaxrkd.attacks.fgsm import fgsm
@@ -21,7 +22,7 @@ ATTACKS: dict[str, Callable[..., Attack]] = {
   'pgd_trades': pgd_trades,
   'cw_inf': cw_inf,
 }
-SEARCHES: dict[str, Callable[..., Search]] = {'pgd': pgd_search}
+SEARCHES: dict[str, Callable[..., Search]] = {'pgd': pgd_search, 'adam': adam_search}
 
 __all__ = [
   'ATTACKS',
@@ -33,6 +34,7 @@ __all__ = [
   'Linf',
   'Search',
   'Threat',
+  'adam_search',
   'cw_inf',
   'example_keys',
   'fgsm',

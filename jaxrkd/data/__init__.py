@@ -6,9 +6,9 @@ A source is one file here plus one row in `SOURCES`: (**options) -> (train, test
 import functools
 from collections.abc import Callable
 
-from jaxrkd.data.dataset import Dataset, Split, assemble
+from jaxrkd.data.dataset import Dataset, Split, assemble, with_extra
 from jaxrkd.data.digits import digits
-from jaxrkd.data.npz import npz
+from jaxrkd.data.npz import extra_images, npz
 from jaxrkd.data.synthetic import synthetic
 from jaxrkd.data.tfds import tfds
 
@@ -21,4 +21,4 @@ SOURCES: dict[str, Callable[..., tuple[Split, Split]]] = {
   'synthetic': synthetic,
 }
 
-__all__ = ['SOURCES', 'Dataset', 'Split', 'assemble']
+__all__ = ['SOURCES', 'Dataset', 'Split', 'assemble', 'extra_images', 'with_extra']

@@ -1,4 +1,4 @@
-"""Random crops and flips, image by image, inside the compiled step."""
+"""Random crops, flips, holes and mixtures, inside the compiled step."""
 
 import jax
 import jax.numpy as jnp
@@ -23,3 +23,60 @@ def crop_and_flip(key: Array, image: Array, *, pad: int, flip: bool) -> Array:
   if flip:
     image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
   return image
+
+
+def _box(key: Array, height: int, width: int, rows: Array, columns: Array) -> Array:
+  """A mask [H, W]: True in a box around a random pixel, cut off at the borders."""
+  top_key, left_key = jax.random.split(key)
+  top = jax.random.randint(top_key, (), 0, height) - rows // 2
+  left = jax.random.randint(left_key, (), 0, width) - columns // 2
+  y, x = jnp.arange(height)[:, None], jnp.arange(width)[None]
+  return (y >= top) & (y < top + rows) & (x >= left) & (x < left + columns)
+
+
+def cutout(key: Array, image: Array, *, size: int) -> Array:
+  """Sets a square around a random pixel to 0 (DeVries & Taylor, 2017, 1708.04552).
+
+  Args:
+    key: this image's key.
+    image: [H, W, C].
+    size: side of the square in pixels, part of which may lie outside; 0 does nothing.
+  """
+  if not size:
+    return image
+  height, width, _ = image.shape
+  hole = _box(key, height, width, jnp.int32(size), jnp.int32(size))
+  return jnp.where(hole[..., None], 0, image).astype(image.dtype)
+
+
+def cutmix(
+  keys: Array, images: Array, targets: Array, *, beta: float
+) -> tuple[Array, Array]:
+  """Puts a box of the next image of the batch into each (Yun et al., 2019, 1905.04899).
+
+  A batch is in random order, so the next image is any image. Labels mix by area. The
+  share that stays is drawn from Beta(beta, beta), for each image on its own.
+
+  Args:
+    keys: [B].
+    images: [B, H, W, C].
+    targets: [B, classes], probabilities.
+    beta: 1 draws the share uniformly; 0 does nothing.
+
+  Returns:
+    (images, targets).
+  """
+  if not beta:
+    return images, targets
+  height, width = images.shape[1:3]
+
+  def draw(key: Array) -> Array:
+    share_key, box_key = jax.random.split(key)
+    side = jnp.sqrt(1 - jax.random.beta(share_key, beta, beta))
+    rows, columns = (jnp.int32(side * length) for length in (height, width))
+    return _box(box_key, height, width, rows, columns)
+
+  boxes = jax.vmap(draw)(keys)
+  mixed = jnp.where(boxes[..., None], jnp.roll(images, -1, 0), images)
+  gone = jnp.mean(boxes, (1, 2), dtype=targets.dtype)[:, None]
+  return mixed, (1 - gone) * targets + gone * jnp.roll(targets, -1, 0)

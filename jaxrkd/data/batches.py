@@ -24,6 +24,31 @@ def epoch_order(
   return _rows(order.astype(jnp.int32), batch_size, drop_last)
 
 
+def extra_rows(batch_size: int, real_fraction: float) -> int:
+  """Rows of a batch that come from the extra images: at least 1, but not all."""
+  real = round(batch_size * real_fraction)
+  return batch_size - min(max(real, 1), batch_size - 1)
+
+
+def mixed_order(
+  key: Array, epoch: Array, images: int, extra: int, batch_size: int, rows: int
+) -> Array:
+  """As `epoch_order` where each batch also has `rows` of `extra` further images.
+
+  Extra images have positions from `images` on and lie at the end of a batch. An epoch has
+  as many batches as one without them; within it no image comes twice unless it must.
+  """
+  real_key, extra_key = jax.random.split(jax.random.fold_in(key, epoch))
+  steps = steps_per_epoch(images, batch_size, drop_last=False)
+
+  def part(key: Array, count: int, wide: int) -> Array:
+    order = jax.random.permutation(key, count).astype(jnp.int32)
+    return jnp.resize(order, (steps, wide))
+
+  real = part(real_key, images, batch_size - rows)
+  return jnp.concatenate([real, images + part(extra_key, extra, rows)], axis=1)
+
+
 def plain_order(images: int, batch_size: int) -> np.ndarray:
   """Positions [steps, batch_size] of one pass in file order, the last row padded."""
   return np.asarray(_rows(np.arange(images, dtype=np.int32), batch_size, drop_last=False))

@@ -35,14 +35,19 @@ class Split:
     return Split(self.image[rows], self.label[rows], self.index[rows])
 
 
+# Indices of extra images start here, so that they share no random numbers with real ones.
+EXTRA_INDEX = 2**30
+
+
 class Dataset(NamedTuple):
-  """Three disjoint splits and the number of classes."""
+  """Three disjoint splits, the number of classes, and extra images to train on."""
 
   name: str
   train: Split
   heldout: Split
   test: Split
   classes: int
+  extra: Split | None = None
 
   @property
   def image_shape(self) -> tuple[int, int, int]:
@@ -134,6 +139,23 @@ def assemble(
     )
   rest, held = split_off(train, heldout)
   return Dataset(name, rest, held, test, classes)
+
+
+def with_extra(data: Dataset, extra: Split, path: str) -> Dataset:
+  """Adds images that only training sees.
+
+  Raises:
+    InputError: their shape or labels do not fit the data set.
+  """
+  shape, most = extra.image.shape[1:], int(extra.label.max())
+  if shape != data.image_shape or most >= data.classes:
+    raise InputError(
+      f'extra.path {path!r} has images {list(shape)} and labels up to {most}, but '
+      f'{data.name} has images {list(data.image_shape)} of {data.classes} classes; give '
+      'a file made for this data set'
+    )
+  extra = dataclasses.replace(extra, index=extra.index + EXTRA_INDEX)
+  return data._replace(extra=extra)
 
 
 def _limited(split: Split, limit: int) -> Split:

@@ -1,20 +1,34 @@
 """`Method`: what one published training method must supply, as pure functions."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
 
+from jaxrkd.methods.inner import Inner
+
 Array = jax.Array
 Tree = Any
+# `image` [B, H, W, C] in [0, 1]; `label` [B]; `epoch`, a scalar from 0; where labels are
+# mixed or smoothed `target` [B, classes]; where rows are padding `mask` [B], 0 or 1.
 Batch = Mapping[str, Array]
-LogitsFn = Callable[[Array], Array]
-Teachers = Mapping[str, LogitsFn]
 Terms = dict[str, Array]
 # (stats, images) -> (logits, new stats), in training mode. The order of calls is the
 # order in which BatchNorm sees images, and belongs to the method.
 Student = Callable[[Tree, Array], tuple[Array, Tree]]
+
+
+class Teacher(Protocol):
+  """A frozen network, or the weighted mean of several; no gradient reaches it."""
+
+  def __call__(self, images: Array, temperature: float = 1.0) -> Array:
+    """Logits [B, classes] whose softmax is the prediction at that temperature."""
+    ...
+
+
+# By role: 'all', a kind ('clean', 'robust'), or the name of one teacher.
+Teachers = Mapping[str, Teacher]
 
 
 def _nothing_observed(memory: Tree, terms: Terms, epoch: Array, first: Array) -> Tree:
@@ -32,15 +46,20 @@ def _weights_as_metrics(weights: Tree, memory: Tree, terms: Terms) -> Terms:
   return {f'weight_{name}': value for name, value in weights.items()}
 
 
+def sum_of_terms(terms: Terms, weights: Tree) -> Array:
+  """The total of a method whose terms carry their factors."""
+  del weights
+  return sum(terms.values(), start=jnp.zeros(()))
+
+
 class Method(NamedTuple):
-  """A training method. A batch has `image` [B, H, W, C], `label` [B] and `mask` [B].
+  """A training method.
 
   Attributes:
-    teachers: names of the frozen networks it asks for.
-    objective: (student logits_fn, teachers, batch) -> function of images [B], raised by
-      the inner search; None trains on clean images. The student is frozen.
+    inner: what the attack raises, unless `config.inner` names another.
     terms: (student, stats, teachers, batch, adversarial images) -> (named scalar losses,
       new stats). Differentiated with respect to the student.
+    teachers: roles it asks for; each is a key of the `teachers` it is given.
     total: (terms, weights) -> the scalar that is minimised.
     weights: initial weights of its own, which optax moves before they are used.
     weight_rate: learning rate of `optax.sgd` on the weights.
@@ -52,10 +71,10 @@ class Method(NamedTuple):
     report: (weights, memory, terms) -> scalars worth logging beside the terms.
   """
 
-  teachers: tuple[str, ...]
-  objective: Callable[[LogitsFn, Teachers, Batch], LogitsFn] | None
+  inner: Inner
   terms: Callable[[Student, Tree, Teachers, Batch, Array], tuple[Terms, Tree]]
-  total: Callable[[Terms, Tree], Array]
+  teachers: tuple[str, ...] = ()
+  total: Callable[[Terms, Tree], Array] = sum_of_terms
   weights: Tree = {}
   weight_rate: float = 0.0
   weight_rate_decays: bool = False
@@ -73,7 +92,36 @@ def batch_mean(values: Array, batch: Batch) -> Array:
   return jnp.sum(values * mask) / jnp.maximum(jnp.sum(mask), 1)
 
 
-def sum_of_terms(terms: Terms, weights: Tree) -> Array:
-  """The total of a method without weights of its own."""
-  del weights
-  return sum(terms.values(), start=jnp.zeros(()))
+def labels(batch: Batch) -> Array:
+  """[B] integers, or [B, classes] probabilities where labels are mixed or smoothed."""
+  return batch.get('target', batch['label'])
+
+
+def label_probs(batch: Batch, classes: int) -> Array:
+  """Labels as probabilities [B, classes]: one-hot unless mixed or smoothed."""
+  if 'target' in batch:
+    return batch['target']
+  return jax.nn.one_hot(batch['label'], classes)
+
+
+def forward_both(
+  student: Student, stats: Tree, images: Mapping[str, Array], order: str
+) -> tuple[dict[str, Array], Tree]:
+  """Passes 'adv' and 'nat' images through the student in a stated order.
+
+  Args:
+    student: in training mode.
+    stats: before the first pass.
+    images: {'adv': x', 'nat': x}.
+    order: 'adv_nat' or 'nat_adv'.
+
+  Returns:
+    ({'adv': logits, 'nat': logits}, stats after the second pass).
+  """
+  logits = {}
+  for name in order.split('_'):
+    logits[name], stats = student(stats, images[name])
+  return logits, stats
+
+
+FORWARD_ORDERS = ('adv_nat', 'nat_adv')

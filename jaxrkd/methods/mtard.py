@@ -6,11 +6,11 @@ ECCV 2022; defaults are those of its released code.
 
 import functools
 
-from jaxrkd import losses
-from jaxrkd.errors import InputError, one_of
+from jaxrkd.errors import in_range, one_of
 from jaxrkd.methods import anl as balance
-from jaxrkd.methods.base import Method, batch_mean
-from jaxrkd.methods.sat import label_objective
+from jaxrkd.methods import inner
+from jaxrkd.methods.base import FORWARD_ORDERS, Method
+from jaxrkd.methods.divergence import Divergence
 
 
 def mtard(
@@ -47,19 +47,11 @@ def mtard(
       statistics depend on it.
   """
   one_of(teachers, ('both', 'adv_only'), 'method.teachers')
-  one_of(kl_reduction, ('batch_mean', 'element_mean'), 'method.kl_reduction')
-  one_of(forward_order, ('adv_nat', 'nat_adv'), 'method.forward_order')
+  one_of(forward_order, FORWARD_ORDERS, 'method.forward_order')
   balance.check_options(anl_ema, anl_init)
-  if not 0 <= anl_rate <= 1:
-    raise InputError(f'method.anl_rate is {anl_rate}; it must be between 0 and 1')
+  in_range(anl_rate, 0, 1, 'method.anl_rate')
+  divergence = Divergence(kl_reduction, kl_scale, kl_epsilon)
   names = ('adv', 'nat') if teachers == 'both' else ('adv',)
-  balanced = anl and teachers == 'both'
-
-  def divergence(teacher_logits, logits, batch):
-    mean = batch_mean(losses.kl(teacher_logits, logits, epsilon=kl_epsilon), batch)
-    return kl_scale * (
-      mean / logits.shape[-1] if kl_reduction == 'element_mean' else mean
-    )
 
   def terms(student, stats, frozen, batch, adversarial):
     sides = {
@@ -81,12 +73,12 @@ def mtard(
 
   method = Method(
     teachers=('clean', 'robust') if teachers == 'both' else ('robust',),
-    objective=label_objective,
+    inner=inner.ce(),
     terms=terms,
     total=total,
     weights={} if teachers == 'adv_only' else {'adv': 0.5, 'nat': 0.5},
   )
-  if not balanced:
+  if not anl or teachers == 'adv_only':
     return method
   return method._replace(
     weight_rate=anl_rate,

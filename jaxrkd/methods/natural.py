@@ -1,16 +1,19 @@
 """Natural training: cross-entropy on clean images, no attack."""
 
 from jaxrkd import losses
-from jaxrkd.methods.base import Method, batch_mean, sum_of_terms
+from jaxrkd.methods import inner
+from jaxrkd.methods.base import Method, batch_mean, labels
 
 
 def natural() -> Method:
-  """Mean CE(S(x), y): clean teachers, and the undefended row of every table."""
+  """Mean CE(S(x), y): clean teachers, and the undefended row of every table.
+
+  The loss is taken on the images that the inner problem yields; its own has none.
+  """
 
   def terms(student, stats, teachers, batch, adversarial):
-    del teachers, adversarial
-    logits, stats = student(stats, batch['image'])
-    ce = batch_mean(losses.cross_entropy(logits, batch['label']), batch)
-    return {'nat': ce}, stats
+    del teachers
+    logits, stats = student(stats, adversarial)
+    return {'nat': batch_mean(losses.cross_entropy(logits, labels(batch)), batch)}, stats
 
-  return Method(teachers=(), objective=None, terms=terms, total=sum_of_terms)
+  return Method(inner.none(), terms)

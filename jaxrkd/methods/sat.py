@@ -1,13 +1,8 @@
 """SAT: standard adversarial training (Madry et al., 2018, arXiv:1706.06083)."""
 
 from jaxrkd import losses
-from jaxrkd.methods.base import Method, batch_mean, sum_of_terms
-
-
-def label_objective(student, teachers, batch):
-  """CE(S(x'), y), the inner problem of every method that attacks the label."""
-  del teachers
-  return lambda images: losses.cross_entropy(student(images), batch['label'])
+from jaxrkd.methods import inner
+from jaxrkd.methods.base import Method, batch_mean, labels
 
 
 def sat() -> Method:
@@ -20,7 +15,6 @@ def sat() -> Method:
   def terms(student, stats, teachers, batch, adversarial):
     del teachers
     logits, stats = student(stats, adversarial)
-    ce = batch_mean(losses.cross_entropy(logits, batch['label']), batch)
-    return {'adv': ce}, stats
+    return {'adv': batch_mean(losses.cross_entropy(logits, labels(batch)), batch)}, stats
 
-  return Method(teachers=(), objective=label_objective, terms=terms, total=sum_of_terms)
+  return Method(inner.ce(), terms)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxrkd.models.convnet import ConvNet
+from jaxrkd.models.ensemble import AVERAGES, ensemble
 from jaxrkd.models.mobilenet_v2 import MobileNetV2
 from jaxrkd.models.net import Net, from_linen, from_nnx, normalized, parameter_count
 from jaxrkd.models.resnet import cifar_resnet, resnet18
@@ -31,4 +32,13 @@ NETWORKS: dict[str, Callable[..., Any]] = {
   'wrn_70_16': functools.partial(WideResNet, depth=70, width=16),
 }
 
-__all__ = ['NETWORKS', 'Net', 'from_linen', 'from_nnx', 'normalized', 'parameter_count']
+__all__ = [
+  'AVERAGES',
+  'NETWORKS',
+  'Net',
+  'ensemble',
+  'from_linen',
+  'from_nnx',
+  'normalized',
+  'parameter_count',
+]

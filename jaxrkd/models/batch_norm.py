@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxrkd.errors import one_of
+from jaxrkd.errors import in_range, one_of
 
 Array = jax.Array
 
@@ -62,6 +62,7 @@ class BatchNorm(nnx.Module):
     variance: str = 'unbiased',
   ):
     one_of(variance, ('unbiased', 'biased'), 'bn_variance')
+    in_range(momentum, 0, 1, 'bn_momentum')
     self.scale = nnx.Param(jnp.ones(features))
     self.bias = nnx.Param(jnp.zeros(features))
     self.mean = nnx.BatchStat(jnp.zeros(features))

@@ -60,12 +60,14 @@ class Layers:
     rngs: where initial values come from.
     dtype: compute type of convolutions and activations; None keeps the parameters' type.
     bn_variance: see `BatchNorm`.
+    bn_momentum: see `BatchNorm`.
     conv_init: initial convolution kernels.
   """
 
   rngs: nnx.Rngs
   dtype: jnp.dtype | None = None
   bn_variance: str = 'unbiased'
+  bn_momentum: float = 0.9
   conv_init: Initializer = torch_default
 
   def with_init(self, conv_init: Initializer) -> 'Layers':
@@ -80,7 +82,7 @@ class Layers:
     return DepthwiseConv(kernel, stride, self.dtype)
 
   def bn(self, features: int) -> BatchNorm:
-    return BatchNorm(features, variance=self.bn_variance)
+    return BatchNorm(features, momentum=self.bn_momentum, variance=self.bn_variance)
 
   def linear(self, inputs: int, outputs: int, *, zero_bias: bool = False) -> Linear:
     kernel = torch_default(self.rngs.params(), (inputs, outputs))

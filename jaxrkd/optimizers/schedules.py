@@ -40,6 +40,7 @@ def milestones(
   milestones: tuple[float, ...] = (),
   factor: float = 0.1,
   milestone_offset: int = 1,
+  lr_bug: bool = False,
 ) -> Schedule:
   """Multiplies the rate by `factor` at each milestone.
 
@@ -51,11 +52,14 @@ def milestones(
     factor: of each drop.
     milestone_offset: 1 lowers the rate after finishing the named epoch, as RSLAD and
       MTARD do; 0 before it, as TRADES and MART do.
+    lr_bug: every drop starts from the first rate, so that all after the first have no
+      effect, as in the released code of ARD and IAD.
   """
   del epochs
   _check_peak(peak)
   one_of(milestone_offset, (0, 1), 'schedule.milestone_offset')
-  bounds = [round((k - 1 + milestone_offset) * steps_per_epoch) for k in milestones]
+  kept = sorted(milestones)[:1] if lr_bug else milestones
+  bounds = [round((k - 1 + milestone_offset) * steps_per_epoch) for k in kept]
   return Schedule(
     optax.piecewise_constant_schedule(peak, dict.fromkeys(bounds, factor)), peak
   )
@@ -158,9 +162,21 @@ def exponential(
   )
 
 
+def triangular(epochs: int, steps_per_epoch: int, peak: float = 0.2) -> Schedule:
+  """Straight from 0 up to `peak` at half time and down to 0, every update (fast AT)."""
+  _check_peak(peak)
+  half = epochs * steps_per_epoch / 2
+
+  def rate(count):
+    return peak * jnp.clip(1 - jnp.abs(count / half - 1), 0, 1)
+
+  return Schedule(rate, peak)
+
+
 SCHEDULES: dict[str, Callable[..., Schedule]] = {
   'milestones': milestones,
   'cosine': cosine,
   'one_cycle': one_cycle,
   'exponential': exponential,
+  'triangular': triangular,
 }

@@ -1,5 +1,7 @@
 """SGD as PyTorch computes it, and the plain SGD that moves a method's weights."""
 
+from typing import Any
+
 import optax
 
 from jaxrkd.errors import InputError
@@ -11,14 +13,16 @@ def sgd(
   momentum: float = 0.9,
   weight_decay: float = 2e-4,
   nesterov: bool = False,
+  decay_norm: bool = True,
 ) -> optax.GradientTransformation:
   """g + wd * theta, then the momentum buffer, then the rate, which stays outside it.
 
   Args:
     schedule: rate, and momentum where it cycles.
     momentum: share of the buffer that stays.
-    weight_decay: on every parameter, BatchNorm and biases included, as in PyTorch.
+    weight_decay: on every parameter, as in PyTorch.
     nesterov: look ahead by one step of the buffer.
+    decay_norm: also on the scales and biases of BatchNorm; DeepMind's AT+ leaves them out.
 
   Raises:
     InputError: momentum or weight decay out of range.
@@ -34,10 +38,20 @@ def sgd(
       decay=schedule.momentum, nesterov=nesterov
     )
   return optax.chain(
-    optax.add_decayed_weights(weight_decay),
+    optax.add_decayed_weights(weight_decay, None if decay_norm else _outside_norm),
     buffer,
     optax.scale_by_learning_rate(schedule.rate),
   )
+
+
+def _outside_norm(params: Any) -> Any:
+  """True for parameters that do not belong to a normalisation, which has a `scale`."""
+  if not isinstance(params, dict):
+    return True
+  return {
+    name: _outside_norm(value) if 'scale' not in params else False
+    for name, value in params.items()
+  }
 
 
 def weight_sgd(

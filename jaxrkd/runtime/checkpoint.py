@@ -47,11 +47,11 @@ class Checkpoints:
 
   Args:
     folder: where they live; made if missing.
-    keep: how many to keep; at least 2, so that a damaged one has a spare.
+    keep: how many to keep; at least 2, so that a damaged one has a spare; None keeps all.
     writable: False leaves the folder as it is: another run's.
   """
 
-  def __init__(self, folder: pathlib.Path, keep: int = 2, writable: bool = True):
+  def __init__(self, folder: pathlib.Path, keep: int | None = 2, writable: bool = True):
     # orbax warns about its own choice of sharding when it has only one.
     warnings.filterwarnings('ignore', message='.*[Ss]harding.*', module='orbax.*')
     self._folder = pathlib.Path(folder).resolve()
@@ -67,7 +67,13 @@ class Checkpoints:
     self._writable = writable
 
   def save(self, step: int, state: Tree, record: dict[str, Any]) -> None:
-    """Starts writing; returns before the files are complete."""
+    """Starts writing; returns before the files are complete.
+
+    Args:
+      step: its name; also the record's `step`, unless the record has one.
+      state: arrays.
+      record: JSON.
+    """
     if step in self._damaged:
       self._set_aside(step)
     if step in self._manager.all_steps():
@@ -78,16 +84,19 @@ class Checkpoints:
       step,
       args=ocp.args.Composite(
         state=ocp.args.StandardSave({'state': state, 'digest': digest(state)}),
-        record=ocp.args.JsonSave({**record, 'step': step}),
+        record=ocp.args.JsonSave({'step': step, **record}),
       ),
     )
 
-  def restore(self, like: Tree, say: Say = print) -> tuple[Tree, dict[str, Any]] | None:
+  def restore(
+    self, like: Tree, say: Say = print, only: int | None = None
+  ) -> tuple[Tree, dict[str, Any]] | None:
     """Reads the newest sound checkpoint.
 
     Args:
       like: arrays or `jax.ShapeDtypeStruct`s with shardings, shaped as the state.
       say: told in one sentence about each checkpoint that had to be skipped.
+      only: read this one instead.
 
     Returns:
       (state, record), or None where there is no sound checkpoint.
@@ -100,7 +109,8 @@ class Checkpoints:
         (len(leaves),), jnp.uint32, sharding=leaves[0].sharding
       ),
     }
-    for step in sorted(self._manager.all_steps(), reverse=True):
+    steps = sorted(self._manager.all_steps(), reverse=True)
+    for step in steps if only is None else [only]:
       try:
         # First, because a reader that meets a cut file prints pages from its threads.
         self._check_sizes(step)
@@ -124,6 +134,16 @@ class Checkpoints:
         continue
       return state, found['record']
     return None
+
+  def forget_after(self, step: int) -> None:
+    """Deletes checkpoints newer than `step`, which training is about to make again.
+
+    They may come out differently, and orbax ignores a checkpoint older than its newest.
+    """
+    for newer in [s for s in self._manager.all_steps() if s > step]:
+      self._damaged.discard(newer)
+      self._manager.delete(newer)
+    self._note_sizes()
 
   def _sizes_file(self) -> pathlib.Path:
     return self._folder.with_name(f'{self._folder.name}_sizes.json')

@@ -1,7 +1,7 @@
 """Devices: one mesh axis for data, arrays split or copied over it."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -11,6 +11,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jaxrkd.errors import InputError
 
 Tree = Any
+T = TypeVar('T')
 
 
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -62,6 +63,18 @@ def agreed(value: bool) -> bool:
   if jax.process_count() == 1:
     return value
   return bool(multihost_utils.broadcast_one_to_all(np.asarray(value)))
+
+
+def first_then_others(make: Callable[[], T]) -> T:
+  """Calls `make` on the first process, then on the others: one downloads, all read."""
+  if jax.process_count() == 1:
+    return make()
+  if is_first_process():
+    made = make()
+    multihost_utils.sync_global_devices('first_then_others')
+    return made
+  multihost_utils.sync_global_devices('first_then_others')
+  return make()
 
 
 def is_first_process() -> bool:

@@ -7,12 +7,16 @@ from typing import Any, NamedTuple
 import jax
 from ml_collections import ConfigDict
 
+from jaxrkd import build
 from jaxrkd.errors import InputError
-from jaxrkd.models import Net
+from jaxrkd.models import Net, ensemble
+from jaxrkd.runtime import sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.train.setup import parts
 from jaxrkd.train.state import NetState
 from jaxrkd.train.step import STUDENT
+
+Tree = Any
 
 
 class Trained(NamedTuple):
@@ -47,15 +51,20 @@ def read_config(workdir: pathlib.Path) -> ConfigDict:
 
 
 def load_trained(
-  workdir: pathlib.Path, kind: str, mesh: jax.sharding.Mesh, precision: str = ''
+  workdir: pathlib.Path,
+  kind: str,
+  mesh: jax.sharding.Mesh,
+  precision: str = '',
+  epoch: int = 0,
 ) -> Trained:
-  """Reads the newest sound checkpoint of a kind.
+  """Reads the newest sound checkpoint of a kind; an ensemble where the run trained one.
 
   Args:
     workdir: folder of a run.
     kind: 'best' or 'last'.
     mesh: devices to put it on, a copy on each.
     precision: compute type; empty takes the run's own.
+    epoch: read what was kept after this epoch instead; 0 reads `kind`.
 
   Raises:
     InputError: not a run, or it has no such checkpoint.
@@ -63,6 +72,25 @@ def load_trained(
   config = read_config(workdir)
   if precision:
     config.precision = precision
+  if config.get('members', 1) > 1:
+    return _load_members(workdir, kind, mesh, config, epoch)
+  checkpoints = _open_kept(workdir, epoch) if epoch else _open(workdir, kind)
+  record, found = checkpoints.newest_record(), None
+  if record is not None:
+    # The length of an epoch moves no shape; a long one suits every schedule.
+    made = parts(config, record['classes'], record['image_shape'], mesh, per_epoch=1000)
+    found = checkpoints.restore(made.like, only=epoch or None)
+  checkpoints.close()
+  if found is None:
+    what = f'checkpoint of epoch {epoch}' if epoch else f'{kind} checkpoint'
+    raise InputError(
+      f'no {what} in {str(workdir)!r} can be read; train it again in a new workdir'
+    )
+  state, record = found
+  return Trained(made.net, state.nets[STUDENT], record, config)
+
+
+def _open(workdir: pathlib.Path, kind: str) -> Checkpoints:
   folder = workdir / 'checkpoints' / kind
   checkpoints = Checkpoints(folder, writable=False) if folder.is_dir() else None
   if checkpoints is None or not checkpoints.steps():
@@ -70,16 +98,40 @@ def load_trained(
       f'{str(workdir)!r} has no {kind} checkpoint; finish its training first by running '
       'the command that began it'
     )
-  record, found = checkpoints.newest_record(), None
-  if record is not None:
-    # The length of an epoch moves no shape; a long one suits every schedule.
-    made = parts(config, record['classes'], record['image_shape'], mesh, per_epoch=1000)
-    found = checkpoints.restore(made.like)
-  checkpoints.close()
-  if found is None:
+  return checkpoints
+
+
+def _open_kept(workdir: pathlib.Path, epoch: int) -> Checkpoints:
+  folder = workdir / 'checkpoints' / 'kept'
+  checkpoints = Checkpoints(folder, None, writable=False) if folder.is_dir() else None
+  there = checkpoints.steps() if checkpoints else []
+  if checkpoints is None or epoch not in there:
+    known = ', '.join(map(str, there)) or 'none'
     raise InputError(
-      f'no {kind} checkpoint in {str(workdir)!r} can be read; train it again in a new '
-      'workdir'
+      f'{str(workdir)!r} kept no checkpoint of epoch {epoch} (kept: {known}); name one of '
+      f'these, or train it in a new workdir with --config.keep_epochs={epoch}'
     )
-  state, record = found
-  return Trained(made.net, state.nets[STUDENT], record, config)
+  return checkpoints
+
+
+def member_folder(workdir: pathlib.Path, number: int) -> pathlib.Path:
+  """Where member `number` of an ensemble lives."""
+  return workdir / 'members' / str(number)
+
+
+def _load_members(workdir, kind, mesh, config, epoch) -> Trained:
+  """All members as one network; its record is the first member's."""
+  found = [
+    load_trained(member_folder(workdir, k), kind, mesh, config.precision, epoch)
+    for k in range(config.members)
+  ]
+  shares = [1 / len(found)] * len(found)
+  net, join = ensemble([member.net for member in found], shares, build.average(config))
+  everywhere = sharding.replicated(mesh)
+  join = jax.jit(join, out_shardings=everywhere)
+  params, stats = join([(m.state.params, m.state.stats) for m in found])
+  average: Tree = {}
+  if all(jax.tree.leaves(member.state.average) for member in found):
+    average, _ = join([(m.state.average, m.state.stats) for m in found])
+  record = {**found[0].record, 'best': [member.record['best'] for member in found]}
+  return Trained(net, NetState(params, stats, {}, average), record, config)

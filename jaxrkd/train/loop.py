@@ -21,12 +21,6 @@ Tree = Any
 Judge = Callable[[NetState], dict[str, float]]
 
 
-def open_checkpoints(workdir: pathlib.Path) -> tuple[Checkpoints, Checkpoints]:
-  """The (last, best) checkpoints of a run."""
-  folder = workdir / 'checkpoints'
-  return Checkpoints(folder / 'last'), Checkpoints(folder / 'best')
-
-
 class _Log:
   """Collects scalars on the devices and reads them one step late, so that nothing waits."""
 
@@ -67,19 +61,24 @@ def fit(
 
   Args:
     setup: see `prepare`.
-    teacher_vars: {name: (params, stats)} on the devices.
+    teacher_vars: see `Setup.join_teachers`.
     workdir: folder of the run.
     judge: scores the student for `best`.
     title: for the progress display.
   """
   config, first = setup.config, sharding.is_first_process()
-  last, best = open_checkpoints(workdir)
-  found = last.restore(setup.parts.like, say=print if first else lambda text: None)
+  tell = print if first else lambda text: None
+  folder = workdir / 'checkpoints'
+  last, best = Checkpoints(folder / 'last'), Checkpoints(folder / 'best')
+  kept = Checkpoints(folder / 'kept', keep=None) if config.keep_epochs else None
+  found = last.restore(setup.parts.like, say=tell)
   record: dict[str, Any]
   state, record = found if found else (setup.parts.init(), {'best': None})
   step = int(state.step)
-  if step and first:
-    print(f'{title}: resuming at step {step} of {setup.total_steps}', flush=True)
+  record.pop('step', None)
+  if step:
+    tell(f'{title}: resuming at step {step} of {setup.total_steps}')
+  best.forget_after(step)
   # Saved with every checkpoint, so that the network can be rebuilt without the data.
   facts = {'classes': setup.data.classes, 'image_shape': list(setup.data.image_shape)}
   record = {**record, **facts}
@@ -96,21 +95,32 @@ def fit(
       log.add(scalars)
       if step % config.log_every == 0:
         log.flush(step)
-    final = epoch + 1 == config.epochs
-    judged = final or (epoch + 1) % config.select.every == 0
-    saved = final or (epoch + 1) % config.checkpoint_every == 0
-    if judged or saved:
+    done = epoch + 1
+    final = done == config.epochs
+    judged = final or done % config.select.every == 0
+    saved = final or done % config.checkpoint_every == 0
+    if judged or saved or done in config.keep_epochs:
       # No mean reaches across a checkpoint, so that a resumed run logs the same.
       log.flush(step, keep=0)
     if judged:
       scores = judge(state.nets[STUDENT])
       writer.write(step, {f'{config.select.split}_{k}': v for k, v in scores.items()})
+      fall = record.get('robust', 0) - scores.get('robust', 0)
+      if config.select.max_drop and fall > config.select.max_drop and last.steps():
+        tell(
+          f'{title}: stopped after epoch {done}, because robust accuracy fell by '
+          f'{fall:.3f}; the last checkpoint is the one before'
+        )
+        break
+      record['robust'] = scores.get('robust', 0)
       if record['best'] is None or scores['score'] > record['best']['score']:
-        record['best'] = {**scores, 'step': step, 'epoch': epoch + 1}
+        record['best'] = {**scores, 'step': step, 'epoch': done}
         best.save(step, state, record)
     if saved:
       last.save(step, state, record)
+    if kept and done in config.keep_epochs:
+      kept.save(done, state, {**record, 'step': step})
   progress.close()
   writer.close()
-  last.close()
-  best.close()
+  for checkpoints in (last, best, *([kept] if kept else [])):
+    checkpoints.close()

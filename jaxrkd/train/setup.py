@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
 from jaxrkd import build
 from jaxrkd.data import Dataset
-from jaxrkd.data.batches import epoch_order, steps_per_epoch
+from jaxrkd.data.batches import epoch_order, extra_rows, mixed_order, steps_per_epoch
 from jaxrkd.errors import InputError
 from jaxrkd.methods import Method
 from jaxrkd.models import Net
 from jaxrkd.optimizers import Schedule, sgd, weight_sgd
 from jaxrkd.runtime import sharding
+from jaxrkd.train.batch import make_batcher
 from jaxrkd.train.state import Optimizers, TrainState, init_state, run_keys
 from jaxrkd.train.step import STUDENT, make_train_step, make_update
+from jaxrkd.train.teachers import Faculty, make_faculty
 
 Tree = Any
 
@@ -86,9 +89,10 @@ class Setup:
     data: all splits.
     mesh: the devices.
     parts: network, method, optimisers.
+    faculty: the teachers that the method asks.
     steps_per_epoch: updates per epoch.
-    step: compiled, (state, teacher variables, data, order) -> (state, scalars); the state
-      is donated.
+    step: compiled, (state, joined teacher variables, data, order) -> (state, scalars);
+      the state is donated.
     order: compiled, epoch -> positions [steps, B] on the devices.
   """
 
@@ -96,6 +100,7 @@ class Setup:
   data: Dataset
   mesh: jax.sharding.Mesh
   parts: Parts
+  faculty: Faculty
   steps_per_epoch: int
   step: Any
   order: Any
@@ -105,8 +110,16 @@ class Setup:
     return self.config.epochs * self.steps_per_epoch
 
   def device_data(self) -> dict[str, jax.Array]:
-    """The training set, copied to every device as bytes."""
-    return sharding.put(self.data.train.arrays(), sharding.replicated(self.mesh))
+    """The training set, then the extra images, copied to every device as bytes."""
+    arrays = self.data.train.arrays()
+    if self.data.extra is not None:
+      extra = self.data.extra.arrays()
+      arrays = {k: np.concatenate([v, extra[k]]) for k, v in arrays.items()}
+    return sharding.put(arrays, sharding.replicated(self.mesh))
+
+  def join_teachers(self, variables: Mapping[str, tuple[Tree, Tree]]) -> Tree:
+    """What `step` takes, from {teacher's name: (params, stats)} on the devices."""
+    return self.faculty.join(variables, sharding.replicated(self.mesh))
 
 
 def prepare(
@@ -122,43 +135,68 @@ def prepare(
   """
   sharding.check_batch_size(config.batch_size, mesh, 'batch_size')
   count = len(data.train)
-  per_epoch = steps_per_epoch(count, config.batch_size, config.drop_last)
+  drop_last = config.drop_last and data.extra is None
+  per_epoch = steps_per_epoch(count, config.batch_size, drop_last)
   if not per_epoch:
     raise InputError(
       f'batch_size is {config.batch_size} and drop_last is set, but there are only {count} '
       'training images; choose a smaller batch'
     )
   made = parts(config, data.classes, data.image_shape, mesh, per_epoch)
+  roles = build.roles(config, made.method)
+  faculty = make_faculty(teacher_nets, roles, build.average(config))
   update = make_update(
     made.net,
-    {name: teacher_nets[name] for name in made.method.teachers},
+    faculty,
     made.method,
     build.search(config),
     made.optimizers,
     attack_bn=config.attack.bn,
     steps_per_epoch=per_epoch,
   )
-  train_step = make_train_step(
-    update,
-    pad=config.augment.pad,
-    flip=config.augment.flip,
-    masked=not config.drop_last and count % config.batch_size != 0,
+  extra = 0 if data.extra is None else len(data.extra)
+  make_batch = make_batcher(
+    classes=data.classes,
+    real_images=count,
+    masked=not extra and not config.drop_last and count % config.batch_size != 0,
+    options=config.augment.to_dict(),
+    smoothing=config.label_smoothing.amount,
+    smooth_all=config.label_smoothing.on == 'all',
     split=sharding.rows(mesh),
   )
   everywhere = sharding.replicated(mesh)
-  order = functools.partial(
-    epoch_order,
-    run_keys(config.seed)[2],
-    images=count,
-    batch_size=config.batch_size,
-    drop_last=config.drop_last,
-  )
   return Setup(
     config=config,
     data=data,
     mesh=mesh,
     parts=made,
+    faculty=faculty,
     steps_per_epoch=per_epoch,
-    step=jax.jit(train_step, out_shardings=(everywhere, everywhere), donate_argnums=0),
-    order=jax.jit(order, out_shardings=sharding.rows(mesh, 1)),
+    step=jax.jit(
+      make_train_step(update, make_batch),
+      out_shardings=(everywhere, everywhere),
+      donate_argnums=0,
+    ),
+    order=jax.jit(_order(config, count, extra), out_shardings=sharding.rows(mesh, 1)),
+  )
+
+
+def _order(config: ConfigDict, images: int, extra: int) -> Any:
+  """epoch -> positions [steps, B]."""
+  key = run_keys(config.seed)[2]
+  if not extra:
+    return functools.partial(
+      epoch_order,
+      key,
+      images=images,
+      batch_size=config.batch_size,
+      drop_last=config.drop_last,
+    )
+  return functools.partial(
+    mixed_order,
+    key,
+    images=images,
+    extra=extra,
+    batch_size=config.batch_size,
+    rows=extra_rows(config.batch_size, config.extra.real_fraction),
   )

@@ -1,94 +1,115 @@
 """The one training step that every method shares."""
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 
-from jaxrkd.attacks import Search, example_keys
-from jaxrkd.data.augment import crop_and_flip
-from jaxrkd.data.batches import gather
-from jaxrkd.methods import Method
+from jaxrkd.attacks import Search
+from jaxrkd.methods import Inner, Method, Teacher
 from jaxrkd.models import Net
 from jaxrkd.optimizers import update_average
 from jaxrkd.train.state import NetState, Optimizers, TrainState
+from jaxrkd.train.teachers import Faculty
 
 Array = jax.Array
 Tree = Any
 Metrics = dict[str, Array]
+Batch = Mapping[str, Array]
 STUDENT = 'student'
+
+
+def adversarial_images(
+  net: Net,
+  variables: tuple[Tree, Tree],
+  inner: Inner,
+  teachers: Mapping[str, Teacher],
+  batch: Batch,
+  search: Search,
+  attack_bn: str,
+) -> tuple[Array, Tree]:
+  """Solves the inner problem of a batch.
+
+  Args:
+    net: the student.
+    variables: its (params, stats), held fixed.
+    inner: the problem.
+    teachers: by role.
+    batch: see `make_update`.
+    search: the attack.
+    attack_bn: 'eval' uses running statistics, 'batch' those of the batch, 'train' those
+      of the batch, and every step of the attack moves the running ones.
+
+  Returns:
+    (images, stats after making them).
+  """
+  params, stats = variables
+  mask = batch.get('mask')
+  if inner.prepare is None:
+    return batch['image'], stats
+  problem = inner.prepare(teachers, batch)
+  if attack_bn == 'train':
+
+    def moving(images, carry):
+      seen = [carry]
+
+      def student(inputs):
+        logits, seen[0] = net.apply_train(params, seen[0], inputs, mask)
+        return logits
+
+      values = problem(student)(images)
+      return values, seen[0]
+
+    return search.with_carry(batch['key'], moving, batch['image'], stats)
+  if attack_bn == 'batch':
+
+    def student(inputs):
+      return net.apply_train(params, stats, inputs, mask)[0]
+  else:
+    student = net.logits_fn(params, stats)
+  return search(batch['key'], problem(student), batch['image']), stats
 
 
 def make_update(
   net: Net,
-  teacher_nets: Mapping[str, Net],
+  faculty: Faculty,
   method: Method,
   search: Search,
   optimizers: Optimizers,
   *,
   attack_bn: str = 'eval',
   steps_per_epoch: int = 1,
-) -> Callable[[TrainState, Tree, Mapping[str, Array]], tuple[TrainState, Metrics]]:
-  """Builds (state, teacher variables, batch) -> (new state, scalars).
+) -> Callable[[TrainState, Tree, Batch], tuple[TrainState, Metrics]]:
+  """Builds (state, joined teacher variables, batch) -> (new state, scalars).
 
-  A batch has `image` [B, H, W, C] in [0, 1], `label` [B], `key` [B] and, where some rows
-  are padding, `mask` [B]. Teacher variables are {name: (params, stats)}: arguments, not
-  closures, which would become constants of the compiled program.
+  A batch has `image` [B, H, W, C] in [0, 1], `label` [B], `key` [B]; `mask` [B] where
+  some rows are padding, and `target` [B, classes] where labels are mixed or smoothed.
 
   Args:
     net: the student.
-    teacher_nets: frozen networks, by the names the method uses.
-    method: inner objective, losses and weights.
-    search: the attack that raises the inner objective.
+    faculty: its teachers.
+    method: inner problem, losses and weights.
+    search: the attack that raises the inner problem.
     optimizers: see `Optimizers`.
     attack_bn: the student's BatchNorm in the attack: 'eval', 'batch' or 'train'.
     steps_per_epoch: updates per epoch.
   """
 
-  def adversarial(params, stats, teachers, batch) -> tuple[Array, Tree]:
-    """The batch's adversarial images, and the statistics after making them."""
-    mask, inner = batch.get('mask'), method.objective
-    if inner is None:
-      return batch['image'], stats
-    if attack_bn == 'train':
-
-      def moving(images, carry):
-        seen = [carry]
-
-        def student(inputs):
-          logits, seen[0] = net.apply_train(params, seen[0], inputs, mask)
-          return logits
-
-        values = inner(student, teachers, batch)(images)
-        return values, seen[0]
-
-      return search.with_carry(batch['key'], moving, batch['image'], stats)
-    if attack_bn == 'batch':
-
-      def student(inputs):
-        return net.apply_train(params, stats, inputs, mask)[0]
-    else:
-      student = net.logits_fn(params, stats)
-    objective = inner(student, teachers, batch)
-    return search(batch['key'], objective, batch['image']), stats
-
   def update(state, teacher_vars, batch):
     old = state.nets[STUDENT]
-    teachers = {
-      name: teacher.logits_fn(*teacher_vars[name])
-      for name, teacher in teacher_nets.items()
-    }
-    images, stats = adversarial(old.params, old.stats, teachers, batch)
+    teachers = faculty.teachers(teacher_vars)
+    batch = {**batch, 'epoch': state.step // steps_per_epoch}
+    images, stats = adversarial_images(
+      net, (old.params, old.stats), method.inner, teachers, batch, search, attack_bn
+    )
 
     def loss_fn(params):
       def student(stats, inputs):
         return net.apply_train(params, stats, inputs, batch.get('mask'))
 
       terms, new_stats = method.terms(student, stats, teachers, batch, images)
-      weights, weights_opt, memory = move_weights(state, terms)
+      weights, weights_opt, memory = move_weights(state, terms, batch['epoch'])
       loss = method.total(terms, weights)
       return loss, (terms, new_stats, weights, weights_opt, memory)
 
@@ -111,10 +132,9 @@ def make_update(
     scalars.update(method.report(weights, memory, terms))
     return new, {'loss': loss, **scalars, 'grad_norm': optax.tree.norm(grads)}
 
-  def move_weights(state, terms):
+  def move_weights(state, terms, epoch):
     """The method's weights after this step's losses, by which the loss is weighted."""
     terms = jax.lax.stop_gradient(terms)
-    epoch = state.step // steps_per_epoch
     memory = method.observe(state.memory, terms, epoch, state.step == 0)
     pull = method.weight_gradient(state.weights, memory, terms)
     changes, weights_opt = optimizers.weights.update(
@@ -127,38 +147,22 @@ def make_update(
 
 def make_train_step(
   update: Callable[..., tuple[TrainState, Metrics]],
-  *,
-  pad: int,
-  flip: bool,
-  masked: bool,
-  split: jax.sharding.NamedSharding,
+  make_batch: Callable[[Array, dict[str, Array], Array], Batch],
 ) -> Callable[[TrainState, Tree, dict[str, Array], Array], tuple[TrainState, Metrics]]:
   """Puts choosing, augmenting and keying a batch in front of `update`.
 
   The result takes (state, teacher variables, data, order): `data` is the training set as
-  it lies on the devices (`image` uint8, `label`, `index`), `order` the epoch's positions
-  [steps, B]; the state's step says which row is next. Nothing comes from the host.
+  it lies on the devices, `order` the epoch's positions [steps, B]; the state's step says
+  which row is next. Nothing comes from the host.
 
   Args:
     update: see `make_update`.
-    pad: zero-padding of the random crop, in pixels.
-    flip: whether to mirror.
-    masked: whether the order has padding in it.
-    split: how the rows of a batch lie on the devices.
+    make_batch: see `batch.make_batcher`.
   """
-  augment = jax.vmap(functools.partial(crop_and_flip, pad=pad, flip=flip))
 
   def train_step(state, teacher_vars, data, order):
-    batch = gather(data, order[state.step % order.shape[0]])
-    batch = jax.lax.with_sharding_constraint(batch, split)
-    if not masked:
-      del batch['mask']
-    keys = example_keys(jax.random.fold_in(state.key, state.step), batch['index'])
-    augment_keys, attack_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
-    batch['image'] = (
-      augment(augment_keys, batch['image']).astype(jnp.result_type(float)) / 255
-    )
-    batch['key'] = attack_keys
+    key = jax.random.fold_in(state.key, state.step)
+    batch = make_batch(key, data, order[state.step % order.shape[0]])
     return update(state, teacher_vars, batch)
 
   return train_step

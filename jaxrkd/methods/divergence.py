@@ -1,0 +1,52 @@
+"""KL terms with the scale and reduction that each author's code uses."""
+
+import dataclasses
+
+import jax
+
+from jaxrkd import losses
+from jaxrkd.errors import InputError, one_of
+from jaxrkd.methods.base import Batch, batch_mean
+
+Array = jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Divergence:
+  """scale * mean KL(target || student).
+
+  Args:
+    reduction: 'batch_mean' sums over classes and averages over images; 'element_mean'
+      divides by the number of classes too, as PyTorch's `KLDivLoss` does by default.
+    scale: factor.
+    epsilon: added inside the logarithm of the target; see `losses.kl`.
+
+  Raises:
+    InputError: an unknown reduction, a negative scale or epsilon.
+  """
+
+  reduction: str = 'batch_mean'
+  scale: float = 1.0
+  epsilon: float = 0.0
+
+  def __post_init__(self):
+    one_of(self.reduction, ('batch_mean', 'element_mean'), 'method.kl_reduction')
+    for name, value in (('kl_scale', self.scale), ('kl_epsilon', self.epsilon)):
+      if not value >= 0:
+        raise InputError(f'method.{name} is {value}; it must be 0 or more')
+
+  def _mean(self, values: Array, classes: int, batch: Batch) -> Array:
+    mean = self.scale * batch_mean(values, batch)
+    return mean / classes if self.reduction == 'element_mean' else mean
+
+  def __call__(
+    self, target: Array, logits: Array, batch: Batch, weight: Array | float = 1.0
+  ) -> Array:
+    """A scalar; `target` [B, C] are logits, `weight` [B] multiplies each image."""
+    values = weight * losses.kl(target, logits, epsilon=self.epsilon)
+    return self._mean(values, logits.shape[-1], batch)
+
+  def to_probs(self, probs: Array, logits: Array, batch: Batch) -> Array:
+    """The same for a target given as probabilities [B, C]."""
+    values = losses.kl_to_probs(probs, logits, epsilon=self.epsilon)
+    return self._mean(values, logits.shape[-1], batch)
