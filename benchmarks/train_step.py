@@ -23,8 +23,10 @@ from jaxrkd import config as configs
 from jaxrkd import optimizers as optim
 from jaxrkd.attacks import Linf, example_keys, pgd_search
 from jaxrkd.methods import METHODS
+from jaxrkd.models import AVERAGES
 from jaxrkd.train.state import Optimizers, init_state, run_keys
 from jaxrkd.train.step import STUDENT, make_update
+from jaxrkd.train.teachers import make_faculty
 
 CLASSES, SIZE = 10, 32
 
@@ -33,9 +35,7 @@ def jax_step(student: str, batch: int, precision: str):
   """Returns a function that does one step and waits for it."""
 
   def network(name, **options):
-    node = configs.ConfigDict(
-      {'name': name, 'bn_variance': 'unbiased', 'mean': (), 'std': (), **options}
-    )
+    node = configs.ConfigDict({'name': name, **build.NETWORK_KEYS, **options})
     return build.network(node, CLASSES, (SIZE, SIZE, 3), precision)
 
   nets = {'clean': network('resnet56'), 'robust': network('wrn', depth=16, width=4)}
@@ -47,14 +47,20 @@ def jax_step(student: str, batch: int, precision: str):
   )
   search = pgd_search(Linf(8 / 255), steps=10, step_size=2 / 255, start='gauss')
   net = network(student)
-  update = jax.jit(make_update(net, nets, method, search, optimizers), donate_argnums=0)
+  roles = {'clean': {'clean': 1.0}, 'robust': {'robust': 1.0}}
+  faculty = make_faculty(nets, roles, AVERAGES['probabilities'])
+  update = jax.jit(
+    make_update(net, faculty, method, search, optimizers), donate_argnums=0
+  )
   init_key, step_key, _ = run_keys(0)
   state = jax.jit(
     lambda: init_state(
       init_key, step_key, nets={STUDENT: net}, method=method, optimizers=optimizers
     )
   )()
-  teachers = {name: jax.jit(n.init)(jax.random.key(1)) for name, n in nets.items()}
+  teachers = faculty.join(
+    {name: jax.jit(n.init)(jax.random.key(1)) for name, n in nets.items()}
+  )
   rng = np.random.default_rng(0)
   data = {
     'image': jnp.asarray(rng.uniform(size=(batch, SIZE, SIZE, 3)), jnp.float32),

@@ -9,7 +9,7 @@ import ast
 import importlib.util
 import pathlib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -179,6 +179,21 @@ def words(argument: str, allowed: Collection[str]) -> set[str]:
         f'(known: {", ".join(sorted(allowed))})'
       )
   return found
+
+
+def one_word(found: Collection[str], allowed: Sequence[str]) -> str:
+  """The word of `allowed` that is among those found; the first of `allowed` if none is.
+
+  Raises:
+    InputError: more than one.
+  """
+  chosen = [word for word in allowed if word in found]
+  if len(chosen) > 1:
+    raise InputError(
+      f'the config argument has both {chosen[0]!r} and {chosen[1]!r}; give one of '
+      f'{", ".join(allowed)}'
+    )
+  return chosen[0] if chosen else allowed[0]
 
 
 def load_spec(spec: str) -> ConfigDict:

@@ -238,7 +238,9 @@ def evaluate_run(
   for name, (trained, params) in versions.items():
     say(f'measuring {title} {name}')
     identity = {**_identity(trained, config), 'version': 'ema' if name == 'ema' else ''}
-    summary = measure(trained.net, (params, trained.state.stats), place / name, identity)
+    variables = (params, trained.state.stats)
+    # Where the last epoch was the best, it is measured once.
+    summary = measure(trained.net, variables, place / name, identity, place / 'best')
     found['student'][name] = {**summary, 'step': trained.record['step']}
   found['selection'] = _selection(config, versions['best'][0].record['best'])
   found['evaluation'] = json.loads(config.evaluation.to_json())
@@ -270,7 +272,7 @@ def _measure_teacher(
   folder: str,
 ) -> dict[str, Any]:
   entry, home = config.teachers[name], teacher_folder(config, workdir, name)
-  # What a teacher trained here was measured with in its own stage is taken from there.
+  # What its own run measured with the same settings is taken from there.
   same = not entry.workdir and not entry.epoch
   same = same and all(
     entry.config[k] == config[k] for k in ('evaluation', 'seed', 'data')

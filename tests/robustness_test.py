@@ -126,11 +126,11 @@ class VerdictTest(absltest.TestCase):
       return found
 
     for mark in ('x', 'x', 'y'):
-      back = robustness.stored(path, mark, compute)
+      back = robustness.stored([path], mark, compute)
       np.testing.assert_array_equal(back.robust, found.robust)
     self.assertLen(calls, 2)
     path.write_bytes(path.read_bytes()[:100])
-    robustness.stored(path, 'y', compute)
+    robustness.stored([path], 'y', compute)
     self.assertLen(calls, 3)
 
   def test_batch_size_that_devices_do_not_divide(self):

@@ -13,10 +13,18 @@ from jaxrkd.runtime import sharding
 from jaxrkd.train.setup import prepare
 
 
+def kinds(method: str) -> list[str]:
+  """Kinds of teachers that a method needs."""
+  made = METHODS[method]()
+  roles = {*made.teachers, *made.inner.teachers}
+  return sorted({'robust' if role == 'all' else role for role in roles})
+
+
 def config(method='mtard', teachers=True, **changes) -> ConfigDict:
   """A method on 8x8 synthetic images: seconds to compile, milliseconds a step.
 
-  Keys of `changes` are dotted with '__': `data__train=40`.
+  `teachers` may be a list of (name, kind); True takes those that the method needs. Keys of
+  `changes` are dotted with '__': `data__train=40`.
   """
   made = configs.base()
   made.epochs = 2
@@ -24,7 +32,7 @@ def config(method='mtard', teachers=True, **changes) -> ConfigDict:
   made.data = dict(
     name='synthetic', train=72, test=24, size=8, channels=1, classes=3, heldout=16
   )
-  made.augment = dict(pad=1, flip=True)
+  made.augment.pad = 1
   made.student = dict(name='convnet', widths=(4, 8), strides=(1, 2))
   made.method.name = method
   made.threat.eps = 0.1
@@ -33,11 +41,12 @@ def config(method='mtard', teachers=True, **changes) -> ConfigDict:
   made.evaluation.batch_size = 16
   made.evaluation.attacks = dict(fgsm=dict(), cw_inf=dict(steps=2))
   made.log_every = 2
-  if teachers:
-    made.teachers = {
-      name: configs.teacher(config('natural', teachers=False))
-      for name in METHODS[method]().teachers
-    }
+  if teachers is True:
+    teachers = [(kind, kind) for kind in kinds(method)]
+  made.teachers = {
+    name: configs.teacher(config('natural', teachers=[]), kind=kind)
+    for name, kind in teachers or []
+  }
   for key, value in changes.items():
     node = made
     *groups, last = key.split('__')
@@ -59,8 +68,8 @@ class Run:
     self.mesh = sharding.data_mesh(jax.devices()[:devices])
     self.data = build.dataset(self.config)
     everywhere = sharding.replicated(self.mesh)
-    self.nets, self.teachers = {}, {}
-    for number, name in enumerate(build.method(self.config).teachers):
+    self.nets, variables = {}, {}
+    for number, name in enumerate(self.config.teachers):
       net = build.network(
         self.config.teachers[name].config.student,
         self.data.classes,
@@ -69,8 +78,9 @@ class Run:
       )
       self.nets[name] = net
       init = jax.jit(net.init, out_shardings=everywhere)
-      self.teachers[name] = init(jax.random.key(100 + number))
+      variables[name] = init(jax.random.key(100 + number))
     self.setup = prepare(self.config, self.data, self.nets, self.mesh)
+    self.teachers = self.setup.join_teachers(variables)
     self.images = self.setup.device_data()
 
   def steps(self, state, count):

@@ -48,6 +48,7 @@ class Measurement:
     variables: tuple[Tree, Tree],
     folder: pathlib.Path,
     identity: Mapping[str, Any],
+    also: pathlib.Path | None = None,
   ) -> dict[str, Any]:
     """Measures one network; see `results.summarize`.
 
@@ -57,6 +58,7 @@ class Measurement:
       folder: where per-example results go, one .npz per attack and `worst.npz`.
       identity: what tells this network from others (run, step, precision): results on
         disk with the same identity and settings are taken as they are.
+      also: another folder to take them from; never written to.
     """
     verdicts = {}
 
@@ -74,7 +76,9 @@ class Measurement:
         [self._settings, self._options[name], dict(identity), versions()]
       )
       verdicts[name] = robustness.stored(
-        folder / f'{name}.npz', mark, functools.partial(compute, attack)
+        [place / f'{name}.npz' for place in (folder, also) if place],
+        mark,
+        functools.partial(compute, attack),
       )
     if sharding.is_first_process():
       files.write_npz(folder / 'worst.npz', worst_case(verdicts))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import pathlib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -181,22 +181,24 @@ def fingerprint(settings: Any) -> str:
   return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def stored(path: pathlib.Path, mark: str, compute: Callable[[], Verdicts]) -> Verdicts:
-  """Reads verdicts of the same settings from `path`, or computes and writes them.
+def stored(
+  paths: Sequence[pathlib.Path], mark: str, compute: Callable[[], Verdicts]
+) -> Verdicts:
+  """Reads verdicts of the same settings, or computes and writes them.
 
   Args:
-    path: a .npz file.
+    paths: .npz files to look into; the first is written where none has them.
     mark: `fingerprint` of everything the verdicts depend on.
     compute: makes them.
   """
   names = [field.name for field in dataclasses.fields(Verdicts)]
-  found = _read(path, mark, names)
-  if sharding.agreed(found is not None) and found is not None:
-    return found
+  sound = [v for v in (_read(path, mark, names) for path in paths) if v is not None]
+  if sharding.agreed(bool(sound)) and sound:
+    return sound[0]
   verdicts = compute()
   if sharding.is_first_process():
     arrays = {name: getattr(verdicts, name) for name in names}
-    files.write_npz(path, {**arrays, 'mark': np.array(mark)})
+    files.write_npz(paths[0], {**arrays, 'mark': np.array(mark)})
   return verdicts
 
 

@@ -1,0 +1,56 @@
+"""AKD: label mixing and early-stopped teachers, with its author's optimiser.
+
+Run:       python launch/main.py --config=configs/akd.py:cifar10,pgd7 --workdir=runs/akd
+Words:     data, student, at_plus, smoke (`setting.py`); and on CIFAR
+  teacher  pgd7 (default), ffgsm, std; eps2, eps16 for another teacher eps (8 otherwise)
+  en       four teachers with seeds 0 to 3
+  rows     conservative (default; Table S1's upper rows), maximising (lower rows),
+           plain (no early stopping, no label mixing)
+  loss     rslad: RSLAD's with the same teachers and schedule (Table 5)
+  raw      no normalisation inside the networks
+Paper:     ResNet-18, PGD-7 teacher, CIFAR-10: akd_table2
+Result:    digits in docs/methods.md; CIFAR not measured yet
+"""
+
+from jaxrkd import config as configs
+
+SETTING = configs.sibling(__file__, 'setting.py')
+FAMILY = configs.sibling(__file__, 'teachers/akd.py')
+ROWS, LOSSES = ('conservative', 'maximising', 'plain'), ('akd', 'rslad')
+TEACHERS = 4
+
+
+def get_config(arg: str = '') -> configs.ConfigDict:
+  on = SETTING.choose(arg, (*FAMILY.WORDS, *ROWS, *LOSSES))
+  family = configs.one_word(on.words, FAMILY.TRAININGS)
+  row = configs.one_word(on.words, ROWS)
+  alpha, epoch = {
+    'conservative': (0.5, 20),
+    'maximising': (0.6, 20) if family == 'std' else (0.75, 30),
+    'plain': (1.0, 0),
+  }[row]
+  method = dict(name='akd', alpha=alpha)
+  if 'rslad' in on.words:
+    method = dict(name='rslad', alpha=alpha, teacher='all')
+  recipe = dict(
+    method=method,
+    attack=dict(steps=7, step_size=SETTING.TWO, start='uniform'),
+    batch_size=256,
+    epochs=50,
+    schedule=dict(name='one_cycle', peak=0.21),
+    optimizer=dict(weight_decay=5e-4),
+  )
+  if on.data == 'digits':
+    return SETTING.experiment(on, recipe, ('robust',))
+  config = SETTING.experiment(on._replace(en=False), recipe)
+  FAMILY.normalise(config, on)
+  for seed in range(TEACHERS if on.en else 1):
+    teacher = FAMILY.teacher(on)
+    teacher.seed = seed
+    config.teachers[f'{family}_{seed}' if on.en else family] = configs.teacher(
+      teacher,
+      kind='clean' if family == 'std' else 'robust',
+      checkpoint='last',
+      epoch=1 if on.smoke and epoch else epoch,
+    )
+  return config

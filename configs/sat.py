@@ -1,0 +1,23 @@
+"""SAT: standard adversarial training with PGD-10, as IAD's code runs it.
+
+Run:       python launch/main.py --config=configs/sat.py:cifar10 --workdir=runs/sat
+en-SAT:    ':en' trains three seeds and attacks their average as one network
+Words:     data, student, en, at_plus, smoke; see `setting.py`
+Paper:     ResNet-18 on CIFAR-10 84.20 clean (MTARD), AA 45.83 (MMARD)
+Result:    digits in docs/methods.md; CIFAR not measured yet
+"""
+
+from jaxrkd import config as configs
+
+SETTING = configs.sibling(__file__, 'setting.py')
+
+
+def get_config(arg: str = '') -> configs.ConfigDict:
+  recipe = dict(
+    method=dict(name='sat'),
+    attack=dict(steps=10, step_size=SETTING.TWO, start='uniform'),
+    epochs=200,
+    schedule=dict(name='milestones', peak=0.1, milestones=(100, 150), milestone_offset=0),
+    select=dict(metric='robust', attack=dict(name='pgd_sat')),
+  )
+  return SETTING.experiment(SETTING.choose(arg), recipe)

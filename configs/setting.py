@@ -1,0 +1,174 @@
+"""What all experiments share: data, threat, measurement, networks, teachers.
+
+A method's file (`rslad.py`) holds its recipe on CIFAR; `experiment` puts it on a data set
+and a student. Arguments are words separated by commas, in any order:
+
+  cifar10 (default), cifar100, digits            data
+  resnet18 (default), mobilenet_v2, wrn_34_10, wrn_28_10   student (digits has a ConvNet)
+  en         an ensemble: three teachers of each kind with seeds 0 to 2, or, for methods
+             without teachers, three students measured as one network
+  at_plus    the AT+ recipe of Rebuffi et al. (2103.01946): EMA, Nesterov, warm-up, cosine
+  smoke      the same stages in about a minute on a CPU, with tiny networks
+"""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from jaxrkd import config as configs
+
+TEACHERS = pathlib.Path(__file__).parent / 'teachers'
+DATA = ('cifar10', 'cifar100', 'digits')
+STUDENTS = ('resnet18', 'mobilenet_v2', 'wrn_34_10', 'wrn_28_10')
+WORDS = {*DATA, *STUDENTS, 'en', 'at_plus', 'smoke'}
+MEMBERS = 3
+# 8x8 digits are almost black and white, so a ball that tests them is larger than the
+# 8/255 of photographs.
+DIGITS_EPS = 0.12
+EIGHT, TWO = 8 / 255, 2 / 255
+
+
+class Chosen(NamedTuple):
+  """A config's argument, read."""
+
+  data: str
+  student: str
+  en: bool
+  at_plus: bool
+  smoke: bool
+  words: frozenset[str]
+
+
+def choose(arg: str, more: tuple[str, ...] = ()) -> Chosen:
+  """Reads an argument; `more` are words that one config adds."""
+  words = configs.words(arg, {*WORDS, *more})
+  return Chosen(
+    data=configs.one_word(words, DATA),
+    student=configs.one_word(words, STUDENTS),
+    en='en' in words,
+    at_plus='at_plus' in words,
+    smoke='smoke' in words,
+    words=frozenset(words),
+  )
+
+
+def common(on: Chosen) -> ConfigDict:
+  """Data, threat, augmentation and measurement, without network or method."""
+  config = configs.base()
+  if on.data == 'digits':
+    return _digits(config)
+  config.data.name = on.data
+  config.batch_size = 128
+  # The papers choose the best checkpoint on the test set.
+  config.select.split = 'test'
+  if on.smoke:
+    config.data = dict(name=on.data, train_limit=64, test_limit=32)
+    config.evaluation.batch_size = 32
+    config.log_every = 2
+  return config
+
+
+def _digits(config: ConfigDict) -> ConfigDict:
+  eps = DIGITS_EPS
+  config.batch_size = 64
+  config.data = dict(name='digits', heldout=200)
+  # A mirrored digit is another sign, and four pixels are half an image.
+  config.augment = dict(pad=1, flip=False)
+  config.threat.eps = eps
+  config.select.attack = dict(name='pgd', steps=10, step_size=eps / 4)
+  config.select.every = 2
+  # The steps keep the papers' ratio to eps.
+  config.evaluation.threat.eps = eps
+  config.evaluation.attacks = dict(
+    fgsm=dict(),
+    pgd_sat=dict(step_size=eps / 4),
+    pgd_trades=dict(step_size=eps * 0.003 * 255 / 8),
+    cw_inf=dict(step_size=eps / 4),
+  )
+  config.checkpoint_every = 5
+  config.log_every = 100
+  return config
+
+
+def teachers(on: Chosen, kinds: tuple[str, ...], **entry: Any) -> dict[str, Any]:
+  """The papers' teachers of a data set; several of each kind where `en` is chosen."""
+  family = 'digits' if on.data == 'digits' else 'cifar'
+  found = {}
+  for kind in kinds:
+    for seed in range(MEMBERS if on.en else 1):
+      smoke = ',smoke' if on.smoke else ''
+      config = configs.load(TEACHERS / f'{family}.py', f'{on.data},{kind}{smoke}')
+      config.seed = seed
+      name = f'{kind}_{seed}' if on.en else kind
+      # The TRADES script selects nothing: its CIFAR teacher is the last epoch's.
+      checkpoint = 'last' if (family, kind) == ('cifar', 'robust') else 'best'
+      found[name] = configs.teacher(
+        config, **{'kind': kind, 'checkpoint': checkpoint, **entry}
+      )
+  return found
+
+
+def experiment(
+  on: Chosen,
+  recipe: Mapping[str, Any],
+  kinds: tuple[str, ...] = (),
+  digits: Mapping[str, Any] | None = None,
+) -> ConfigDict:
+  """A method on a data set and a student.
+
+  Args:
+    on: see `choose`.
+    recipe: what differs from `config.base()` on CIFAR, as the method's authors have it.
+    kinds: of the teachers that the method learns from.
+    digits: what differs from the recipe on digits.
+  """
+  config = common(on)
+  config.student = dict(name=on.student)
+  config.teachers = teachers(on, kinds)
+  if on.en and not kinds:
+    config.members = MEMBERS
+  config.update(ConfigDict(dict(recipe), convert_dict=True))
+  if on.at_plus:
+    _at_plus(config)
+  if on.data == 'digits':
+    _shrink(config, digits or {})
+  if on.smoke:
+    config.epochs = 1
+    config.schedule = dict(name='cosine', peak=0.1)
+    if on.data != 'digits':
+      config.batch_size = 16
+      # The networks' real sizes are what `--dry_run` is for.
+      config.student = dict(name='resnet8', width=8)
+  return config
+
+
+def _shrink(config: ConfigDict, digits: Mapping[str, Any]) -> None:
+  """Brings a CIFAR recipe to 8x8 digits: larger eps, shorter training."""
+  config.student = dict(name='convnet', widths=(32, 64, 64))
+  attack = config.attack
+  one_step = attack.get('steps', 10) == 1
+  attack.steps = 1 if one_step else 7
+  attack.step_size = DIGITS_EPS * (1.25 if one_step else 0.25)
+  config.threat.eps = DIGITS_EPS
+  config.batch_size = 64
+  config.epochs = 45
+  config.optimizer = dict(momentum=0.9, weight_decay=2e-4)
+  config.schedule = dict(name='cosine', peak=0.3, unit='step')
+  config.select.attack = dict(name='pgd', steps=10, step_size=DIGITS_EPS / 4)
+  config.update(ConfigDict(dict(digits), convert_dict=True))
+
+
+def _at_plus(config: ConfigDict) -> None:
+  """AT+ without generated images. With them, add
+  --config.extra.path=cifar10_ddpm.npz --config.label_smoothing.amount=0.1; CutMix and
+  Cutout are config.augment.cutmix=1 and config.augment.cutout=16."""
+  config.epochs = 400
+  config.batch_size = 1024
+  config.schedule = dict(name='cosine', peak=0.4, unit='step', warmup_epochs=10.0)
+  config.optimizer = dict(
+    momentum=0.9, weight_decay=5e-4, nesterov=True, decay_norm=False
+  )
+  config.ema = dict(decay=0.995, warmup=True)
+  config.student.bn_momentum = 0.99

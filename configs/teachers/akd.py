@@ -1,0 +1,58 @@
+"""AKD's teachers: ResNet-18 trained normally, with FFGSM or with PGD-7, at any eps.
+
+Run: python launch/main.py --config=configs/teachers/akd.py:cifar10,pgd7 --workdir=runs/t
+Words: data, student, smoke (`../setting.py`); pgd7 (default), ffgsm, std; eps2 or eps16
+instead of 8/255; raw for no normalisation. 50 epochs of 0.1 * 0.9^epoch; epochs 5, 10, ...
+are kept, so that `--config.teachers.NAME.epoch=20` of a student can name any of them.
+
+The step at another eps is not stated in the paper: a quarter of it. FFGSM attacks in
+evaluation mode, as its author's attack library does.
+"""
+
+from jaxrkd import config as configs
+
+SETTING = configs.sibling(__file__, '../setting.py')
+TRAININGS, LEVELS = ('pgd7', 'ffgsm', 'std'), ('eps8', 'eps2', 'eps16')
+WORDS = (*TRAININGS, *LEVELS, 'raw')
+# The author's own constants are not public; these are the same laboratory's usual ones.
+NORMAL = {
+  'cifar10': dict(mean=(0.4914, 0.4822, 0.4465), std=(0.247, 0.243, 0.261)),
+  'cifar100': dict(mean=(0.5071, 0.4865, 0.4409), std=(0.2673, 0.2564, 0.2762)),
+}
+
+
+def normalise(config: configs.ConfigDict, on) -> None:
+  """Puts the data set's normalisation inside the network."""
+  if 'raw' not in on.words:
+    config.student.update(NORMAL[on.data])
+
+
+def teacher(on) -> configs.ConfigDict:
+  """The teacher that the words of an AKD experiment name."""
+  training = configs.one_word(on.words, TRAININGS)
+  eps = int(configs.one_word(on.words, LEVELS).removeprefix('eps')) / 255
+  config = SETTING.common(on)
+  config.student = dict(name='resnet18')
+  config.method = dict(name='natural' if training == 'std' else 'sat')
+  config.threat.eps = eps
+  if training == 'std':
+    config.select.metric = 'clean'
+  elif training == 'ffgsm':
+    config.method = dict(name='ffgsm')
+    config.attack = dict(name='pgd', steps=1, step_size=1.25 * eps, start='uniform')
+  else:
+    config.attack = dict(name='pgd', steps=7, step_size=eps / 4, start='uniform')
+  config.batch_size = 128
+  config.epochs = 50
+  config.keep_epochs = tuple(range(5, 51, 5))
+  config.schedule = dict(name='exponential', peak=0.1, factor=0.9)
+  config.optimizer = dict(momentum=0.9, weight_decay=5e-4)
+  if on.smoke:
+    config.epochs, config.batch_size, config.keep_epochs = 1, 16, (1,)
+    config.student = dict(name='resnet8', width=8)
+  normalise(config, on)
+  return config
+
+
+def get_config(arg: str = '') -> configs.ConfigDict:
+  return teacher(SETTING.choose(arg, WORDS))

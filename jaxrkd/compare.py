@@ -1,0 +1,133 @@
+"""Several experiments with several seeds and the same teachers, in one table."""
+
+import json
+import pathlib
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxrkd import build
+from jaxrkd import config as configs
+from jaxrkd.errors import InputError
+from jaxrkd.evaluate.robustness import fingerprint
+from jaxrkd.run import say, train_and_evaluate
+from jaxrkd.runtime import files, sharding
+
+
+def compare(
+  specs: Mapping[str, str],
+  seeds: Sequence[int],
+  workdir: str | pathlib.Path,
+  overrides: Sequence[str] = (),
+  data_dir: str = '',
+) -> str:
+  """Trains whatever is not trained yet; returns the table as Markdown.
+
+  Teachers with one config and seed are trained once and shared. The table, and its rows
+  with every seed's numbers, go to `table.md` and `table.json` in the workdir.
+
+  Args:
+    specs: name of a row -> config file, optionally with ':argument'.
+    seeds: of the students; each has teachers of its own seed.
+    workdir: folder for all runs; run again, it continues.
+    overrides: 'key=value' texts for every experiment.
+    data_dir: where TFDS data lie.
+
+  Raises:
+    InputError: nothing to compare, or an experiment is refused.
+  """
+  if not specs or not seeds:
+    raise InputError('nothing to compare; name at least one config and one seed')
+  workdir = pathlib.Path(workdir)
+  # Every config is resolved first, so that a mistake in the last costs no training.
+  planned = {
+    (name, seed): _planned(spec, seed, overrides)
+    for seed in seeds
+    for name, spec in specs.items()
+  }
+  found: dict[str, list[dict[str, Any]]] = {}
+  for (name, seed), config in planned.items():
+    for role, entry in config.teachers.items():
+      if entry.workdir:
+        continue
+      mark = fingerprint(json.loads(entry.config.to_json()))[:8]
+      place = workdir / 'teachers' / f'{role}-{mark}'
+      train_and_evaluate(entry.config, place, data_dir, f'teacher {role}, seed {seed}')
+      entry.workdir = str(place)
+    place = workdir / name / f'seed{seed}'
+    results = train_and_evaluate(config.lock(), place, data_dir, f'{name}, seed {seed}')
+    for role, row in results['teachers'].items():
+      title = f'teacher {role} ({config.teachers[role].config.method.name})'
+      _add(found, title, seed, row, pathlib.Path(row['workdir']))
+    _add(found, name, seed, results['student']['best'], place)
+  table = markdown(found)
+  if sharding.is_first_process():
+    files.write_json(workdir / 'table.json', found)
+    (workdir / 'table.md').write_text(table + '\n')
+  say(f'\n{table}\n\nwritten to {workdir / "table.md"}')
+  return table
+
+
+def _planned(spec: str, seed: int, overrides: Sequence[str]) -> ConfigDict:
+  given = configs.load_spec(spec)
+  given.seed = seed
+  for entry in given.teachers.values():
+    if entry.config:
+      # An ensemble's teachers keep their distances.
+      entry.config.seed += seed
+  # Unlocked, because teachers get the place where they were trained.
+  return ConfigDict(build.resolve(given, list(overrides)).to_dict())
+
+
+def _add(
+  found: dict[str, list[dict[str, Any]]],
+  name: str,
+  seed: int,
+  row: Mapping[str, Any],
+  place: pathlib.Path,
+) -> None:
+  rows = found.setdefault(name, [])
+  if all(other['seed'] != seed for other in rows):
+    rows.append({'seed': seed, **row, 'seconds_per_epoch': seconds_per_epoch(place)})
+
+
+def seconds_per_epoch(workdir: pathlib.Path) -> float:
+  """Training time of an epoch, compilation and evaluation left out; NaN if unknown."""
+  path = workdir / 'metrics.jsonl'
+  lines = path.read_text().splitlines() if path.is_file() else []
+  rows = [row for row in map(json.loads, lines) if 'images_per_second' in row]
+  if not rows:
+    return float('nan')
+  last = rows[-1]
+  speed = statistics.median(row['images_per_second'] for row in rows)
+  config = json.loads((workdir / 'config.json').read_text())
+  return config['batch_size'] * last['step'] / last['epoch'] / speed
+
+
+def markdown(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+  """Mean and standard deviation over seeds in percent, teachers first.
+
+  Args:
+    found: name -> one row per seed, as `table.json` has them.
+  """
+  attacks = list(next(iter(found.values()))[0]['attacks'])
+  main = next((a for a in attacks if a == 'pgd_sat'), attacks[-1])
+  head = ['', 'clean', *attacks, f'weighted ({main})', 's/epoch']
+  lines = [head, ['---'] * len(head)]
+  for name in sorted(found, key=lambda name: not name.startswith('teacher ')):
+    rows = found[name]
+    columns = [[row['clean'] for row in rows]]
+    columns += [[row['attacks'][a]['robust'] for row in rows] for a in attacks]
+    columns += [[row['attacks'][main]['weighted'] for row in rows]]
+    speed = statistics.median(row['seconds_per_epoch'] for row in rows)
+    lines.append([name, *map(_spread, columns), f'{speed:.2f}'])
+  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def _spread(values: Sequence[float]) -> str:
+  mean = f'{100 * statistics.fmean(values):.1f}'
+  if len(values) == 1:
+    return mean
+  return f'{mean} ± {100 * statistics.stdev(values):.1f}'

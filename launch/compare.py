@@ -1,0 +1,50 @@
+"""Trains several experiments with several seeds and the same teachers, in one table.
+
+Usage: python launch/compare.py --workdir=runs/digits --seeds=0,1,2 \\
+         --configs=configs/sat.py:digits,configs/rslad.py:digits
+       python launch/compare.py --workdir=runs/digits --seeds=0,1,2 --words=digits
+
+`--words=digits` takes every method, with these words as the config's argument. Teachers
+with the same config and seed are trained once. Run again, it continues where it was;
+`--config.key=value` overrides a key of all experiments.
+"""
+
+import pathlib
+
+import command_line
+from absl import flags
+
+from jaxrkd import compare
+from jaxrkd.errors import InputError
+from jaxrkd.methods import METHODS
+
+CONFIGS = pathlib.Path(__file__).parent.parent / 'configs'
+
+flags.DEFINE_list('configs', [], 'Config files, each optionally with :word.')
+flags.DEFINE_string('words', '', 'Take every method with this argument, e.g. digits.')
+flags.DEFINE_list('seeds', ['0'], 'Seeds of the students and their teachers.')
+
+
+def main(overrides: list[str]) -> None:
+  found = flags.FLAGS
+  workdir = command_line.required_workdir()
+  if not all(seed.isdigit() for seed in found.seeds):
+    raise InputError(f'--seeds is {",".join(found.seeds)}; give integers, such as 0,1,2')
+  if bool(found.words) == bool(found.configs):
+    raise InputError('give either --configs or --words, such as --words=digits')
+  specs = {_name(spec): spec for spec in found.configs}
+  if len(specs) < len(found.configs):
+    raise InputError('two of --configs have the same name; name each experiment once')
+  if found.words:
+    specs = {name: f'{CONFIGS / name}.py:{found.words}' for name in METHODS}
+  seeds = [int(seed) for seed in found.seeds]
+  compare.compare(specs, seeds, workdir, overrides, found.data_dir)
+
+
+def _name(spec: str) -> str:
+  path, _, words = spec.partition(':')
+  return '-'.join([pathlib.Path(path).stem, *filter(None, words.split(','))])
+
+
+if __name__ == '__main__':
+  command_line.start(main, __doc__)
