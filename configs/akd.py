@@ -3,7 +3,9 @@
 Run:       python launch/main.py --config=configs/akd.py:cifar10,pgd7 --workdir=runs/akd
 Words:     data, student, at_plus, smoke (`setting.py`); and on CIFAR
   teacher  pgd7 (default), ffgsm, std; eps2, eps16 for another teacher eps (8 otherwise)
-  en       four teachers with seeds 0 to 3
+  mix      std and pgd7 together (Figure 3); --config.teachers.std.weight=0.2
+           --config.teachers.pgd7.weight=0.8 for other shares than halves
+  en       four teachers with seeds 0 to 3, of each kind
   rows     conservative (default; Table S1's upper rows), maximising (lower rows),
            plain (no early stopping, no label mixing)
   loss     rslad: RSLAD's with the same teachers and schedule (Table 5)
@@ -21,14 +23,15 @@ TEACHERS = 4
 
 
 def get_config(arg: str = '') -> configs.ConfigDict:
-  on = SETTING.choose(arg, (*FAMILY.WORDS, *ROWS, *LOSSES))
-  family = configs.one_word(on.words, FAMILY.TRAININGS)
-  row = configs.one_word(on.words, ROWS)
+  on = SETTING.choose(arg, (*FAMILY.WORDS, *ROWS, *LOSSES, 'mix'))
+  families = [configs.one_word(on.words, FAMILY.TRAININGS)]
+  if 'mix' in on.words:
+    families = ['std', 'pgd7']
   alpha, epoch = {
     'conservative': (0.5, 20),
-    'maximising': (0.6, 20) if family == 'std' else (0.75, 30),
+    'maximising': (0.6, 20) if families == ['std'] else (0.75, 30),
     'plain': (1.0, 0),
-  }[row]
+  }[configs.one_word(on.words, ROWS)]
   method = dict(name='akd', alpha=alpha)
   if 'rslad' in on.words:
     method = dict(name='rslad', alpha=alpha, teacher='all')
@@ -44,13 +47,14 @@ def get_config(arg: str = '') -> configs.ConfigDict:
     return SETTING.experiment(on, recipe, ('robust',))
   config = SETTING.experiment(on._replace(en=False), recipe)
   FAMILY.normalise(config, on)
-  for seed in range(TEACHERS if on.en else 1):
-    teacher = FAMILY.teacher(on)
-    teacher.seed = seed
-    config.teachers[f'{family}_{seed}' if on.en else family] = configs.teacher(
-      teacher,
-      kind='clean' if family == 'std' else 'robust',
-      checkpoint='last',
-      epoch=1 if on.smoke and epoch else epoch,
-    )
+  for family in families:
+    for seed in range(TEACHERS if on.en else 1):
+      teacher = FAMILY.teacher(on, family)
+      teacher.seed = seed
+      config.teachers[f'{family}_{seed}' if on.en else family] = configs.teacher(
+        teacher,
+        kind='clean' if family == 'std' else 'robust',
+        checkpoint='last',
+        epoch=1 if on.smoke and epoch else epoch,
+      )
   return config

@@ -92,7 +92,7 @@ def _digits(config: ConfigDict) -> ConfigDict:
   return config
 
 
-def teachers(on: Chosen, kinds: tuple[str, ...], **entry: Any) -> dict[str, Any]:
+def teachers(on: Chosen, kinds: tuple[str, ...]) -> dict[str, Any]:
   """The papers' teachers of a data set; several of each kind where `en` is chosen."""
   family = 'digits' if on.data == 'digits' else 'cifar'
   found = {}
@@ -104,9 +104,7 @@ def teachers(on: Chosen, kinds: tuple[str, ...], **entry: Any) -> dict[str, Any]
       name = f'{kind}_{seed}' if on.en else kind
       # The TRADES script selects nothing: its CIFAR teacher is the last epoch's.
       checkpoint = 'last' if (family, kind) == ('cifar', 'robust') else 'best'
-      found[name] = configs.teacher(
-        config, **{'kind': kind, 'checkpoint': checkpoint, **entry}
-      )
+      found[name] = configs.teacher(config, kind=kind, checkpoint=checkpoint)
   return found
 
 

@@ -132,25 +132,11 @@ def teacher(
   }
 
 
-def sibling(file: str, name: str) -> ModuleType:
-  """Loads the Python file `name` that lies beside `file`: what config files share."""
-  return _module(pathlib.Path(file).parent / name)
-
-
-def _module(path: pathlib.Path) -> ModuleType:
-  spec = importlib.util.spec_from_file_location(f'config_{path.stem}', path)
-  if spec is None or spec.loader is None:
-    raise InputError(f'config {str(path)!r} is not a Python file ending in .py')
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
-
-
-def load(path: str | pathlib.Path, argument: str = '') -> ConfigDict:
-  """Runs `get_config(argument)` of a config file.
+def run_file(path: str | pathlib.Path) -> ModuleType:
+  """Runs a Python file and returns it as a module.
 
   Raises:
-    InputError: no such file, or it has no `get_config`.
+    InputError: no such file, or not a Python file.
   """
   path = pathlib.Path(path)
   if not path.is_file():
@@ -159,7 +145,26 @@ def load(path: str | pathlib.Path, argument: str = '') -> ConfigDict:
       f'no config file {str(path)!r}{nearest(str(path), others)} '
       f'(there: {", ".join(others) or "none"})'
     )
-  module = _module(path)
+  spec = importlib.util.spec_from_file_location(f'config_{path.stem}', path)
+  if spec is None or spec.loader is None:
+    raise InputError(f'{str(path)!r} is not a Python file ending in .py')
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+def sibling(file: str, name: str) -> ModuleType:
+  """Runs the Python file `name` that lies beside `file`: what config files share."""
+  return run_file(pathlib.Path(file).parent / name)
+
+
+def load(path: str | pathlib.Path, argument: str = '') -> ConfigDict:
+  """Runs `get_config(argument)` of a config file.
+
+  Raises:
+    InputError: no such file, or it has no `get_config`.
+  """
+  module = run_file(path)
   if not hasattr(module, 'get_config'):
     raise InputError(f'config {str(path)!r} does not define get_config(arg)')
   return module.get_config(argument)

@@ -13,6 +13,7 @@ from jaxrkd.errors import InputError
 from jaxrkd.runtime import distributed
 
 PREFIX = '--config.'
+SHARED = ('workdir', 'data_dir', 'plugins', 'coordinator', 'processes', 'process_id')
 
 flags.DEFINE_string('workdir', '', 'Folder of the run; made if missing.')
 flags.DEFINE_string(
@@ -21,6 +22,9 @@ flags.DEFINE_string(
 flags.DEFINE_string('coordinator', '', 'host:port of the first of several processes.')
 flags.DEFINE_integer('processes', 0, 'Number of processes of the job.')
 flags.DEFINE_integer('process_id', -1, 'Which process this is, from 0.')
+flags.DEFINE_list(
+  'plugins', [], 'Python files to run first: methods, networks, data of your own.'
+)
 
 
 def start(main: Callable[[list[str]], None], usage: str) -> None:
@@ -33,7 +37,7 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
   rest = [arg for arg in sys.argv if not arg.startswith(PREFIX)]
   if '--help' in rest or '-h' in rest:
     print(f'{usage}\nFlags:\n{flags.FLAGS.main_module_help()}')
-    for name in ('workdir', 'data_dir', 'coordinator', 'processes', 'process_id'):
+    for name in SHARED:
       print(f'  --{name}: {flags.FLAGS[name].help}')
     print('  --config.KEY=VALUE: overrides a key of the config, any number of times.')
     return
@@ -43,6 +47,8 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
       raise InputError(f'unexpected argument {left[0]!r}; every argument is a --flag')
     found = flags.FLAGS
     distributed.join(found.coordinator, found.processes, found.process_id)
+    for path in found.plugins:
+      configs.run_file(path)
     main(overrides)
   except (InputError, flags.Error) as error:
     print(f'error: {error}', file=sys.stderr, flush=True)

@@ -27,9 +27,8 @@ def normalise(config: configs.ConfigDict, on) -> None:
     config.student.update(NORMAL[on.data])
 
 
-def teacher(on) -> configs.ConfigDict:
-  """The teacher that the words of an AKD experiment name."""
-  training = configs.one_word(on.words, TRAININGS)
+def teacher(on, training: str) -> configs.ConfigDict:
+  """A teacher of one training, with the other words of an AKD experiment."""
   eps = int(configs.one_word(on.words, LEVELS).removeprefix('eps')) / 255
   config = SETTING.common(on)
   config.student = dict(name='resnet18')
@@ -55,4 +54,5 @@ def teacher(on) -> configs.ConfigDict:
 
 
 def get_config(arg: str = '') -> configs.ConfigDict:
-  return teacher(SETTING.choose(arg, WORDS))
+  on = SETTING.choose(arg, WORDS)
+  return teacher(on, configs.one_word(on.words, TRAININGS))

@@ -135,15 +135,13 @@ class Checkpoints:
       return state, found['record']
     return None
 
-  def forget_after(self, step: int) -> None:
-    """Deletes checkpoints newer than `step`, which training is about to make again.
+  def set_aside_after(self, step: int) -> None:
+    """Moves checkpoints newer than `step` away: training is about to make them again.
 
     They may come out differently, and orbax ignores a checkpoint older than its newest.
     """
     for newer in [s for s in self._manager.all_steps() if s > step]:
-      self._damaged.discard(newer)
-      self._manager.delete(newer)
-    self._note_sizes()
+      self._set_aside(newer)
 
   def _sizes_file(self) -> pathlib.Path:
     return self._folder.with_name(f'{self._folder.name}_sizes.json')
@@ -172,11 +170,11 @@ class Checkpoints:
         raise ValueError(f'{name} has {now.get(name, 0)} bytes instead of {size}')
 
   def _set_aside(self, step: int) -> None:
-    """Makes room for a step whose checkpoint on disk is damaged."""
+    """Makes room for a step whose checkpoint on disk is damaged or out of date."""
     self._damaged.discard(step)
     if jax.process_index() == 0:
       broken = self._folder / str(step)
-      aside = self._folder.with_name(f'{self._folder.name}_damaged')
+      aside = self._folder.with_name(f'{self._folder.name}_aside')
       aside.mkdir(exist_ok=True)
       count = len(list(aside.iterdir()))
       broken.rename(aside / f'{step}_{count}')

@@ -78,7 +78,7 @@ def fit(
   record.pop('step', None)
   if step:
     tell(f'{title}: resuming at step {step} of {setup.total_steps}')
-  best.forget_after(step)
+  best.set_aside_after(step)
   # Saved with every checkpoint, so that the network can be rebuilt without the data.
   facts = {'classes': setup.data.classes, 'image_shape': list(setup.data.image_shape)}
   record = {**record, **facts}
