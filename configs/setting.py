@@ -154,6 +154,9 @@ def _shrink(config: ConfigDict, digits: Mapping[str, Any]) -> None:
   config.epochs = 45
   config.optimizer = dict(momentum=0.9, weight_decay=2e-4)
   config.schedule = dict(name='cosine', peak=0.3, unit='step')
+  # One rule for all methods that attack, so that their rows compare.
+  if config.select.metric != 'clean':
+    config.select.metric = 'weighted'
   config.select.attack = dict(name='pgd', steps=10, step_size=DIGITS_EPS / 4)
   config.update(ConfigDict(dict(digits), convert_dict=True))
 

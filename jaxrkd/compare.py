@@ -48,13 +48,16 @@ def compare(
     for name, spec in specs.items()
   }
   found: dict[str, list[dict[str, Any]]] = {}
+  trained: set[pathlib.Path] = set()
   for (name, seed), config in planned.items():
     for role, entry in config.teachers.items():
       if entry.workdir:
         continue
       mark = fingerprint(json.loads(entry.config.to_json()))[:8]
       place = workdir / 'teachers' / f'{role}-{mark}'
-      train_and_evaluate(entry.config, place, data_dir, f'teacher {role}, seed {seed}')
+      if place not in trained:
+        train_and_evaluate(entry.config, place, data_dir, f'teacher {role}, seed {seed}')
+        trained.add(place)
       entry.workdir = str(place)
     place = workdir / name / f'seed{seed}'
     results = train_and_evaluate(config.lock(), place, data_dir, f'{name}, seed {seed}')
@@ -116,7 +119,8 @@ def markdown(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
   main = next((a for a in attacks if a == 'pgd_sat'), attacks[-1])
   head = ['', 'clean', *attacks, f'weighted ({main})', 's/epoch']
   lines = [head, ['---'] * len(head)]
-  for name in sorted(found, key=lambda name: not name.startswith('teacher ')):
+  teachers = sorted(name for name in found if name.startswith('teacher '))
+  for name in [*teachers, *(name for name in found if name not in teachers)]:
     rows = found[name]
     columns = [[row['clean'] for row in rows]]
     columns += [[row['attacks'][a]['robust'] for row in rows] for a in attacks]

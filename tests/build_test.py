@@ -14,17 +14,46 @@ from jaxrkd.methods import METHODS
 CONFIGS = pathlib.Path(__file__).parent.parent / 'configs'
 EXPERIMENTS = [
   *(
+    f'{method}:{words}'
+    for method in METHODS
+    for words in (
+      'cifar10',
+      'cifar100',
+      'cifar10,mobilenet_v2',
+      'cifar100,mobilenet_v2',
+      'cifar10,wrn_34_10',
+      'cifar10,en',
+      'cifar100,at_plus,wrn_28_10',
+      'cifar10,smoke',
+      'digits',
+      'digits,smoke',
+      'digits,en',
+    )
+  ),
+  *(
     f'mtard_{data}{arg}'
     for data in ('digits', 'cifar10', 'cifar100')
     for arg in ('', ':smoke')
   ),
-  *(f'mtard_{data}:mobilenet_v2' for data in ('cifar10', 'cifar100')),
+  *(
+    f'akd:{words}'
+    for words in (
+      'std',
+      'ffgsm,eps2',
+      'pgd7,eps16,en',
+      'mix',
+      'maximising,raw',
+      'plain,rslad',
+    )
+  ),
+  'mmard:cut',
   *(f'teachers/digits:{kind}' for kind in ('clean', 'robust')),
   *(
     f'teachers/cifar:{data},{kind}'
     for data in ('cifar10', 'cifar100')
     for kind in ('clean', 'robust')
   ),
+  *(f'teachers/akd:{kind}' for kind in ('', 'std', 'ffgsm,eps16', 'pgd7,cifar100,smoke')),
 ]
 
 
@@ -43,7 +72,66 @@ class ShippedConfigsTest(parameterized.TestCase):
   def test_every_file_is_listed_here(self):
     listed = {spec.partition(':')[0] for spec in EXPERIMENTS}
     files = {str(p.relative_to(CONFIGS))[:-3] for p in CONFIGS.rglob('*.py')}
-    self.assertEqual(files, listed)
+    self.assertEqual(files, {*listed, 'setting'})
+
+  @parameterized.parameters(
+    # method:words, attack (start, BN, steps), epochs, batch, weight decay
+    ('sat', ('uniform', 'eval', 10), 200, 128, 2e-4),
+    ('ffgsm', ('uniform', 'train', 1), 15, 128, 5e-4),
+    ('trades', ('gauss', 'eval', 10), 120, 128, 2e-4),
+    ('mart', ('gauss', 'eval', 10), 120, 128, 3.5e-3),
+    ('mart:wrn_34_10', ('gauss', 'eval', 10), 90, 128, 7e-4),
+    ('ard', ('uniform_noclamp', 'train', 10), 200, 128, 2e-4),
+    ('ard:cifar100', ('uniform_noclamp', 'train', 10), 200, 256, 2e-4),
+    ('iad_1', ('uniform_noclamp', 'train', 10), 200, 128, 2e-4),
+    ('iad_2', ('uniform_noclamp', 'train', 10), 200, 128, 2e-4),
+    ('rslad', ('gauss', 'eval', 10), 300, 128, 2e-4),
+    ('adaad', ('gauss', 'eval', 10), 200, 128, 5e-4),
+    ('mmard', ('gauss', 'eval', 10), 300, 128, 2e-4),
+    ('akd', ('uniform', 'eval', 7), 50, 256, 5e-4),
+  )
+  def test_recipes_of_the_authors(self, spec, attack, epochs, batch, decay):
+    config = experiment(spec)
+    found = config.attack
+    self.assertEqual((found.start, found.bn, found.steps), attack)
+    self.assertEqual((config.epochs, config.batch_size), (epochs, batch))
+    self.assertEqual(config.optimizer.weight_decay, decay)
+    own = spec.split(':')[0] in ('trades', 'mart')
+    self.assertAlmostEqual(config.threat.eps, 0.031 if own else 8 / 255)
+
+  @parameterized.parameters(
+    # spec, last update at the first rate (1-based epoch), epoch of the first lower one
+    ('natural', 75, 76),
+    ('sat', 99, 100),
+    ('trades', 74, 75),
+    ('ard', 100, 101),
+    ('iad_1', 100, 101),
+    ('rslad', 215, 216),
+    ('adaad', 100, 101),
+  )
+  def test_first_epoch_at_the_lower_rate(self, spec, last, first):
+    config = experiment(spec)
+    rate = build.schedule(config, 10).rate
+    self.assertAlmostEqual(float(rate(10 * last - 1)), 0.1, places=6)
+    self.assertAlmostEqual(float(rate(10 * (first - 1))), 0.01, places=6)
+
+  def test_words(self):
+    config = experiment('rslad:cifar10,en')
+    self.assertEqual([e.config.seed for e in config.teachers.values()], [0, 1, 2])
+    self.assertEqual(experiment('sat:cifar10,en').members, 3)
+    config = experiment('akd:std,eps2,maximising')
+    self.assertEqual((config.method.alpha, config.teachers.std.epoch), (0.6, 20))
+    config = experiment('akd:pgd7,eps16')
+    teacher = config.teachers.pgd7.config
+    self.assertAlmostEqual(teacher.threat.eps, 16 / 255)
+    self.assertAlmostEqual(teacher.attack.step_size, 4 / 255)
+    self.assertAlmostEqual(config.threat.eps, 8 / 255)
+    config = experiment('trades:at_plus,wrn_28_10')
+    self.assertEqual((config.method.variant, config.attack.name), ('deepmind', 'adam'))
+    self.assertEqual((config.ema.decay, config.student.bn_momentum), (0.995, 0.99))
+    self.assertEqual(experiment('mmard:cut').schedule_len, 300)
+    with self.assertRaisesRegex(InputError, "both 'cifar10' and 'digits'"):
+      experiment('sat:digits,cifar10')
 
   def test_mtard_settings_of_the_paper(self):
     for data, teachers in (
@@ -79,6 +167,13 @@ class OverrideTest(parameterized.TestCase):
     ('data.heldout=5', lambda c: c.teachers.robust.config.data.heldout, 5),
     ('schedule.name=cosine', lambda c: c.schedule.unit, 'epoch'),
     ('student.name=resnet8', lambda c: c.student.depth, 8),
+    ('student=resnet8', lambda c: c.student.depth, 8),
+    ('inner=mixed_target', lambda c: c.inner.alpha, 0.5),
+    (
+      'teachers.clean.config.schedule=cosine',
+      lambda c: c.teachers.clean.config.schedule.unit,
+      'epoch',
+    ),
   )
   def test_values(self, text, read, want):
     self.assertEqual(read(build.resolve(tiny.config(), [text])), want)
@@ -113,7 +208,9 @@ class OverrideTest(parameterized.TestCase):
     ('ema.decay=1', 'ema.decay is 1.0'),
     ('augment.pad=-1', 'augment.pad is -1'),
     ('select.every=0', 'select.every is 0'),
-    ('method=trades', 'is a group'),
+    ('optimizer=3', 'is a group'),
+    ('method=trade', "unknown method.name 'trade'; did you mean 'trades'"),
+    ('teachers.clean.config.method=trade', "did you mean 'trades'"),
     ('epochs', 'has no value'),
     ('teachers.clean.checkpoint=newest', "'best', 'last'"),
     ('nothing.name=x', "unknown config key 'nothing.name'"),
@@ -138,7 +235,7 @@ class OverrideTest(parameterized.TestCase):
   def test_missing_teachers(self):
     config = tiny.config()
     del config.teachers['robust']
-    with self.assertRaisesRegex(InputError, "needs a teacher named 'robust'"):
+    with self.assertRaisesRegex(InputError, 'needs a robust teacher'):
       build.resolve(config)
     config = tiny.config()
     config.teachers.robust = configs.teacher()

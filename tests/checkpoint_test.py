@@ -61,6 +61,26 @@ class CheckpointTest(absltest.TestCase):
     (self.folder / '3' / 'record' / 'metadata').unlink()
     self.assertEqual(self.restored()[0], 2.0)
 
+  def test_all_are_kept_where_asked(self):
+    store = Checkpoints(self.folder.parent / 'kept', keep=None)
+    for step in range(1, 5):
+      store.save(step, tree(step), {'step': 10 * step})
+    store.wait()
+    self.assertEqual(store.steps(), [1, 2, 3, 4])
+    state, record = store.restore(shapes(1), only=2)
+    self.assertEqual((float(state['a'][0]), record), (2.0, {'step': 20}))
+    store.close()
+
+  def test_newer_ones_make_room_and_are_not_lost(self):
+    """orbax alone would ignore step 2 after step 3."""
+    store = Checkpoints(self.folder)
+    store.set_aside_after(1)
+    store.save(2, tree(20), {})
+    store.close()
+    self.assertEqual(self.restored()[0], 20.0)
+    aside = self.folder.parent / 'last_aside'
+    self.assertLen(list(aside.iterdir()), 2)
+
   def test_nothing_sound(self):
     for step in (2, 3):
       for path in (self.folder / str(step)).rglob('d/*'):

@@ -29,6 +29,7 @@ ALLOWED = {
   },
   'run': {*LEAVES, 'build', 'data', 'evaluate', 'runtime', 'train'},
   'remeasure': {*LEAVES, 'build', 'evaluate', 'run', 'runtime', 'train'},
+  'compare': {*LEAVES, 'build', 'evaluate', 'run', 'runtime'},
   'dry_run': {*LEAVES, 'build', 'data', 'models', 'run', 'runtime', 'train'},
   '__init__': set(),
 }

@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import tiny
 from absl.testing import absltest, parameterized
 
+from jaxrkd import build
 from jaxrkd.errors import InputError
 from jaxrkd.optimizers import SCHEDULES, sgd, update_average, weight_sgd
 
@@ -39,6 +41,19 @@ class ScheduleTest(parameterized.TestCase):
         before, after = (float(schedule.rate(s)) for s in (start - 1, start))
         np.testing.assert_allclose(before, 0.1 * 0.1**drops, rtol=1e-5)
         np.testing.assert_allclose(after, 0.1 * 0.1 ** (drops + 1), rtol=1e-5)
+
+  def test_second_drop_lost_as_in_the_code_of_ard(self):
+    got = rates('milestones', 6, milestones=(2, 4), lr_bug=True)
+    np.testing.assert_allclose(got[::2], [0.1, 0.1] + [0.01] * 4, rtol=1e-5)
+
+  def test_triangular(self):
+    got = rates('triangular', 4, peak=0.2)
+    np.testing.assert_allclose(got, [0, 0.05, 0.1, 0.15, 0.2, 0.15, 0.1, 0.05], atol=1e-7)
+
+  def test_schedule_longer_than_the_training(self):
+    made = tiny.config('natural', schedule=dict(name='cosine', peak=1.0), schedule_len=8)
+    rate = build.schedule(build.resolve(made), 5).rate
+    np.testing.assert_allclose(rate(5), 0.5 * (1 + np.cos(np.pi / 8)), rtol=1e-5)
 
   def test_cosine(self):
     by_epoch = rates('cosine', 4, peak=1.0)
@@ -142,6 +157,23 @@ class AverageTest(absltest.TestCase):
 
   def test_none_kept(self):
     self.assertEqual(update_average({}, {'w': jnp.ones(())}, jnp.int32(0), 0.9, True), {})
+
+
+class WeightDecayTest(absltest.TestCase):
+  def test_norms_can_be_left_out(self):
+    """With no gradient, what moves is what decays."""
+    run = tiny.Run(tiny.config('natural'))
+    params = run.setup.parts.init().nets['student'].params
+    params = jax.tree.map(jnp.ones_like, params)
+    still = jax.tree.map(jnp.zeros_like, params)
+    schedule = SCHEDULES['milestones'](1, 1, peak=1.0)
+    for everywhere in (True, False):
+      tx = sgd(schedule, momentum=0.0, weight_decay=0.5, decay_norm=everywhere)
+      moved, _ = tx.update(still, tx.init(params), params)
+      for path, change in jax.tree_util.tree_leaves_with_path(moved):
+        norm = 'bns' in jax.tree_util.keystr(path)
+        want = 0 if norm and not everywhere else -0.5
+        np.testing.assert_allclose(change, want, err_msg=jax.tree_util.keystr(path))
 
 
 if __name__ == '__main__':

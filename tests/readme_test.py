@@ -1,14 +1,22 @@
-"""The README's code runs as printed, and its commands name files that exist."""
+"""The documents' code runs as printed, and their commands name files that exist."""
 
 import pathlib
 import re
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
+import tiny
 from absl.testing import absltest
+
+from jaxrkd import build
+from jaxrkd import config as configs
+from jaxrkd.methods import INNERS, METHODS
+from jaxrkd.optimizers import SCHEDULES
 
 ROOT = pathlib.Path(__file__).parent.parent
 TEXT = (ROOT / 'README.md').read_text()
+PAGE = (ROOT / 'docs' / 'methods.md').read_text()
 
 
 class ReadmeTest(absltest.TestCase):
@@ -29,10 +37,51 @@ class ReadmeTest(absltest.TestCase):
     self.assertTrue(bool(jnp.all(names['adversarial'] >= images)))
 
   def test_paths(self):
-    found = re.findall(r'(?:configs|launch|benchmarks|tests|jaxrkd)/[\w/]*\.py', TEXT)
-    self.assertGreater(len(found), 5)
-    for path in found:
-      self.assertTrue((ROOT / path).is_file(), path)
+    for text in (TEXT, PAGE):
+      found = re.findall(r'(?:configs|launch|benchmarks|tests|jaxrkd)/[\w/]*\.py', text)
+      self.assertGreater(len(found), 5)
+      for path in found:
+        self.assertTrue((ROOT / path).is_file(), path)
+
+  def test_your_own_method(self):
+    (block,) = re.findall(r'```python\n(.*?)```', PAGE, re.S)
+    lines = [line for line in block.splitlines() if line.strip()]
+    self.assertLessEqual(len(lines), 20)
+    self.enterContext(mock.patch.dict(METHODS))
+    exec(block, {})
+    run = tiny.Run(tiny.config('mine', inner=dict(name='kl_teacher_adv')))
+    state, rows = run.steps(run.setup.parts.init(), 3)
+    row = rows[-1]
+    self.assertAlmostEqual(
+      row['loss'], 0.5 * (row['loss_label'] + row['loss_teacher']), places=5
+    )
+    self.assertEqual(int(state.step), 3)
+    config = build.resolve(tiny.config('mine'), ['method.alpha=0.25'])
+    self.assertEqual(config.method.alpha, 0.25)
+
+  def test_page_has_every_method_and_inner_problem(self):
+    for name in METHODS:
+      self.assertIn(f'\n### {name}\n', PAGE)
+      self.assertTrue((ROOT / 'configs' / f'{name}.py').is_file(), name)
+    for name in INNERS:
+      self.assertIn(f'| `{name}` |', PAGE)
+
+  def test_every_option_named_in_the_page_exists(self):
+    found = set(re.findall(r'--config\.([a-z_.]+)=', PAGE))
+    self.assertGreater(len(found), 10)
+    groups = {'teachers', 'config', 'KEY'}
+    known, teachers = set(), [('robust', 'robust'), ('clean', 'clean')]
+    for method in METHODS:
+      config = build.resolve(
+        tiny.config(method, teachers, inner=dict(name='mixed_target'))
+      )
+      known |= {key for key, _ in configs.leaves(config)}
+      known |= set(config)
+    for schedule in SCHEDULES:
+      known |= {f'schedule.{key}' for key in build.options(SCHEDULES[schedule])}
+    for key in found:
+      if key.split('.')[0] not in groups:
+        self.assertIn(key, known)
 
 
 if __name__ == '__main__':

@@ -1,0 +1,85 @@
+"""Several experiments in one table: shared teachers, every seed, the right numbers."""
+
+import json
+import pathlib
+
+import numpy as np
+import tiny
+from absl.testing import absltest
+
+from jaxrkd import compare
+from jaxrkd.errors import InputError
+
+TESTS = pathlib.Path(__file__).parent
+CONFIG = """
+import sys
+sys.path.insert(0, {tests!r})
+import tiny
+def get_config(arg=''):
+  return tiny.config({method!r}, epochs=1)
+"""
+
+
+class CompareTest(absltest.TestCase):
+  def test_table(self):
+    folder = tiny.folder(self)
+    specs = {}
+    for method in ('rslad', 'mtard'):
+      specs[method] = str(folder / f'{method}.py')
+      text = CONFIG.format(tests=str(TESTS), method=method)
+      pathlib.Path(specs[method]).write_text(text)
+    table = compare.compare(specs, (0, 1), folder / 'runs', ['log_every=1'])
+    again = compare.compare(specs, (0, 1), folder / 'runs', ['log_every=1'])
+    self.assertEqual(table, again)
+    # A clean and a robust teacher for each seed, each trained once.
+    self.assertLen(list((folder / 'runs/teachers').iterdir()), 4)
+    rows = json.loads((folder / 'runs/table.json').read_text())
+    self.assertEqual({len(row) for row in rows.values()}, {2})
+    lines = table.splitlines()
+    self.assertRegex(lines[2], 'teacher clean .natural.')
+    cells = next(line for line in lines if line.startswith('| mtard')).split(' | ')
+    clean = [
+      json.loads((folder / f'runs/mtard/seed{s}/results.json').read_text())['student']
+      for s in (0, 1)
+    ]
+    values = [100 * found['best']['clean'] for found in clean]
+    want = f'{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}'
+    self.assertEqual(cells[1], want)
+    self.assertGreater(float(cells[-1].strip(' |')), 0)
+
+  def test_numbers_of_the_table(self):
+    rows = [
+      {
+        'clean': clean,
+        'attacks': {'fgsm': {'robust': 0.5, 'weighted': 0.6}, 'pgd_sat': attack},
+        'seconds_per_epoch': seconds,
+      }
+      for clean, attack, seconds in (
+        (0.9, {'robust': 0.4, 'weighted': 0.65}, 3.0),
+        (0.7, {'robust': 0.2, 'weighted': 0.45}, 1.0),
+        (0.8, {'robust': 0.3, 'weighted': 0.55}, 1.5),
+      )
+    ]
+    head, _, last, first = compare.markdown({'x': rows, 'teacher t': rows[:1]}).split(
+      '\n'
+    )
+    self.assertEqual(head, '|  | clean | fgsm | pgd_sat | weighted (pgd_sat) | s/epoch |')
+    self.assertEqual(last, '| teacher t | 90.0 | 50.0 | 40.0 | 65.0 | 3.00 |')
+    self.assertEqual(
+      first, '| x | 80.0 ± 10.0 | 50.0 ± 0.0 | 30.0 ± 10.0 | 55.0 ± 10.0 | 1.50 |'
+    )
+
+  def test_a_mistake_in_the_last_config_costs_no_training(self):
+    folder = tiny.folder(self)
+    good = folder / 'good.py'
+    good.write_text(CONFIG.format(tests=str(TESTS), method='natural'))
+    specs = {'good': str(good), 'missing': str(folder / 'missing.py')}
+    with self.assertRaisesRegex(InputError, 'no config file'):
+      compare.compare(specs, (0,), folder / 'runs')
+    self.assertFalse((folder / 'runs').exists())
+    with self.assertRaisesRegex(InputError, 'nothing to compare'):
+      compare.compare({}, (0,), folder / 'runs')
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,74 @@
+"""The loop around the step: what it keeps, and when it stops early."""
+
+from unittest import mock
+
+import jax
+import numpy as np
+import tiny
+from absl.testing import absltest
+
+from jaxrkd.runtime.checkpoint import Checkpoints
+from jaxrkd.train.loop import fit
+
+
+def fitted(test, scores, **changes):
+  """Trains a tiny run whose judge gives the scores listed; returns (workdir, said)."""
+  run = tiny.Run(tiny.config('natural', epochs=len(scores), **changes))
+  given = iter(scores)
+
+  def judge(student):
+    del student
+    score = next(given)
+    return {'clean': 1.0, 'robust': score, 'score': score}
+
+  workdir = tiny.folder(test)
+  with mock.patch('builtins.print') as said:
+    fit(run.setup, run.teachers, workdir, judge, 'title')
+  return workdir, [str(call.args[0]) for call in said.call_args_list if call.args]
+
+
+def steps(workdir, kind):
+  store = Checkpoints(workdir / 'checkpoints' / kind, writable=False)
+  found, record = store.steps(), store.newest_record()
+  store.close()
+  return found, record
+
+
+class LoopTest(absltest.TestCase):
+  def test_keeps_the_epochs_named(self):
+    workdir, _ = fitted(self, [0.1, 0.2, 0.3, 0.4], keep_epochs=(1, 3))
+    found, record = steps(workdir, 'kept')
+    self.assertEqual(found, [1, 3])
+    self.assertEqual(record['step'], 12)
+    self.assertEqual(steps(workdir, 'last')[0], [12, 16])
+
+  def test_stops_at_a_collapse_and_keeps_what_was_before(self):
+    scores = [0.4, 0.5, 0.1, 0.6]
+    workdir, said = fitted(self, scores, select__max_drop=0.3)
+    self.assertEqual(steps(workdir, 'last')[0], [4, 8])
+    self.assertEqual(steps(workdir, 'best')[1]['best']['step'], 8)
+    self.assertRegex(' '.join(said), 'stopped after epoch 3.*fell by 0.400')
+
+  def test_no_stop_without_the_key_or_for_a_small_fall(self):
+    for drop in (0.0, 0.5):
+      workdir, _ = fitted(self, [0.4, 0.5, 0.1, 0.6], select__max_drop=drop)
+      self.assertEqual(steps(workdir, 'last')[0], [12, 16])
+
+  def test_best_newer_than_what_is_resumed_makes_room(self):
+    """After a fall-back of `last` the scores come again, perhaps others."""
+    run = tiny.Run(tiny.config('natural', epochs=2))
+    workdir = tiny.folder(self)
+    for score in (0.5, 0.7):
+      judge = lambda student, score=score: {'robust': score, 'score': score}
+      fit(run.setup, run.teachers, workdir, judge, 'title')
+      # As if no checkpoint of `last` could be read.
+      (workdir / 'checkpoints' / 'last').rename(workdir / f'lost{score}')
+    store = Checkpoints(workdir / 'checkpoints' / 'best', writable=False)
+    self.assertEqual(store.newest_record()['best']['score'], 0.7)
+    state, _ = store.restore(run.setup.parts.like)
+    self.assertTrue(np.isfinite(jax.tree.leaves(state.nets['student'].params)[0]).all())
+    store.close()
+
+
+if __name__ == '__main__':
+  absltest.main()
