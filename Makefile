@@ -21,7 +21,7 @@ demo: $(VENV)/installed
 	$(BIN)/python launch/main.py --config=configs/mtard_digits.py --workdir=runs/mtard_digits
 
 test: $(VENV)/tested
-	$(BIN)/python -m pytest -W error
+	$(BIN)/python -m pytest -W error -n auto --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/tested
 	$(BIN)/ruff check

@@ -42,6 +42,7 @@ setup(
       'chex>=0.1.90',
       'mypy>=1.13',
       'pytest>=8.3',
+      'pytest-xdist>=3.6',
       'ruff>=0.9',
     ],
   },

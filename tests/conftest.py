@@ -12,4 +12,7 @@ _cache = os.environ.setdefault(
 import jax  # noqa: E402
 
 jax.config.update('jax_num_cpu_devices', 8)
+# Compiling takes most of the time of most tests. The programs that tests start compile as
+# users' do.
+jax.config.update('jax_disable_most_optimizations', True)
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.2)
