@@ -1,7 +1,7 @@
 """What an experiment may say: every key with its default, files, overrides.
 
 A config is data. Files in `configs/` start from `base()` and set what differs; a group
-with a `name` picks a row of a table (`build.py`) and its other keys are that row's
+with a `name` picks a row of a table (`build/`) and its other keys are that row's
 options.
 """
 
@@ -132,8 +132,12 @@ def teacher(
   }
 
 
-def run_file(path: str | pathlib.Path) -> ModuleType:
+def run_file(path: str | pathlib.Path, what: str = 'config file') -> ModuleType:
   """Runs a Python file and returns it as a module.
+
+  Args:
+    path: the file.
+    what: name for messages.
 
   Raises:
     InputError: no such file, or not a Python file.
@@ -142,7 +146,7 @@ def run_file(path: str | pathlib.Path) -> ModuleType:
   if not path.is_file():
     others = sorted(str(p) for p in path.parent.glob('*.py'))
     raise InputError(
-      f'no config file {str(path)!r}{nearest(str(path), others)} '
+      f'no {what} {str(path)!r}{nearest(str(path), others)} '
       f'(there: {", ".join(others) or "none"})'
     )
   spec = importlib.util.spec_from_file_location(f'config_{path.stem}', path)

@@ -39,6 +39,7 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
   say(
     f'\ndata: {data.name}, {len(data.train)} training, {len(data.heldout)} held-out, '
     f'{len(data.test)} test images {data.image_shape}, {data.classes} classes'
+    + (f', {len(data.extra)} extra images' if data.extra else '')
   )
   say(f'devices: {jax.device_count()} x {jax.devices()[0].device_kind}')
   nets, variables = {}, {}
@@ -46,6 +47,9 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     say(text)
     nets[name], variables[name] = net, values
   setup = prepare(config, data, nets, mesh)
+  for role, shares in setup.faculty.roles.items():
+    who = ', '.join(f'{name} {share:.3g}' for name, share in shares.items())
+    say(f'answering as {role!r}: {who}')
   state = setup.parts.init()
   say(
     f'student: {config.student.name}, '

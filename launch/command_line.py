@@ -48,7 +48,7 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
     found = flags.FLAGS
     distributed.join(found.coordinator, found.processes, found.process_id)
     for path in found.plugins:
-      configs.run_file(path)
+      configs.run_file(path, 'plugin')
     main(overrides)
   except (InputError, flags.Error) as error:
     print(f'error: {error}', file=sys.stderr, flush=True)

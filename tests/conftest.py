@@ -16,3 +16,8 @@ jax.config.update('jax_num_cpu_devices', 8)
 # users' do.
 jax.config.update('jax_disable_most_optimizations', True)
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.2)
+
+
+def pytest_collection_modifyitems(items):
+  """Whole programs first: they take longest, and the others fill the gaps."""
+  items.sort(key=lambda item: 'programs_test' not in item.nodeid)

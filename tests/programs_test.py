@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -212,6 +213,8 @@ class ProgramTest(parameterized.TestCase):
     ('--confg=1', "Unknown command line flag 'confg'"),
     ('extra', "unexpected argument 'extra'"),
     ('--processes=2', 'do not describe a job'),
+    ('--plugins=nowhere.py', "no plugin 'nowhere.py'"),
+    ('--config.teachers.clean.weight=0.5', 'their sum is 0.5 and must be 1'),
     ('--config.teachers.clean.workdir=nowhere', "'nowhere' is not the workdir of a run"),
   )
   def test_a_mistake_ends_in_one_line(self, argument, message):
@@ -226,6 +229,19 @@ class ProgramTest(parameterized.TestCase):
     self.assertEqual(done.returncode, 2, done.stderr)
     self.assertRegex(done.stderr, message)
     self.assertLen(done.stderr.strip().splitlines(), 1)
+
+  def test_a_method_of_ones_own(self):
+    """Defined in the config file; measured later with the file as a plugin."""
+    page = (ROOT / 'docs' / 'methods.md').read_text()
+    (method,) = re.findall(r'```python\n(.*?)```', page, re.S)
+    config = CONFIG.replace("'mtard', epochs=4", "'mine', epochs=1")
+    self.config.write_text(method + config.format(tests=str(ROOT / 'tests')))
+    self.assertIn('student best', self.train('own'))
+    workdir = f'--workdir={self.folder / "own"}'
+    again = self.run_program('evaluate.py', workdir)
+    self.assertIn("unknown method.name 'mine'", again.stderr)
+    again = self.run_program('evaluate.py', workdir, f'--plugins={self.config}')
+    self.assertEqual(again.returncode, 0, again.stderr)
 
   def test_missing_flags(self):
     for arguments in ((), (f'--config={self.config}',)):

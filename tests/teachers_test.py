@@ -143,6 +143,16 @@ class RolesTest(parameterized.TestCase):
       self.roles('akd', TEACHERS), {'all': dict.fromkeys(('c1', 'c2', 'r1', 'r2'), 0.25)}
     )
 
+  def test_weights_of_one_kind_leave_the_other_equal(self):
+    weights = ['teachers.r1.weight=0.3', 'teachers.r2.weight=0.7']
+    found = self.roles('mtard', TEACHERS, *weights)
+    self.assertEqual(found['clean'], {'c1': 0.5, 'c2': 0.5})
+    self.assertEqual(found['robust'], {'r1': 0.3, 'r2': 0.7})
+
+  def test_an_overridden_epoch_is_kept_by_the_training_of_the_teacher(self):
+    config = build.resolve(tiny.config('akd', TEACHERS), ['teachers.r1.epoch=2'])
+    self.assertEqual(config.teachers.r1.config.keep_epochs, (2,))
+
   def test_weights_and_a_part_of_a_role(self):
     weights = [
       f'teachers.{n}.weight={w}' for n, w in (('r1', 0.2), ('r2', 0.6), ('c1', 0.2))

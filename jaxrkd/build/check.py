@@ -1,0 +1,108 @@
+"""Refuses a config that cannot work, in one sentence, before anything starts."""
+
+from ml_collections import ConfigDict
+
+from jaxrkd import config as configs
+from jaxrkd.attacks import ATTACKS
+from jaxrkd.build import make
+from jaxrkd.build.roles import roles
+from jaxrkd.build.tables import ATTACK_BN, KINDS, METRICS, PRECISIONS, SPLITS
+from jaxrkd.errors import InputError, in_range, one_of, choose
+from jaxrkd.optimizers import check_decay, sgd
+
+
+def check(config: ConfigDict) -> None:
+  """Builds everything that needs no data, so that mistakes surface before work starts."""
+  _check_numbers(config)
+  choose(PRECISIONS, config.precision, 'config.precision')
+  one_of(config.attack.bn, ATTACK_BN, 'config.attack.bn')
+  one_of(config.select.metric, METRICS, 'config.select.metric')
+  one_of(config.select.split, SPLITS, 'config.select.split')
+  one_of(config.evaluation.split, SPLITS, 'config.evaluation.split')
+  one_of(config.label_smoothing.on, ('extra', 'all'), 'config.label_smoothing.on')
+  for user in ('select', 'evaluation'):
+    if config[user].split == 'heldout' and not config.data.heldout:
+      raise InputError(
+        f'config.{user}.split is heldout, but config.data.heldout is 0; hold some training '
+        'images out, or use the test split'
+      )
+  smoothing = config.label_smoothing
+  if smoothing.amount and smoothing.on == 'extra' and not config.extra.path:
+    raise InputError(
+      f'config.label_smoothing.amount is {smoothing.amount} on extra images, but '
+      'config.extra.path names none; give a file, or label_smoothing.on=all'
+    )
+  if config.select.max_drop and config.select.metric == 'clean':
+    raise InputError(
+      f'config.select.max_drop is {config.select.max_drop}, but select.metric=clean '
+      'measures no robust accuracy; choose weighted or robust'
+    )
+  if not config.evaluation.attacks:
+    raise InputError(
+      f'config.evaluation.attacks is empty; name at least one of {", ".join(ATTACKS)}'
+    )
+  check_decay(config.ema.decay)
+  for name, entry in config.teachers.items():
+    _check_teacher(config, name, entry)
+  make.average(config)
+  roles(config, make.method(config))
+  make.search(config)
+  make.evaluation_attacks(config)
+  make.selection_attack(config)
+  sgd(make.schedule(config, 1000), **config.optimizer.to_dict())
+
+
+def _check_numbers(config: ConfigDict) -> None:
+  for key in ('epochs', 'members', 'batch_size', 'checkpoint_every', 'log_every'):
+    if config[key] < 1:
+      raise InputError(f'config.{key} is {config[key]}; it must be at least 1')
+  if config.select.every < 1:
+    raise InputError(
+      f'config.select.every is {config.select.every}; it must be at least 1'
+    )
+  for key in ('pad', 'cutout', 'cutmix'):
+    in_range(config.augment[key], 0, float('inf'), f'config.augment.{key}')
+  in_range(config.label_smoothing.amount, 0, 1, 'config.label_smoothing.amount')
+  in_range(config.select.max_drop, 0, 1, 'config.select.max_drop')
+  fraction = config.extra.real_fraction
+  if config.extra.path and not 0 < fraction < 1:
+    raise InputError(
+      f'config.extra.real_fraction is {fraction}; it must be above 0 and below 1'
+    )
+  if config.schedule_len and config.schedule_len < config.epochs:
+    raise InputError(
+      f'config.schedule_len is {config.schedule_len}, shorter than the {config.epochs} '
+      'epochs; give a longer schedule, or 0 for one as long as the training'
+    )
+  for epoch in config.keep_epochs:
+    if not 1 <= epoch <= config.epochs:
+      raise InputError(
+        f'config.keep_epochs names epoch {epoch}, but the run has epochs 1 to '
+        f'{config.epochs}'
+      )
+
+
+def _check_teacher(config: ConfigDict, name: str, entry: ConfigDict) -> None:
+  where = f'config.teachers.{name}'
+  one_of(entry.checkpoint, ('best', 'last'), f'{where}.checkpoint')
+  one_of(entry.kind, KINDS, f'{where}.kind')
+  in_range(entry.weight, 0, 1, f'{where}.weight')
+  if not entry.workdir and not entry.config:
+    raise InputError(
+      f'{where} has neither a workdir nor a config; give --{where}.workdir=RUN or a '
+      'config that trains it'
+    )
+  if not entry.config or entry.workdir:
+    return
+  changed = configs.differences(config.data.to_dict(), entry.config.data.to_dict())
+  if changed:
+    raise InputError(
+      f'{where} would be trained on other data ({changed[0]}); give both the same data, '
+      'or a workdir of a finished teacher'
+    )
+  if entry.epoch and not 1 <= entry.epoch <= entry.config.epochs:
+    raise InputError(
+      f'{where}.epoch is {entry.epoch}, but its config trains {entry.config.epochs} '
+      'epochs; choose one of them, or 0 for its best checkpoint'
+    )
+  check(entry.config)

@@ -1,0 +1,133 @@
+"""What a resolved config names, built: data, networks, methods, attacks, schedules."""
+
+import functools
+import inspect
+import json
+
+from ml_collections import ConfigDict
+
+from jaxrkd.attacks import ATTACKS, SEARCHES, THREATS, Attack, Search, Threat
+from jaxrkd.build.tables import DATA_KEYS, NETWORK_KEYS, PRECISIONS, PROBLEMS
+from jaxrkd.data import SOURCES, Dataset, assemble, extra_images, with_extra
+from jaxrkd.errors import InputError, choose
+from jaxrkd.methods import METHODS, Inner, Method
+from jaxrkd.models import AVERAGES, NETWORKS, Net, from_nnx, normalized
+from jaxrkd.models.ensemble import Average
+from jaxrkd.models.layers import Layers
+from jaxrkd.optimizers import SCHEDULES, Schedule
+
+
+def dataset(config: ConfigDict, data_dir: str = '') -> Dataset:
+  """Reads the data; the same request is read once per process."""
+  data = _dataset(json.dumps(config.data.to_dict(), sort_keys=True), data_dir)
+  if not config.extra.path:
+    return data
+  return with_extra(data, extra_images(config.extra.path), config.extra.path)
+
+
+@functools.lru_cache(maxsize=4)
+def _dataset(request: str, data_dir: str) -> Dataset:
+  node = json.loads(request)
+  name = node.pop('name')
+  sizes = {key: node.pop(key) for key in DATA_KEYS}
+  source = choose(SOURCES, name, 'data source')
+  if 'data_dir' in inspect.signature(source).parameters:
+    node['data_dir'] = data_dir
+  train, test = source(**node)
+  return assemble(name, train, test, **sizes)
+
+
+def network(
+  node: ConfigDict, classes: int, image_shape: tuple[int, ...], precision: str = 'float32'
+) -> Net:
+  """Builds the network that a `student` group names.
+
+  The same request gives the same object, so that what was compiled for it is found again.
+  """
+  request = json.dumps(node.to_dict(), sort_keys=True)
+  return _network(request, classes, tuple(image_shape), precision)
+
+
+@functools.lru_cache(maxsize=64)
+def _network(
+  request: str, classes: int, image_shape: tuple[int, ...], precision: str
+) -> Net:
+  chosen = json.loads(request)
+  row = choose(NETWORKS, chosen.pop('name'), 'network')
+  bn_variance, bn_momentum, mean, std = (chosen.pop(key) for key in NETWORK_KEYS)
+  dtype = PRECISIONS[precision]
+  channels = image_shape[-1]
+
+  def make(rngs):
+    return row(Layers(rngs, dtype, bn_variance, bn_momentum), classes, channels, **chosen)
+
+  net = from_nnx(make)
+  if not mean and not std:
+    return net
+  if not len(mean) == len(std) == channels:
+    raise InputError(
+      f'student.mean has {len(mean)} and student.std {len(std)} values for images of '
+      f'{channels} channels; give one per channel, or none'
+    )
+  return normalized(net, tuple(mean), tuple(std))
+
+
+def method(config: ConfigDict) -> Method:
+  """Builds the training method, with the inner problem that the config puts under it."""
+  node = config.method.to_dict()
+  made = choose(METHODS, node.pop('name'), 'method')(**node)
+  node = config.inner.to_dict()
+  problem: Inner | None = choose(PROBLEMS, node.pop('name'), 'inner problem')(**node)
+  return made if problem is None else made._replace(inner=problem)
+
+
+def average(config: ConfigDict) -> Average:
+  """Builds the rule by which several networks answer together."""
+  return choose(AVERAGES, config.ensemble.name, 'ensemble')
+
+
+def search(config: ConfigDict) -> Search:
+  """Builds the search that training uses."""
+  node = config.attack.to_dict()
+  node.pop('bn')
+  row = choose(SEARCHES, node.pop('name'), 'training attack')
+  return row(_threat(config.threat), **node)
+
+
+def _threat(node: ConfigDict, eps: float = 0.0) -> Threat:
+  chosen = node.to_dict()
+  row = choose(THREATS, chosen.pop('name'), 'threat set')
+  return row(**{**chosen, **({'eps': eps} if eps else {})})
+
+
+def _attack(node: ConfigDict, threat: ConfigDict) -> Attack:
+  request = json.dumps(node.to_dict(), sort_keys=True)
+  return _attack_in(request, _threat(threat, node.eps))
+
+
+@functools.lru_cache(maxsize=64)
+def _attack_in(request: str, threat: Threat) -> Attack:
+  """The same request gives the same object: see `network`."""
+  chosen = json.loads(request)
+  del chosen['eps']
+  return choose(ATTACKS, chosen.pop('name'), 'attack')(threat, **chosen)
+
+
+def evaluation_attacks(config: ConfigDict) -> dict[str, Attack]:
+  """Builds the attacks of the final measurement, by column."""
+  part = config.evaluation
+  return {name: _attack(node, part.threat) for name, node in part.attacks.items()}
+
+
+def selection_attack(config: ConfigDict) -> Attack | None:
+  """Builds the attack that chooses the best checkpoint; None if clean accuracy does."""
+  if config.select.metric == 'clean':
+    return None
+  return _attack(config.select.attack, config.evaluation.threat)
+
+
+def schedule(config: ConfigDict, steps_per_epoch: int) -> Schedule:
+  """Builds the learning-rate schedule."""
+  node = config.schedule.to_dict()
+  row = choose(SCHEDULES, node.pop('name'), 'schedule')
+  return row(config.schedule_len or config.epochs, steps_per_epoch, **node)

@@ -1,0 +1,153 @@
+"""A config from a file, completed: every option filled in, overrides applied, all checked."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxrkd import config as configs
+from jaxrkd.build.check import check
+from jaxrkd.build.tables import DATA_KEYS, Table, options, tables
+from jaxrkd.errors import InputError, choose, nearest
+
+
+def resolve(given: ConfigDict, overrides: list[str] | None = None) -> ConfigDict:
+  """Fills in every option, applies overrides and checks names.
+
+  Args:
+    given: from a config file.
+    overrides: 'key=value' texts. Names come first: an override that picks another row
+      replaces that group's options by the new row's defaults.
+
+  Raises:
+    InputError: an unknown key or name, or a value of the wrong type.
+  """
+  config = copy.deepcopy(given.to_dict())
+  config.setdefault('teachers', {})
+  pairs = [configs.split_override(text) for text in overrides or []]
+  # Teachers that are trained on the way learn the data that the student learns.
+  trained = [n for n, t in config['teachers'].items() if t.get('config')]
+  pairs = [
+    *(
+      (f'teachers.{n}.config.{k}', v)
+      for n in trained
+      for k, v in pairs
+      if k[:5] == 'data.'
+    ),
+    *pairs,
+  ]
+  # --config.method=trades is short for --config.method.name=trades.
+  pairs = [(f'{k}.name', v) if _is_named(config, k) else (k, v) for k, v in pairs]
+  names = [pair for pair in pairs if pair[0].split('.')[-1] == 'name']
+  for key, value in names:
+    _rename(config, key, value)
+  resolved = ConfigDict(_complete(config, ''))
+  for key, value in pairs:
+    if (key, value) not in names:
+      configs.set_leaf(resolved, key, value)
+  for entry in resolved.teachers.values():
+    _keep_epoch(entry)
+  check(resolved)
+  return resolved.lock()
+
+
+def _is_named(config: Mapping[str, Any], key: str) -> bool:
+  """Whether `key` is a group that picks a row of a table."""
+  *teacher, group = key.split('.config.')
+  node: Any = config
+  for name in teacher:
+    node = (
+      node.get('teachers', {}).get(name.removeprefix('teachers.'), {}).get('config', {})
+    )
+  return isinstance(node, Mapping) and group in tables(node)
+
+
+def _rename(config: dict[str, Any], key: str, value: str) -> None:
+  *groups, last = key.split('.')
+  parent: Any = config
+  for group in groups[:-1]:
+    parent = parent.get(group, {})
+  if not groups or not isinstance(parent, dict) or groups[-1] not in parent:
+    known = [name for name, _ in configs.leaves(config)]
+    raise InputError(f'unknown config key {key!r}{nearest(key, known)}')
+  old = parent[groups[-1]]
+  if old.get('name', groups[-1]) == value:
+    return
+  # What does not depend on the row survives: held-out size, radius, BatchNorm mode.
+  kept = {k: v for k, v in old.items() if k in (*DATA_KEYS, 'eps', 'bn')}
+  parent[groups[-1]] = {**kept, last: value}
+
+
+def _complete(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+  """Lays `given` over the defaults; `where` is a prefix for messages."""
+  named = tables(given)
+  base = configs.base().to_dict()
+  open_groups = {'teachers', 'evaluation.attacks', *named}
+
+  def merge(defaults: dict[str, Any], values: Mapping[str, Any], path: str):
+    result = dict(defaults)
+    for key, value in values.items():
+      full = f'{path}.{key}' if path else key
+      if key not in defaults and path not in open_groups:
+        known = [f'{path}.{k}' if path else k for k in defaults]
+        raise InputError(
+          f'unknown config key {where + full!r}{nearest(full, known)} '
+          f'(known here: {", ".join(known)})'
+        )
+      if full in open_groups:
+        result[key] = dict(value)
+      elif isinstance(defaults.get(key), dict) and isinstance(value, Mapping):
+        result[key] = merge(defaults[key], value, full)
+      else:
+        result[key] = value
+    return result
+
+  config = merge(base, given, '')
+  for path, (table, extra) in named.items():
+    *groups, last = path.split('.')
+    node = config
+    for group in groups:
+      node = node[group]
+    node[last] = _named(node.get(last, {}), last, table, extra, where + path)
+  config['teachers'] = {
+    name: _teacher(entry, f'{where}teachers.{name}')
+    for name, entry in config['teachers'].items()
+  }
+  return config
+
+
+def _named(
+  node: Mapping[str, Any], key: str, table: Table, extra: dict[str, Any], path: str
+) -> dict[str, Any]:
+  """One named group with every option of its row."""
+  name = node.get('name', key)
+  allowed = {**extra, **options(choose(table, name, f'{path}.name'))}
+  unknown = [k for k in node if k != 'name' and k not in allowed]
+  if unknown:
+    raise InputError(
+      f'{name!r} has no option {path}.{unknown[0]}{nearest(unknown[0], allowed)} '
+      f'(its options: {", ".join(allowed) or "none"})'
+    )
+  return {'name': name, **allowed, **node}
+
+
+def _teacher(entry: Mapping[str, Any], path: str) -> dict[str, Any]:
+  allowed = configs.teacher()
+  for key in entry:
+    if key not in allowed:
+      raise InputError(
+        f'unknown config key {path + "." + key!r}{nearest(key, allowed)} '
+        f'(known here: {", ".join(allowed)})'
+      )
+  nested = dict(entry.get('config') or {})
+  completed = _complete(nested, f'{path}.config.') if nested else {}
+  return {**allowed, **entry, 'config': completed}
+
+
+def _keep_epoch(entry: ConfigDict) -> None:
+  """Has the training of a teacher keep the epoch that it will be taken from."""
+  if entry.config and entry.epoch and entry.epoch not in entry.config.keep_epochs:
+    entry.config.keep_epochs = (*entry.config.keep_epochs, entry.epoch)
+  for teacher in entry.config.get('teachers', {}).values():
+    _keep_epoch(teacher)
