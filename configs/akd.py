@@ -32,18 +32,19 @@ def get_config(arg: str = '') -> configs.ConfigDict:
     'maximising': (0.6, 20) if families == ['std'] else (0.75, 30),
     'plain': (1.0, 0),
   }[configs.one_word(on.words, ROWS)]
-  method = dict(name='akd', alpha=alpha)
+  method, start = dict(name='akd', alpha=alpha), 'uniform'
   if 'rslad' in on.words:
-    method = dict(name='rslad', alpha=alpha, teacher='all')
+    method, start = dict(name='rslad', alpha=alpha, teacher='all'), 'gauss'
   recipe = dict(
     method=method,
-    attack=dict(steps=7, step_size=SETTING.TWO, start='uniform'),
+    attack=dict(steps=7, step_size=SETTING.TWO, start=start),
     batch_size=256,
     epochs=50,
     schedule=dict(name='one_cycle', peak=0.21),
     optimizer=dict(weight_decay=5e-4),
   )
   if on.data == 'digits':
+    SETTING.refuse(on, (*FAMILY.WORDS, *ROWS, 'mix'))
     return SETTING.experiment(on, recipe, ('robust',))
   config = SETTING.experiment(on._replace(en=False), recipe)
   FAMILY.normalise(config, on)
@@ -57,4 +58,7 @@ def get_config(arg: str = '') -> configs.ConfigDict:
         checkpoint='last',
         epoch=1 if on.smoke and epoch else epoch,
       )
+  if 'rslad' in on.words and len(config.teachers) > 1:
+    # The author's code attacks against the first of several.
+    config.method.attack_target = families[0] + ('_0' if on.en else '')
   return config

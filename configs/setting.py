@@ -12,12 +12,13 @@ and a student. Arguments are words separated by commas, in any order:
 """
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
 from jaxrkd import config as configs
+from jaxrkd.errors import InputError
 
 TEACHERS = pathlib.Path(__file__).parent / 'teachers'
 DATA = ('cifar10', 'cifar100', 'digits')
@@ -41,17 +42,40 @@ class Chosen(NamedTuple):
   words: frozenset[str]
 
 
-def choose(arg: str, more: tuple[str, ...] = ()) -> Chosen:
-  """Reads an argument; `more` are words that one config adds."""
-  words = configs.words(arg, {*WORDS, *more})
-  return Chosen(
-    data=configs.one_word(words, DATA),
-    student=configs.one_word(words, STUDENTS),
-    en='en' in words,
-    at_plus='at_plus' in words,
-    smoke='smoke' in words,
-    words=frozenset(words),
+def choose(
+  arg: str, more: tuple[str, ...] = (), words: Collection[str] = WORDS
+) -> Chosen:
+  """Reads an argument.
+
+  Args:
+    arg: words separated by commas.
+    more: words that one config adds.
+    words: those of this file that it takes.
+
+  Raises:
+    InputError: unknown words, or words that exclude each other.
+  """
+  found = configs.words(arg, {*words, *more})
+  on = Chosen(
+    data=configs.one_word(found, DATA),
+    student=configs.one_word(found, STUDENTS),
+    en='en' in found,
+    at_plus='at_plus' in found,
+    smoke='smoke' in found,
+    words=frozenset(found),
   )
+  if on.data == 'digits':
+    refuse(on, (*STUDENTS, 'at_plus'))
+  return on
+
+
+def refuse(on: Chosen, words: Collection[str]) -> None:
+  """Raises `InputError` for words that mean nothing on digits."""
+  for word in words:
+    if word in on.words:
+      raise InputError(
+        f'the config argument {word!r} is for CIFAR, but the data are digits; leave it out'
+      )
 
 
 def common(on: Chosen) -> ConfigDict:

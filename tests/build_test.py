@@ -121,6 +121,10 @@ class ShippedConfigsTest(parameterized.TestCase):
     self.assertEqual(experiment('sat:cifar10,en').members, 3)
     config = experiment('akd:std,eps2,maximising')
     self.assertEqual((config.method.alpha, config.teachers.std.epoch), (0.6, 20))
+    config = experiment('akd:rslad,en')
+    self.assertEqual(
+      (config.attack.start, config.method.attack_target), ('gauss', 'pgd7_0')
+    )
     config = experiment('akd:pgd7,eps16')
     teacher = config.teachers.pgd7.config
     self.assertAlmostEqual(teacher.threat.eps, 16 / 255)
@@ -130,8 +134,15 @@ class ShippedConfigsTest(parameterized.TestCase):
     self.assertEqual((config.method.variant, config.attack.name), ('deepmind', 'adam'))
     self.assertEqual((config.ema.decay, config.student.bn_momentum), (0.995, 0.99))
     self.assertEqual(experiment('mmard:cut').schedule_len, 300)
-    with self.assertRaisesRegex(InputError, "both 'cifar10' and 'digits'"):
-      experiment('sat:digits,cifar10')
+    for spec, message in (
+      ('sat:digits,cifar10', "both 'cifar10' and 'digits'"),
+      ('sat:digits,mobilenet_v2', "'mobilenet_v2' is for CIFAR"),
+      ('rslad:digits,at_plus', "'at_plus' is for CIFAR"),
+      ('akd:digits,std', "'std' is for CIFAR"),
+      ('teachers/cifar:en', "unknown config argument 'en'"),
+    ):
+      with self.assertRaisesRegex(InputError, message):
+        experiment(spec)
 
   def test_mtard_settings_of_the_paper(self):
     for data, teachers in (

@@ -1,8 +1,8 @@
 """AKD's teachers: ResNet-18 trained normally, with FFGSM or with PGD-7, at any eps.
 
 Run: python launch/main.py --config=configs/teachers/akd.py:cifar10,pgd7 --workdir=runs/t
-Words: data, student, smoke (`../setting.py`); pgd7 (default), ffgsm, std; eps2 or eps16
-instead of 8/255; raw for no normalisation. 50 epochs of 0.1 * 0.9^epoch; epochs 5, 10, ...
+Words: cifar10 (default) or cifar100; pgd7 (default), ffgsm, std; eps2 or eps16 instead of
+8/255; smoke; raw for no normalisation. 50 epochs of 0.1 * 0.9^epoch; epochs 5, 10, ...
 are kept, so that `--config.teachers.NAME.epoch=20` of a student can name any of them.
 
 The step at another eps is not stated in the paper: a quarter of it. FFGSM attacks in
@@ -54,5 +54,5 @@ def teacher(on, training: str) -> configs.ConfigDict:
 
 
 def get_config(arg: str = '') -> configs.ConfigDict:
-  on = SETTING.choose(arg, WORDS)
+  on = SETTING.choose(arg, WORDS, ('cifar10', 'cifar100', 'smoke'))
   return teacher(on, configs.one_word(on.words, TRAININGS))

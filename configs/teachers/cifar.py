@@ -25,7 +25,7 @@ NETWORKS = {
 
 
 def get_config(arg: str = '') -> configs.ConfigDict:
-  on = SETTING.choose(arg, KINDS)
+  on = SETTING.choose(arg, KINDS, ('cifar10', 'cifar100', 'smoke'))
   kind = configs.one_word(on.words, KINDS)
   config = SETTING.common(on)
   config.student = NETWORKS[on.data, kind]

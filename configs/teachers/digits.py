@@ -10,7 +10,7 @@ KINDS = ('robust', 'clean')
 
 
 def get_config(arg: str = '') -> configs.ConfigDict:
-  on = SETTING.choose(f'digits,{arg}', KINDS)
+  on = SETTING.choose(f'digits,{arg}', KINDS, ('digits', 'smoke'))
   config = SETTING.common(on)
   config.student = dict(name='convnet', widths=(48, 96, 96))
   config.attack = dict(

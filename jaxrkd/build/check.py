@@ -7,7 +7,7 @@ from jaxrkd.attacks import ATTACKS
 from jaxrkd.build import make
 from jaxrkd.build.roles import roles
 from jaxrkd.build.tables import ATTACK_BN, KINDS, METRICS, PRECISIONS, SPLITS
-from jaxrkd.errors import InputError, in_range, one_of, choose
+from jaxrkd.errors import InputError, choose, in_range, one_of
 from jaxrkd.optimizers import check_decay, sgd
 
 
