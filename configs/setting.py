@@ -23,6 +23,10 @@ from jaxrkd.errors import InputError
 TEACHERS = pathlib.Path(__file__).parent / 'teachers'
 DATA = ('cifar10', 'cifar100', 'digits')
 STUDENTS = ('resnet18', 'mobilenet_v2', 'wrn_34_10', 'wrn_28_10')
+NORMAL = {
+  'cifar10': dict(mean=(0.4914, 0.4822, 0.4465), std=(0.2471, 0.2435, 0.2616)),
+  'cifar100': dict(mean=(0.5071, 0.4865, 0.4409), std=(0.2673, 0.2564, 0.2762)),
+}
 WORDS = {*DATA, *STUDENTS, 'en', 'at_plus', 'smoke'}
 MEMBERS = 3
 # 8x8 digits are almost black and white, so a ball that tests them is larger than the
@@ -65,17 +69,15 @@ def choose(
     words=frozenset(found),
   )
   if on.data == 'digits':
-    refuse(on, (*STUDENTS, 'at_plus'))
+    refuse(on, (*STUDENTS, 'at_plus'), 'it is for CIFAR, and the data are digits')
   return on
 
 
-def refuse(on: Chosen, words: Collection[str]) -> None:
-  """Raises `InputError` for words that mean nothing on digits."""
+def refuse(on: Chosen, words: Collection[str], why: str) -> None:
+  """Raises `InputError` where one of the words was given that would mean nothing."""
   for word in words:
     if word in on.words:
-      raise InputError(
-        f'the config argument {word!r} is for CIFAR, but the data are digits; leave it out'
-      )
+      raise InputError(f'the config argument {word!r} cannot be used here: {why}')
 
 
 def common(on: Chosen) -> ConfigDict:
@@ -166,6 +168,19 @@ def experiment(
   return config
 
 
+def table6(recipe: dict[str, Any]) -> dict[str, Any]:
+  """MMARD's Table 6: its inner problem, attack and schedule under another outer loss."""
+  return {
+    **recipe,
+    'inner': dict(name='kl_teacher_adv'),
+    'attack': dict(steps=10, step_size=TWO, start='gauss', bn='eval'),
+    'batch_size': 128,
+    'epochs': 300,
+    'schedule': dict(name='cosine', peak=0.1, unit='epoch'),
+    'select': dict(metric='robust'),
+  }
+
+
 def _shrink(config: ConfigDict, digits: Mapping[str, Any]) -> None:
   """Brings a CIFAR recipe to 8x8 digits: larger eps, shorter training."""
   config.student = dict(name='convnet', widths=(32, 64, 64))
@@ -196,4 +211,4 @@ def _at_plus(config: ConfigDict) -> None:
     momentum=0.9, weight_decay=5e-4, nesterov=True, decay_norm=False
   )
   config.ema = dict(decay=0.995, warmup=True)
-  config.student.bn_momentum = 0.99
+  config.student.update(bn_momentum=0.99, **NORMAL[config.data.name])

@@ -40,13 +40,14 @@ def compare(
   """
   if not specs or not seeds:
     raise InputError('nothing to compare; name at least one config and one seed')
-  workdir = pathlib.Path(workdir)
+  workdir = pathlib.Path(workdir).resolve()
   # Every config is resolved first, so that a mistake in the last costs no training.
   planned = {
     (name, seed): _planned(spec, seed, overrides)
     for seed in seeds
     for name, spec in specs.items()
   }
+  _check_comparable(planned)
   found: dict[str, list[dict[str, Any]]] = {}
   trained: set[pathlib.Path] = set()
   for (name, seed), config in planned.items():
@@ -62,8 +63,9 @@ def compare(
     place = workdir / name / f'seed{seed}'
     results = train_and_evaluate(config.lock(), place, data_dir, f'{name}, seed {seed}')
     for role, row in results['teachers'].items():
-      title = f'teacher {role} ({config.teachers[role].config.method.name})'
-      _add(found, title, seed, row, pathlib.Path(row['workdir']))
+      home = pathlib.Path(row['workdir'])
+      method = json.loads((home / 'config.json').read_text())['method']['name']
+      _add(found, f'teacher {role} ({method})', seed, row, home)
     _add(found, name, seed, results['student']['best'], place)
   table = markdown(found)
   if sharding.is_first_process():
@@ -75,13 +77,35 @@ def compare(
 
 def _planned(spec: str, seed: int, overrides: Sequence[str]) -> ConfigDict:
   given = configs.load_spec(spec)
-  given.seed = seed
-  for entry in given.teachers.values():
-    if entry.config:
-      # An ensemble's teachers keep their distances.
-      entry.config.seed += seed
+  own = [entry.config for entry in given.teachers.values() if entry.config]
+  # Seeds of one ensemble follow each other; those of the next come after them.
+  given.seed = seed * given.members
+  stride = 1 + max((config.seed for config in own), default=0)
+  for config in own:
+    config.seed += seed * stride
   # Unlocked, because teachers get the place where they were trained.
   return ConfigDict(build.resolve(given, list(overrides)).to_dict())
+
+
+def _check_comparable(planned: Mapping[tuple[str, int], ConfigDict]) -> None:
+  """Raises `InputError` unless all are measured alike and each seed is its own."""
+  (first, _), wanted = next(iter(planned.items()))
+  seeds: dict[str, set[int]] = {}
+  for (name, _), config in planned.items():
+    changed = configs.differences(
+      wanted.evaluation.to_dict(), config.evaluation.to_dict()
+    )
+    if changed:
+      raise InputError(
+        f'{first!r} and {name!r} are measured differently (evaluation.{changed[0]}); give '
+        'all experiments one evaluation'
+      )
+    if config.seed in seeds.setdefault(name, set()):
+      raise InputError(
+        f'{name!r} has seed {config.seed} twice; give different --seeds, and no '
+        '--config.seed'
+      )
+    seeds[name].add(config.seed)
 
 
 def _add(
@@ -91,18 +115,25 @@ def _add(
   row: Mapping[str, Any],
   place: pathlib.Path,
 ) -> None:
+  made = {'seed': seed, **row, 'place': str(place)}
   rows = found.setdefault(name, [])
-  if all(other['seed'] != seed for other in rows):
-    rows.append({'seed': seed, **row, 'seconds_per_epoch': seconds_per_epoch(place)})
+  same = [other for other in rows if other['seed'] == seed]
+  if any(other['place'] != str(place) for other in same):
+    # Another teacher of this name and training, of other settings.
+    _add(found, f'{name} {place.name}', seed, row, place)
+  elif not same:
+    rows.append({**made, 'seconds_per_epoch': seconds_per_epoch(place)})
 
 
-def seconds_per_epoch(workdir: pathlib.Path) -> float:
-  """Training time of an epoch, compilation and evaluation left out; NaN if unknown."""
+def seconds_per_epoch(workdir: pathlib.Path) -> float | None:
+  """Training time of an epoch, compilation and evaluation left out; None if unknown."""
+  if (workdir / 'members' / '0').is_dir():
+    workdir = workdir / 'members' / '0'
   path = workdir / 'metrics.jsonl'
   lines = path.read_text().splitlines() if path.is_file() else []
   rows = [row for row in map(json.loads, lines) if 'images_per_second' in row]
   if not rows:
-    return float('nan')
+    return None
   last = rows[-1]
   speed = statistics.median(row['images_per_second'] for row in rows)
   config = json.loads((workdir / 'config.json').read_text())
@@ -125,8 +156,9 @@ def markdown(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     columns = [[row['clean'] for row in rows]]
     columns += [[row['attacks'][a]['robust'] for row in rows] for a in attacks]
     columns += [[row['attacks'][main]['weighted'] for row in rows]]
-    speed = statistics.median(row['seconds_per_epoch'] for row in rows)
-    lines.append([name, *map(_spread, columns), f'{speed:.2f}'])
+    times = [row['seconds_per_epoch'] for row in rows if row['seconds_per_epoch']]
+    speed = f'{statistics.median(times):.2f}' if times else 'unknown'
+    lines.append([name, *map(_spread, columns), speed])
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 

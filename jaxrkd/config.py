@@ -78,7 +78,8 @@ def base() -> ConfigDict:
       # robust accuracy; 'robust'; 'clean') on `split` ('heldout' or 'test'), looked at
       # every `every` epochs. Training stops where the robust accuracy on it falls by more
       # than `max_drop` from one look to the next (0 never stops): fast adversarial
-      # training can collapse.
+      # training can collapse. `last` is then saved at every look instead of every
+      # `checkpoint_every` epochs.
       select=dict(
         split='heldout',
         metric='weighted',
@@ -119,7 +120,7 @@ def teacher(
     workdir: a finished run to take it from.
     kind: 'clean' or 'robust': which of a method's roles it plays.
     weight: its share among the teachers that play a role together; all 0 are equal shares.
-    checkpoint: 'best' or 'last'.
+    checkpoint: 'best', 'last', or 'ema' for the averaged parameters of the last.
     epoch: take it as it was after this epoch; 0 takes `checkpoint`.
   """
   return {

@@ -44,8 +44,8 @@ def one_of(value: T, allowed: Collection[T], what: str) -> T:
 
 def in_range(value: float, low: float, high: float, what: str) -> float:
   """Returns `value` if low <= value <= high, else raises `InputError`."""
-  # Written so that NaN fails too.
-  if not low <= value <= high:
+  # Written so that NaN fails too; infinity is never a sensible option.
+  if not low <= value <= high or value == float('inf'):
     allowed = (
       f'between {low:g} and {high:g}' if high < float('inf') else f'{low:g} or more'
     )

@@ -117,7 +117,8 @@ def claim(workdir: pathlib.Path, config: ConfigDict) -> None:
   """
   path = workdir / 'config.json'
   wanted = json.loads(config.to_json())
-  begun = (workdir / 'checkpoints').exists() or (workdir / 'teachers').exists()
+  traces = ('checkpoints', 'teachers', 'members', 'results.json')
+  begun = any((workdir / name).exists() for name in traces)
   if path.is_file() and begun:
     changed = configs.differences(json.loads(path.read_text()), wanted)
     if changed:
@@ -144,7 +145,9 @@ def train_teachers(
     InputError: a teacher's classes or image shape are not those of the data.
   """
   found = {}
-  for name, entry in config.teachers.items():
+  # Those that exist come first, so that a missing one is noticed before others train.
+  order = sorted(config.teachers.items(), key=lambda item: not item[1].workdir)
+  for name, entry in order:
     place = teacher_folder(config, workdir, name)
     if not entry.workdir:
       train_and_evaluate(entry.config, place, data_dir, title=f'teacher {name}')
@@ -157,7 +160,7 @@ def train_teachers(
     teacher = load_trained(place, entry.checkpoint, mesh, config.precision, entry.epoch)
     check_teacher(name, teacher, data)
     found[name] = teacher
-  return found
+  return {name: found[name] for name in config.teachers}
 
 
 def teacher_folder(config: ConfigDict, workdir: pathlib.Path, name: str) -> pathlib.Path:
@@ -237,11 +240,14 @@ def evaluate_run(
   versions = student_versions(workdir, mesh, config)
   for name, (trained, params) in versions.items():
     say(f'measuring {title} {name}')
-    identity = {**_identity(trained, config), 'version': 'ema' if name == 'ema' else ''}
+    identity = _identity(trained, config)
+    if name == 'ema':
+      identity['version'] = 'ema'
     variables = (params, trained.state.stats)
     # Where the last epoch was the best, it is measured once.
     summary = measure(trained.net, variables, place / name, identity, place / 'best')
-    found['student'][name] = {**summary, 'step': trained.record['step']}
+    step = trained.record.get('steps', trained.record['step'])
+    found['student'][name] = {**summary, 'step': step}
   found['selection'] = _selection(config, versions['best'][0].record['best'])
   found['evaluation'] = json.loads(config.evaluation.to_json())
   found['seed'] = config.seed
@@ -273,16 +279,15 @@ def _measure_teacher(
 ) -> dict[str, Any]:
   entry, home = config.teachers[name], teacher_folder(config, workdir, name)
   # What its own run measured with the same settings is taken from there.
-  same = not entry.workdir and not entry.epoch
-  same = same and all(
-    entry.config[k] == config[k] for k in ('evaluation', 'seed', 'data')
-  )
-  place = home / folder / entry.checkpoint if same else workdir / folder / name
+  also = None if entry.epoch else home / folder / entry.checkpoint
   variables = (teacher.state.params, teacher.state.stats)
-  summary = measure(teacher.net, variables, place, _identity(teacher, config))
+  identity = _identity(teacher, config)
+  if entry.checkpoint == 'ema':
+    identity['version'] = 'ema'
+  summary = measure(teacher.net, variables, workdir / folder / name, identity, also)
   return {
     **summary,
-    'step': teacher.record['step'],
+    'step': teacher.record.get('steps', teacher.record['step']),
     'checkpoint': f'epoch {entry.epoch}' if entry.epoch else entry.checkpoint,
     'kind': entry.kind,
     'workdir': str(home),
@@ -308,7 +313,7 @@ def _identity(trained: Trained, config: ConfigDict) -> dict[str, Any]:
   own.pop('evaluation')
   return {
     'run': robustness.fingerprint(own),
-    'step': trained.record['step'],
+    'step': trained.record.get('steps', trained.record['step']),
     'precision': config.precision,
   }
 

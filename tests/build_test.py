@@ -119,8 +119,25 @@ class ShippedConfigsTest(parameterized.TestCase):
     config = experiment('rslad:cifar10,en')
     self.assertEqual([e.config.seed for e in config.teachers.values()], [0, 1, 2])
     self.assertEqual(experiment('sat:cifar10,en').members, 3)
-    config = experiment('akd:std,eps2,maximising')
+    config = experiment('akd:std,maximising')
     self.assertEqual((config.method.alpha, config.teachers.std.epoch), (0.6, 20))
+    for words, want in (
+      ('pgd7', (0.5, 20)),
+      ('pgd7,maximising', (0.75, 30)),
+      ('eps2,maximising', (0.6, 20)),
+      ('eps16,maximising', (0.75, 30)),
+      ('ffgsm,maximising', (0.75, 30)),
+      ('plain', (1.0, 0)),
+      ('rslad', (0.5, 30)),
+      ('rslad,std', (0.5, 20)),
+    ):
+      config = experiment(f'akd:{words}')
+      (teacher,) = config.teachers.values()
+      self.assertEqual((config.method.alpha, teacher.epoch), want, words)
+    self.assertLen(experiment('akd:mix,en').teachers, 4)
+    config = experiment('ard:cifar100,table6')
+    found = (config.inner.name, config.attack.bn, config.epochs, config.schedule.name)
+    self.assertEqual(found, ('kl_teacher_adv', 'eval', 300, 'cosine'))
     config = experiment('akd:rslad,en')
     self.assertEqual(
       (config.attack.start, config.method.attack_target), ('gauss', 'pgd7_0')
@@ -136,9 +153,13 @@ class ShippedConfigsTest(parameterized.TestCase):
     self.assertEqual(experiment('mmard:cut').schedule_len, 300)
     for spec, message in (
       ('sat:digits,cifar10', "both 'cifar10' and 'digits'"),
-      ('sat:digits,mobilenet_v2', "'mobilenet_v2' is for CIFAR"),
-      ('rslad:digits,at_plus', "'at_plus' is for CIFAR"),
-      ('akd:digits,std', "'std' is for CIFAR"),
+      ('sat:digits,mobilenet_v2', "'mobilenet_v2' cannot be used here"),
+      ('rslad:digits,at_plus', "'at_plus' cannot be used here"),
+      ('akd:digits,std', "'std' cannot be used here: it is for CIFAR"),
+      ('akd:mix,ffgsm', "'ffgsm' cannot be used here"),
+      ('akd:std,eps16', "'eps16' cannot be used here"),
+      ('akd:akd,rslad', "both 'akd' and 'rslad'"),
+      ('mmard:digits,cut', "'cut' cannot be used here"),
       ('teachers/cifar:en', "unknown config argument 'en'"),
     ):
       with self.assertRaisesRegex(InputError, message):
@@ -223,7 +244,11 @@ class OverrideTest(parameterized.TestCase):
     ('method=trade', "unknown method.name 'trade'; did you mean 'trades'"),
     ('teachers.clean.config.method=trade', "did you mean 'trades'"),
     ('epochs', 'has no value'),
-    ('teachers.clean.checkpoint=newest', "'best', 'last'"),
+    ('teachers.clean.checkpoint=newest', "'best', 'last', 'ema'"),
+    ('keep_epochs=abc', "keep_epochs names epoch 'abc'"),
+    ('schedule.milestones=abc', "milestones has 'abc'"),
+    ('method.anl_beta=-1', 'anl_beta is -1.0'),
+    ('method.kl_scale=inf', 'kl_scale is inf'),
     ('nothing.name=x', "unknown config key 'nothing.name'"),
   )
   def test_mistakes(self, text, message):

@@ -7,7 +7,8 @@ import numpy as np
 import tiny
 from absl.testing import absltest
 
-from jaxrkd import compare
+from jaxrkd import build, compare
+from jaxrkd import run as experiment
 from jaxrkd.errors import InputError
 
 TESTS = pathlib.Path(__file__).parent
@@ -47,6 +48,35 @@ class CompareTest(absltest.TestCase):
     self.assertEqual(cells[1], want)
     self.assertGreater(float(cells[-1].strip(' |')), 0)
 
+  def test_given_teachers_ensembles_and_teachers_that_differ(self):
+    folder = tiny.folder(self)
+    given = build.resolve(tiny.config('natural', epochs=1))
+    experiment.train_and_evaluate(given, folder / 'given')
+    text = CONFIG.format(tests=str(TESTS), method='rslad')
+    specs = {}
+    for name, more in (
+      ('own', ''),
+      ('given', f'  c.teachers.robust.workdir = {str(folder / "given")!r}\n'),
+      ('longer', '  c.teachers.robust.config.epochs = 1\n'),
+      ('ensemble', '  c.members = 2\n'),
+    ):
+      specs[name] = str(folder / f'{name}.py')
+      body = text.replace('return ', 'c = ') + more + '  return c\n'
+      pathlib.Path(specs[name]).write_text(body)
+    compare.compare(specs, (0, 1), folder / 'runs')
+    rows = json.loads((folder / 'runs/table.json').read_text())
+    teachers = [name for name in rows if name.startswith('teacher robust')]
+    self.assertLen(teachers, 3 + 1)  # own (of two seeds), given, longer (of two seeds)
+    self.assertGreater(rows['ensemble'][0]['seconds_per_epoch'], 0)
+    seeds = [
+      json.loads((folder / f'runs/ensemble/seed{s}/members/{m}/config.json').read_text())[
+        'seed'
+      ]
+      for s in (0, 1)
+      for m in (0, 1)
+    ]
+    self.assertEqual(seeds, [0, 1, 2, 3])
+
   def test_numbers_of_the_table(self):
     rows = [
       {
@@ -76,6 +106,18 @@ class CompareTest(absltest.TestCase):
     specs = {'good': str(good), 'missing': str(folder / 'missing.py')}
     with self.assertRaisesRegex(InputError, 'no config file'):
       compare.compare(specs, (0,), folder / 'runs')
+    self.assertFalse((folder / 'runs').exists())
+    specs = {'good': str(good)}
+    with self.assertRaisesRegex(InputError, "'good' has seed 5 twice"):
+      compare.compare(specs, (0, 1), folder / 'runs', ['seed=5'])
+    other = folder / 'other.py'
+    other.write_text(
+      good.read_text().replace('epochs=1', 'epochs=1, evaluation__attacks=dict(pgd={})')
+    )
+    with self.assertRaisesRegex(
+      InputError, "'good' and 'other' are measured differently"
+    ):
+      compare.compare({**specs, 'other': str(other)}, (0,), folder / 'runs')
     self.assertFalse((folder / 'runs').exists())
     with self.assertRaisesRegex(InputError, 'nothing to compare'):
       compare.compare({}, (0,), folder / 'runs')

@@ -1,5 +1,7 @@
 """The loop around the step: what it keeps, and when it stops early."""
 
+import json
+import time
 from unittest import mock
 
 import jax
@@ -13,7 +15,7 @@ from jaxrkd.train.loop import fit
 
 def fitted(test, scores, **changes):
   """Trains a tiny run whose judge gives the scores listed; returns (workdir, said)."""
-  run = tiny.Run(tiny.config('natural', epochs=len(scores), **changes))
+  run = tiny.Run(tiny.config('natural', **{'epochs': len(scores), **changes}))
   given = iter(scores)
 
   def judge(student):
@@ -48,6 +50,44 @@ class LoopTest(absltest.TestCase):
     self.assertEqual(steps(workdir, 'last')[0], [4, 8])
     self.assertEqual(steps(workdir, 'best')[1]['best']['step'], 8)
     self.assertRegex(' '.join(said), 'stopped after epoch 3.*fell by 0.400')
+
+  def test_what_is_left_after_a_collapse_was_looked_at(self):
+    """Whatever the spacing of looks and checkpoints."""
+    for every, saving in ((2, 1), (1, 5)):
+      scores = [0.5, 0.1, 0.6, 0.7]
+      workdir, said = fitted(
+        self,
+        scores,
+        select__max_drop=0.3,
+        select__every=every,
+        checkpoint_every=saving,
+        epochs=4,
+      )
+      self.assertRegex(' '.join(said), f'stopped after epoch {2 * every}')
+      self.assertEqual(steps(workdir, 'last')[0], [4 * every])
+
+  def test_a_kept_epoch_newer_than_what_is_resumed_is_made_again(self):
+    run = tiny.Run(tiny.config('natural', epochs=2, keep_epochs=(1, 2)))
+    workdir, judge = tiny.folder(self), lambda student: {'robust': 0.5, 'score': 0.5}
+    for lost in ('first', 'second'):
+      fit(run.setup, run.teachers, workdir, judge, 'title')
+      (workdir / 'checkpoints' / 'last').rename(workdir / lost)
+    self.assertEqual(steps(workdir, 'kept')[0], [1, 2])
+    self.assertLen(list((workdir / 'checkpoints' / 'kept_aside').iterdir()), 2)
+
+  def test_speed_leaves_looks_and_checkpoints_out(self):
+    run = tiny.Run(tiny.config('natural', epochs=6, log_every=2))
+    workdir = tiny.folder(self)
+
+    def slow(student):
+      time.sleep(0.5)
+      return {'robust': 0.5, 'score': 0.5}
+
+    fit(run.setup, run.teachers, workdir, slow, 'title')
+    rows = [json.loads(x) for x in (workdir / 'metrics.jsonl').read_text().splitlines()]
+    speeds = [row['images_per_second'] for row in rows if 'images_per_second' in row]
+    # Two steps of 16 images in half a second would be 64.
+    self.assertGreater(np.median(speeds), 200)
 
   def test_no_stop_without_the_key_or_for_a_small_fall(self):
     for drop in (0.0, 0.5):

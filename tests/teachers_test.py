@@ -217,15 +217,24 @@ class RolesTest(parameterized.TestCase):
     self.assertNotIn('\n', str(caught.exception))
 
 
-def sampled(count=14):
-  """Inner x outer x number of teachers, by a fixed draw in which each name occurs."""
+def sampled():
+  """(outer, inner, number of teachers) by a fixed draw in which each name occurs."""
   rng = random.Random(7)
   inners, outers = list(INNERS), list(METHODS)
   rng.shuffle(outers)
-  return [
-    (outers[k % len(outers)], inners[k % len(inners)], (1, 2, 4)[k % 3])
-    for k in range(count)
-  ]
+  pairs = [(outers[k % len(outers)], inners[k % len(inners)]) for k in range(14)]
+  # The table has twice as many rows as there are inner problems: shift for other pairs.
+  pairs += [(outers[k], inners[(k + 3) % len(inners)]) for k in range(0, 14, 3)]
+  return [(*pair, (1, 2, 4)[k % 3]) for k, pair in enumerate(pairs)]
+
+
+def cast(outer, inner, count):
+  """As many teachers, of the kinds that both problems need; two kinds need two."""
+  made = METHODS[outer]()
+  roles = {*made.teachers, *INNERS[inner]().teachers}
+  kinds = ['robust', 'clean'] if count > 1 or 'clean' in roles else ['robust']
+  cycle = [kinds[k % len(kinds)] for k in range(max(count, len(kinds)))]
+  return [(f'{kind}_{k}', kind) for k, kind in enumerate(cycle)]
 
 
 class ProductTest(parameterized.TestCase):
@@ -233,10 +242,7 @@ class ProductTest(parameterized.TestCase):
 
   @parameterized.parameters(*sampled())
   def test_takes_a_step(self, outer, inner, count):
-    teachers = [
-      (f'{kind}_{k}', kind) for kind in ('clean', 'robust') for k in range(count)
-    ]
-    made = tiny.config(outer, teachers, inner=dict(name=inner))
+    made = tiny.config(outer, cast(outer, inner, count), inner=dict(name=inner))
     made.attack.steps = 1
     run = tiny.Run(made)
     state = run.setup.parts.init()
@@ -327,6 +333,32 @@ class StagesTest(absltest.TestCase):
     self.assertEqual(set(found['student']), {'best', 'last'})
     self.assertLen(found['selection']['best'], 2)
 
+    with self.subTest('members that were best at different epochs are measured twice'):
+      record = {**whole.record, 'steps': [4, 8]}
+      other = whole._replace(record={**record, 'steps': [8, 8]})
+      marks = [
+        experiment._identity(t, config) for t in (whole._replace(record=record), other)
+      ]
+      self.assertNotEqual(*marks)
+      self.assertEqual(whole.record['steps'], [m.record['step'] for m in each])
+    with self.subTest('a finished ensemble keeps its config'):
+      changed = build.resolve(made, ['optimizer.weight_decay=0.5'])
+      with self.assertRaisesRegex(InputError, 'weight_decay was 0.0002'):
+        experiment.train_and_evaluate(changed, folder / 'run')
+      (folder / 'run/teachers').rename(folder / 'elsewhere')
+      with self.assertRaisesRegex(InputError, 'weight_decay was 0.0002'):
+        experiment.train_and_evaluate(changed, folder / 'run')
+      (folder / 'elsewhere').rename(folder / 'run/teachers')
+    with self.subTest('an average that was never kept'):
+      again = build.resolve(
+        tiny.config('akd', [('early', 'robust')]),
+        [
+          f'teachers.early.workdir={folder / "run/teachers/early"}',
+          'teachers.early.checkpoint=ema',
+        ],
+      )
+      with self.assertRaisesRegex(InputError, 'kept no average'):
+        experiment.train_and_evaluate(again, folder / 'other')
     with self.subTest('an epoch that was never kept'):
       again = build.resolve(
         tiny.config('akd', [('early', 'robust')]),
@@ -338,6 +370,16 @@ class StagesTest(absltest.TestCase):
       with self.assertRaisesRegex(InputError, r'no checkpoint of epoch 2 .kept: 1.'):
         experiment.train_and_evaluate(again, folder / 'other')
       self.assertFalse((folder / 'other' / 'checkpoints').exists())
+    with self.subTest('the average of a teacher teaches'):
+      ema = tiny.config('natural', [], epochs=1, ema__decay=0.9)
+      ema = experiment.train_and_evaluate(build.resolve(ema), folder / 'ema')
+      again = build.resolve(
+        tiny.config('rslad', [('robust', 'robust')], epochs=1),
+        [f'teachers.robust.workdir={folder / "ema"}', 'teachers.robust.checkpoint=ema'],
+      )
+      taught = experiment.train_and_evaluate(again, folder / 'from_ema')
+      row = taught['teachers']['robust']
+      self.assertEqual(row['attacks'], ema['student']['ema']['attacks'])
     with self.subTest('an ensemble teaches'):
       again = build.resolve(
         tiny.config('rslad', [('robust', 'robust')], epochs=1),

@@ -69,22 +69,27 @@ def _check_numbers(config: ConfigDict) -> None:
     raise InputError(
       f'config.extra.real_fraction is {fraction}; it must be above 0 and below 1'
     )
+  if config.extra.path and config.batch_size < 2:
+    raise InputError(
+      'config.batch_size is 1, but with extra images a batch holds some of each kind; use '
+      'at least 2'
+    )
   if config.schedule_len and config.schedule_len < config.epochs:
     raise InputError(
       f'config.schedule_len is {config.schedule_len}, shorter than the {config.epochs} '
       'epochs; give a longer schedule, or 0 for one as long as the training'
     )
   for epoch in config.keep_epochs:
-    if not 1 <= epoch <= config.epochs:
+    if not isinstance(epoch, int) or not 1 <= epoch <= config.epochs:
       raise InputError(
-        f'config.keep_epochs names epoch {epoch}, but the run has epochs 1 to '
+        f'config.keep_epochs names epoch {epoch!r}, but the run has epochs 1 to '
         f'{config.epochs}'
       )
 
 
 def _check_teacher(config: ConfigDict, name: str, entry: ConfigDict) -> None:
   where = f'config.teachers.{name}'
-  one_of(entry.checkpoint, ('best', 'last'), f'{where}.checkpoint')
+  one_of(entry.checkpoint, ('best', 'last', 'ema'), f'{where}.checkpoint')
   one_of(entry.kind, KINDS, f'{where}.kind')
   in_range(entry.weight, 0, 1, f'{where}.weight')
   if not entry.workdir and not entry.config:

@@ -33,7 +33,7 @@ def resolve(given: ConfigDict, overrides: list[str] | None = None) -> ConfigDict
       (f'teachers.{n}.config.{k}', v)
       for n in trained
       for k, v in pairs
-      if k[:5] == 'data.'
+      if k.split('.')[0] == 'data'
     ),
     *pairs,
   ]

@@ -7,7 +7,7 @@ the one that has fallen less gets more weight.
 import jax
 import jax.numpy as jnp
 
-from jaxrkd.errors import InputError, one_of
+from jaxrkd.errors import InputError, in_range, one_of
 from jaxrkd.methods.base import Terms, Tree
 
 Array = jax.Array
@@ -19,8 +19,9 @@ def initial_memory(names: tuple[str, ...]) -> Tree:
   return {'first': zeros, 'smooth': dict(zeros), 'seen': jnp.zeros((), jnp.int32)}
 
 
-def check_options(anl_ema: float, anl_init: str) -> None:
-  """Raises `InputError` for a smoothing outside [0, 1) or an unknown start."""
+def check_options(anl_ema: float, anl_init: str, anl_beta: float) -> None:
+  """Raises `InputError` for options that make no sense."""
+  in_range(anl_beta, 0, float('inf'), 'method.anl_beta')
   one_of(anl_init, ('batch', 'epoch'), 'method.anl_init')
   if not 0 <= anl_ema < 1:
     raise InputError(

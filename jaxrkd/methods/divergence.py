@@ -5,7 +5,7 @@ import dataclasses
 import jax
 
 from jaxrkd import losses
-from jaxrkd.errors import InputError, one_of
+from jaxrkd.errors import in_range, one_of
 from jaxrkd.methods.base import Batch, batch_mean
 
 Array = jax.Array
@@ -32,8 +32,7 @@ class Divergence:
   def __post_init__(self):
     one_of(self.reduction, ('batch_mean', 'element_mean'), 'method.kl_reduction')
     for name, value in (('kl_scale', self.scale), ('kl_epsilon', self.epsilon)):
-      if not value >= 0:
-        raise InputError(f'method.{name} is {value}; it must be 0 or more')
+      in_range(value, 0, float('inf'), f'method.{name}')
 
   def _mean(self, values: Array, classes: int, batch: Batch) -> Array:
     mean = self.scale * batch_mean(values, batch)

@@ -48,7 +48,7 @@ def mtard(
   """
   one_of(teachers, ('both', 'adv_only'), 'method.teachers')
   one_of(forward_order, FORWARD_ORDERS, 'method.forward_order')
-  balance.check_options(anl_ema, anl_init)
+  balance.check_options(anl_ema, anl_init, anl_beta)
   in_range(anl_rate, 0, 1, 'method.anl_rate')
   divergence = Divergence(kl_reduction, kl_scale, kl_epsilon)
   names = ('adv', 'nat') if teachers == 'both' else ('adv',)

@@ -58,6 +58,11 @@ def milestones(
   del epochs
   _check_peak(peak)
   one_of(milestone_offset, (0, 1), 'schedule.milestone_offset')
+  for epoch in milestones:
+    if not isinstance(epoch, int | float) or not epoch > 0:
+      raise InputError(
+        f'schedule.milestones has {epoch!r}; give epochs, such as (75, 90)'
+      )
   kept = sorted(milestones)[:1] if lr_bug else milestones
   bounds = [round((k - 1 + milestone_offset) * steps_per_epoch) for k in kept]
   return Schedule(

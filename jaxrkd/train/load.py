@@ -1,5 +1,6 @@
 """A trained network out of a run's workdir."""
 
+import dataclasses
 import json
 import pathlib
 from typing import Any, NamedTuple
@@ -61,7 +62,7 @@ def load_trained(
 
   Args:
     workdir: folder of a run.
-    kind: 'best' or 'last'.
+    kind: 'best', 'last', or 'ema' for the averaged parameters of the last.
     mesh: devices to put it on, a copy on each.
     precision: compute type; empty takes the run's own.
     epoch: read what was kept after this epoch instead; 0 reads `kind`.
@@ -69,24 +70,33 @@ def load_trained(
   Raises:
     InputError: not a run, or it has no such checkpoint.
   """
+  if kind == 'ema':
+    found = load_trained(workdir, 'last', mesh, precision, epoch)
+    if not jax.tree.leaves(found.state.average):
+      raise InputError(
+        f'{str(workdir)!r} kept no average of its parameters; take its best or last '
+        'checkpoint, or train it in a new workdir with --config.ema.decay=0.995'
+      )
+    state = dataclasses.replace(found.state, params=found.state.average)
+    return found._replace(state=state)
   config = read_config(workdir)
   if precision:
     config.precision = precision
   if config.get('members', 1) > 1:
     return _load_members(workdir, kind, mesh, config, epoch)
   checkpoints = _open_kept(workdir, epoch) if epoch else _open(workdir, kind)
-  record, found = checkpoints.newest_record(), None
+  record, restored = checkpoints.newest_record(), None
   if record is not None:
     # The length of an epoch moves no shape; a long one suits every schedule.
     made = parts(config, record['classes'], record['image_shape'], mesh, per_epoch=1000)
-    found = checkpoints.restore(made.like, only=epoch or None)
+    restored = checkpoints.restore(made.like, only=epoch or None)
   checkpoints.close()
-  if found is None:
+  if restored is None:
     what = f'checkpoint of epoch {epoch}' if epoch else f'{kind} checkpoint'
     raise InputError(
       f'no {what} in {str(workdir)!r} can be read; train it again in a new workdir'
     )
-  state, record = found
+  state, record = restored
   return Trained(made.net, state.nets[STUDENT], record, config)
 
 
@@ -133,5 +143,10 @@ def _load_members(workdir, kind, mesh, config, epoch) -> Trained:
   average: Tree = {}
   if all(jax.tree.leaves(member.state.average) for member in found):
     average, _ = join([(m.state.average, m.state.stats) for m in found])
-  record = {**found[0].record, 'best': [member.record['best'] for member in found]}
+  record = {
+    **found[0].record,
+    'best': [member.record['best'] for member in found],
+    # Members may have been best at different epochs.
+    'steps': [member.record['step'] for member in found],
+  }
   return Trained(net, NetState(params, stats, {}, average), record, config)

@@ -36,6 +36,11 @@ class _Log:
       self._clock = time.monotonic()
     self._pending.append(scalars)
 
+  def restart(self, state: Any) -> None:
+    """Leaves what happened since the last `flush` out of the speed."""
+    jax.block_until_ready(state)
+    self._clock = time.monotonic()
+
   def flush(self, step: int, keep: int = 1) -> None:
     """Writes the mean of what was collected up to `step`, less the newest `keep`."""
     ready = self._pending[: len(self._pending) - keep]
@@ -79,6 +84,8 @@ def fit(
   if step:
     tell(f'{title}: resuming at step {step} of {setup.total_steps}')
   best.set_aside_after(step)
+  if kept:
+    kept.set_aside_after(step // setup.steps_per_epoch)
   # Saved with every checkpoint, so that the network can be rebuilt without the data.
   facts = {'classes': setup.data.classes, 'image_shape': list(setup.data.image_shape)}
   record = {**record, **facts}
@@ -99,27 +106,34 @@ def fit(
     final = done == config.epochs
     judged = final or done % config.select.every == 0
     saved = final or done % config.checkpoint_every == 0
-    if judged or saved or done in config.keep_epochs:
-      # No mean reaches across a checkpoint, so that a resumed run logs the same.
-      log.flush(step, keep=0)
+    if config.select.max_drop:
+      # What is kept has been looked at, so that a collapse is never what is left.
+      saved = judged
+    if not (judged or saved or done in config.keep_epochs):
+      continue
+    # No mean reaches across a checkpoint, so that a resumed run logs the same.
+    log.flush(step, keep=0)
     if judged:
       scores = judge(state.nets[STUDENT])
       writer.write(step, {f'{config.select.split}_{k}': v for k, v in scores.items()})
       fall = record.get('robust', 0) - scores.get('robust', 0)
-      if config.select.max_drop and fall > config.select.max_drop and last.steps():
+      if config.select.max_drop and fall > config.select.max_drop:
         tell(
           f'{title}: stopped after epoch {done}, because robust accuracy fell by '
-          f'{fall:.3f}; the last checkpoint is the one before'
+          f'{fall:.3f}; the last checkpoint is that of the look before'
         )
         break
       record['robust'] = scores.get('robust', 0)
       if record['best'] is None or scores['score'] > record['best']['score']:
         record['best'] = {**scores, 'step': step, 'epoch': done}
         best.save(step, state, record)
+    if kept and done in config.keep_epochs:
+      # Complete before `last` is: training never continues from behind a missing one.
+      kept.save(done, state, {**record, 'step': step})
+      kept.wait()
     if saved:
       last.save(step, state, record)
-    if kept and done in config.keep_epochs:
-      kept.save(done, state, {**record, 'step': step})
+    log.restart(state)
   progress.close()
   writer.close()
   for checkpoints in (last, best, *([kept] if kept else [])):
