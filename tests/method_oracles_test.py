@@ -68,11 +68,11 @@ class World:
     return -np.log(self.p_y(probs))
 
 
-def ckd(v, w, fixed, alpha=0.5, t=1.0):
+def ckd(v, w, fixed, alpha=0.5, t=1.0, scale=1.0):
   del fixed
   matched = kl(v.probs(v.robust, v.x_adv, t), v.probs(w, v.x_adv, t))
   label = v.ce(v.probs(w, v.x_adv))
-  return v.mean((1 - alpha) * label + alpha * t * t * matched)
+  return v.mean((1 - alpha) * label + alpha * t * t * scale * matched)
 
 
 def ard(v, w, fixed, alpha, t, divisor=C):
@@ -94,16 +94,18 @@ def mart(v, w, fixed, beta=5.0, detach=False):
 
 
 def iad_1(
-  v, w, fixed, alpha=1.0, t=1.0, beta=0.1, weight=False, detach=False, warm=False
+  v, w, fixed, alpha=1.0, t=1.0, beta=0.1, weight=False, detach=False, warm=False, scale=1
 ):
   trust = v.p_y(v.probs(v.robust, v.x_adv)) ** beta
   matched = kl(v.probs(v.robust, v.x, t), v.probs(w, v.x_adv, t)) * t * t
   own = kl(v.probs(fixed if detach else w, v.x), v.probs(w, v.x_adv)) * (1 - trust)
   total = matched * (trust if weight else 1) + (0 if warm else own)
-  return v.mean((1 - alpha) * v.ce(v.probs(w, v.x)) + alpha * total)
+  return v.mean((1 - alpha) * v.ce(v.probs(w, v.x)) + alpha * scale * total)
 
 
-def iad_2(v, w, fixed, a1=0.5, a2=0.25, t=1.0, beta=0.1, detach=False, warm=False):
+def iad_2(
+  v, w, fixed, a1=0.5, a2=0.25, t=1.0, beta=0.1, detach=False, warm=False, scale=1
+):
   trust = v.p_y(v.probs(v.robust, v.x_adv)) ** beta
   trust = np.ones(B) if warm else trust
   adv = v.probs(w, v.x_adv, t)
@@ -111,7 +113,8 @@ def iad_2(v, w, fixed, a1=0.5, a2=0.25, t=1.0, beta=0.1, detach=False, warm=Fals
   own = kl(v.probs(fixed if detach else w, v.x), v.probs(w, v.x_adv)) * (1 - trust)
   clean = kl(v.probs(v.clean, v.x_adv, t), adv)
   label = v.ce(v.probs(w, v.x_adv))
-  return v.mean((1 - a1 - a2) * label + t * t * (a1 * (robust + own) + a2 * clean))
+  taught = a1 * (robust + own) + a2 * clean
+  return v.mean((1 - a1 - a2) * label + t * t * scale * taught)
 
 
 def rslad(v, w, fixed, alpha=1.0, share=5 / 6, scale=0.1, epsilon=1e-5):
@@ -221,6 +224,32 @@ CASES = (
     mmard,
     dict(total=True, delta=0.01, scale=1.0),
   ),
+  # Scale and reduction of every method that has them.
+  ('mart', dict(kl_reduction='element_mean'), 0, mart, dict(beta=5 / C)),
+  ('ckd', dict(kl_reduction='element_mean', kl_scale=3.0), 0, ckd, dict(scale=3 / C)),
+  (
+    'iad_1',
+    dict(begin=0, kl_reduction='element_mean', kl_scale=3.0),
+    0,
+    iad_1,
+    dict(scale=3 / C),
+  ),
+  (
+    'iad_2',
+    dict(begin=0, kl_reduction='element_mean', kl_scale=3.0),
+    0,
+    iad_2,
+    dict(scale=3 / C),
+  ),
+  (
+    'rslad',
+    dict(kl_reduction='element_mean', kl_scale=3.0),
+    0,
+    rslad,
+    dict(scale=3 / C),
+  ),
+  ('adaad', dict(kl_reduction='element_mean'), 0, adaad, dict(scale=0.1 / C)),
+  ('mmard', dict(kl_reduction='element_mean'), 0, mmard, dict(scale=0.1 / C)),
   ('akd', {}, 0, akd, {}),
   ('akd', dict(alpha=1.0), 0, akd, dict(alpha=1.0)),
 )
@@ -264,7 +293,7 @@ class OracleTest(parameterized.TestCase):
     # MTARD's terms and weights have tests of their own.
     self.assertEqual({case[0] for case in CASES} | {'mtard'}, set(METHODS))
 
-  @parameterized.product(method=('mart', 'ard', 'rslad', 'adaad', 'mmard'))
+  @parameterized.parameters('mart', 'ard', 'iad_1', 'iad_2', 'rslad', 'adaad', 'mmard')
   def test_forward_order(self, method):
     orders = {}
     for order in ('adv_nat', 'nat_adv'):
@@ -279,8 +308,10 @@ class OracleTest(parameterized.TestCase):
       made.terms(student, (), self.world.teachers(), batch, adv)
       orders[order] = seen
     x, x_adv = self.world.x[0, 0, 0, 0], self.world.x_adv[0, 0, 0, 0]
-    np.testing.assert_allclose(orders['adv_nat'], [x_adv, x])
-    np.testing.assert_allclose(orders['nat_adv'], [x, x_adv])
+    # IAD-I passes each twice.
+    times = 2 if method == 'iad_1' else 1
+    np.testing.assert_allclose(orders['adv_nat'], [x_adv] * times + [x] * times)
+    np.testing.assert_allclose(orders['nat_adv'], [x] * times + [x_adv] * times)
 
   def test_statistics_that_count(self):
     """Which forwards move the statistics: (clean, adversarial) passes that are kept."""
@@ -386,10 +417,12 @@ class InnerTest(parameterized.TestCase):
   def test_none_leaves_images_alone(self):
     self.assertIsNone(INNERS['none']().prepare)
 
-  @parameterized.parameters(True, False)
-  def test_gradient_through_the_teachers_input(self, through):
+  @parameterized.product(through=(True, False), method=('', 'mmard', 'adaad'))
+  def test_gradient_through_the_teachers_input(self, through, method):
     v = self.world
     problem = INNERS['kl_teacher_adv'](input_grad=through)
+    if method:
+      problem = METHODS[method](teacher_input_grad=through).inner
     slope = jax.grad(lambda x: self.values(problem, x).sum())(jnp.asarray(v.x_adv))
     h, want = 1e-6, np.zeros_like(v.x_adv)
     for place in np.ndindex(*v.x_adv.shape):

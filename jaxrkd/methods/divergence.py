@@ -9,6 +9,7 @@ from jaxrkd.errors import in_range, one_of
 from jaxrkd.methods.base import Batch, batch_mean
 
 Array = jax.Array
+REDUCTIONS = ('batch_mean', 'element_mean')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Divergence:
   epsilon: float = 0.0
 
   def __post_init__(self):
-    one_of(self.reduction, ('batch_mean', 'element_mean'), 'method.kl_reduction')
+    one_of(self.reduction, REDUCTIONS, 'method.kl_reduction')
     for name, value in (('kl_scale', self.scale), ('kl_epsilon', self.epsilon)):
       in_range(value, 0, float('inf'), f'method.{name}')
 

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxrkd import losses
-from jaxrkd.errors import above_zero, in_range
+from jaxrkd.errors import above_zero, in_range, one_of
 from jaxrkd.methods import inner
-from jaxrkd.methods.base import Method, batch_mean, labels
+from jaxrkd.methods.base import FORWARD_ORDERS, Method, batch_mean, labels
 from jaxrkd.methods.divergence import Divergence
 
 
@@ -20,6 +20,7 @@ def iad_1(
   teacher: str = 'robust',
   kl_reduction: str = 'batch_mean',
   kl_scale: float = 1.0,
+  forward_order: str = 'adv_nat',
 ) -> Method:
   """ARD that trusts the teacher less where the teacher is wrong, and itself more.
 
@@ -42,21 +43,26 @@ def iad_1(
     teacher: 'all', a kind ('clean', 'robust'), or a teacher's name.
     kl_reduction: 'batch_mean' as in the code, or 'element_mean', for both KL terms.
     kl_scale: factor on both KL terms.
+    forward_order: 'adv_nat' as in the code, or 'nat_adv'.
   """
   in_range(alpha, 0, 1, 'method.alpha')
   in_range(beta, 0, float('inf'), 'method.beta')
   in_range(begin, 0, float('inf'), 'method.begin')
   above_zero(temperature, 'method.temperature')
+  one_of(forward_order, FORWARD_ORDERS, 'method.forward_order')
   divergence = Divergence(kl_reduction, kl_scale)
 
   def terms(student, stats, teachers, batch, adversarial):
-    adv, stats = student(stats, adversarial)
-    _, stats = student(stats, adversarial)
-    nat, once = student(stats, batch['image'])
-    # The same values again; the compiler computes them once.
-    own, twice = student(once, batch['image'])
     warming = batch['epoch'] < begin
-    stats = jax.tree.map(lambda a, b: jnp.where(warming, a, b), once, twice)
+    for images in forward_order.split('_'):
+      # The second pass of each gives the same values; the compiler computes them once.
+      if images == 'adv':
+        adv, stats = student(stats, adversarial)
+        _, stats = student(stats, adversarial)
+      else:
+        nat, once = student(stats, batch['image'])
+        own, twice = student(once, batch['image'])
+        stats = jax.tree.map(lambda a, b: jnp.where(warming, a, b), once, twice)
     trust = losses.true_probability(teachers[teacher](adversarial), labels(batch)) ** beta
     target = teachers[teacher](batch['image'], temperature)
     weight = trust if weight_teacher else 1.0

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxrkd import losses
-from jaxrkd.errors import InputError, above_zero, in_range
+from jaxrkd.errors import InputError, above_zero, in_range, one_of
 from jaxrkd.methods import inner
-from jaxrkd.methods.base import Method, batch_mean, labels
+from jaxrkd.methods.base import FORWARD_ORDERS, Method, batch_mean, labels
 from jaxrkd.methods.divergence import Divergence
 
 
@@ -19,6 +19,7 @@ def iad_2(
   detach_self: bool = False,
   kl_reduction: str = 'batch_mean',
   kl_scale: float = 1.0,
+  forward_order: str = 'adv_nat',
 ) -> Method:
   """AKD2's mixture of label, robust and clean teacher, with IAD's trust in the first.
 
@@ -37,6 +38,7 @@ def iad_2(
     detach_self: stop the gradient through S(x); the code does not.
     kl_reduction: 'batch_mean' as in the code, or 'element_mean', for all KL terms.
     kl_scale: factor on all KL terms.
+    forward_order: 'adv_nat' as in the code, or 'nat_adv'.
   """
   in_range(alpha1, 0, 1, 'method.alpha1')
   in_range(alpha2, 0, 1, 'method.alpha2')
@@ -48,13 +50,17 @@ def iad_2(
   in_range(beta, 0, float('inf'), 'method.beta')
   in_range(begin, 0, float('inf'), 'method.begin')
   above_zero(temperature, 'method.temperature')
+  one_of(forward_order, FORWARD_ORDERS, 'method.forward_order')
   divergence = Divergence(kl_reduction, kl_scale)
 
   def terms(student, stats, teachers, batch, adversarial):
-    adv, before = student(stats, adversarial)
-    own, after = student(before, batch['image'])
     warming = batch['epoch'] < begin
-    stats = jax.tree.map(lambda a, b: jnp.where(warming, a, b), before, after)
+    for images in forward_order.split('_'):
+      if images == 'adv':
+        adv, stats = student(stats, adversarial)
+      else:
+        own, moved = student(stats, batch['image'])
+        stats = jax.tree.map(lambda a, b: jnp.where(warming, a, b), stats, moved)
     trust = (
       losses.true_probability(teachers['robust'](adversarial), labels(batch)) ** beta
     )

@@ -13,13 +13,17 @@ from jaxrkd.methods.base import (
   forward_both,
   labels,
 )
+from jaxrkd.methods.divergence import REDUCTIONS
 
 # Constants of the released code.
 BOOST, KEEP, TINY = 1.0001, 1.0000001, 1e-12
 
 
 def mart(
-  beta: float = 5.0, detach: bool = False, forward_order: str = 'nat_adv'
+  beta: float = 5.0,
+  detach: bool = False,
+  kl_reduction: str = 'batch_mean',
+  forward_order: str = 'nat_adv',
 ) -> Method:
   """mean BCE(S(x'), y) + beta * mean (1 - p_y) KL(S(x) || S(x')); x' raises CE(S(x'), y).
 
@@ -30,10 +34,12 @@ def mart(
     beta: weight of the second term: 5 for ResNet-18, 6 for WRN-34-10.
     detach: stop the gradient through S(x), in the target and in the weight; the code
       does not.
+    kl_reduction: 'batch_mean' as in the code, or 'element_mean', of the second term.
     forward_order: 'nat_adv' as in the code, or 'adv_nat'; BatchNorm's running statistics
       depend on it.
   """
   in_range(beta, 0, float('inf'), 'method.beta')
+  one_of(kl_reduction, REDUCTIONS, 'method.kl_reduction')
   one_of(forward_order, FORWARD_ORDERS, 'method.forward_order')
 
   def terms(student, stats, teachers, batch, adversarial):
@@ -50,6 +56,8 @@ def mart(
     log_ratio = jax.nn.log_softmax(nat) - jnp.log(adv_probs + TINY)
     weight = KEEP - losses.true_probability(nat, labels(batch))
     robust = jnp.sum(probs * log_ratio, axis=-1) * weight
+    if kl_reduction == 'element_mean':
+      robust = robust / probs.shape[-1]
     return {'adv': batch_mean(bce, batch), 'robust': batch_mean(robust, batch)}, stats
 
   def total(terms, weights):
