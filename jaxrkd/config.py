@@ -7,6 +7,7 @@ options.
 
 import ast
 import importlib.util
+import inspect
 import pathlib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -160,7 +161,9 @@ def run_file(path: str | pathlib.Path, what: str = 'config file') -> ModuleType:
 
 def sibling(file: str, name: str) -> ModuleType:
   """Runs the Python file `name` that lies beside `file`: what config files share."""
-  return run_file(pathlib.Path(file).parent / name)
+  return run_file(
+    pathlib.Path(file).parent / name, f'file {name!r} beside {pathlib.Path(file).name!r}:'
+  )
 
 
 def load(path: str | pathlib.Path, argument: str = '') -> ConfigDict:
@@ -172,6 +175,10 @@ def load(path: str | pathlib.Path, argument: str = '') -> ConfigDict:
   module = run_file(path)
   if not hasattr(module, 'get_config'):
     raise InputError(f'config {str(path)!r} does not define get_config(arg)')
+  if not inspect.signature(module.get_config).parameters:
+    if argument:
+      raise InputError(f'config {str(path)!r} takes no argument, not {argument!r}')
+    return module.get_config()
   return module.get_config(argument)
 
 

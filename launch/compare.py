@@ -32,13 +32,28 @@ def main(overrides: list[str]) -> None:
     raise InputError(f'--seeds is {",".join(found.seeds)}; give integers, such as 0,1,2')
   if bool(found.words) == bool(found.configs):
     raise InputError('give either --configs or --words, such as --words=digits')
-  specs = {_name(spec): spec for spec in found.configs}
-  if len(specs) < len(found.configs):
+  if len(set(found.seeds)) < len(found.seeds):
+    raise InputError(f'--seeds is {",".join(found.seeds)}; give each seed once')
+  given = _specs(found.configs)
+  specs = {_name(spec): spec for spec in given}
+  if len(specs) < len(given):
     raise InputError('two of --configs have the same name; name each experiment once')
   if found.words:
-    specs = {name: f'{CONFIGS / name}.py:{found.words}' for name in METHODS}
+    files = {name: CONFIGS / f'{name}.py' for name in METHODS}
+    specs = {n: f'{path}:{found.words}' for n, path in files.items() if path.is_file()}
   seeds = [int(seed) for seed in found.seeds]
   compare.compare(specs, seeds, workdir, overrides, found.data_dir)
+
+
+def _specs(parts: list[str]) -> list[str]:
+  """Puts words back behind their config: both lists are separated by commas."""
+  specs: list[str] = []
+  for part in parts:
+    if specs and '.py' not in part:
+      specs[-1] += f',{part}'
+    else:
+      specs.append(part)
+  return specs
 
 
 def _name(spec: str) -> str:

@@ -200,6 +200,8 @@ class OverrideTest(parameterized.TestCase):
     ('schedule.name=cosine', lambda c: c.schedule.unit, 'epoch'),
     ('student.name=resnet8', lambda c: c.student.depth, 8),
     ('student=resnet8', lambda c: c.student.depth, 8),
+    ('teachers.more.workdir=run', lambda c: c.teachers.more.kind, 'robust'),
+    ('evaluation.attacks.new.name=pgd', lambda c: c.evaluation.attacks.new.steps, 20),
     ('inner=mixed_target', lambda c: c.inner.alpha, 0.5),
     (
       'teachers.clean.config.schedule=cosine',
@@ -240,6 +242,7 @@ class OverrideTest(parameterized.TestCase):
     ('ema.decay=1', 'ema.decay is 1.0'),
     ('augment.pad=-1', 'augment.pad is -1'),
     ('select.every=0', 'select.every is 0'),
+    ('evaluation.batch_size=0', 'evaluation.batch_size is 0'),
     ('optimizer=3', 'is a group'),
     ('method=trade', "unknown method.name 'trade'; did you mean 'trades'"),
     ('teachers.clean.config.method=trade', "did you mean 'trades'"),
@@ -255,6 +258,21 @@ class OverrideTest(parameterized.TestCase):
     with self.assertRaisesRegex(InputError, message) as caught:
       build.resolve(tiny.config(), [text])
     self.assertNotIn('\n', str(caught.exception))
+
+  def test_a_finished_teacher_cannot_be_trained_otherwise(self):
+    with self.assertRaisesRegex(InputError, "comes from 'run'; give its workdir or its"):
+      build.resolve(
+        tiny.config(), ['teachers.clean.workdir=run', 'teachers.clean.config.epochs=9']
+      )
+
+  def test_a_config_without_argument(self):
+    path = tiny.folder(self) / 'plain.py'
+    path.write_text(
+      'from jaxrkd.config import base\ndef get_config():\n  return base()\n'
+    )
+    self.assertEqual(configs.load(path).epochs, 1)
+    with self.assertRaisesRegex(InputError, "takes no argument, not 'smoke'"):
+      configs.load(path, 'smoke')
 
   def test_mistakes_in_a_config_file(self):
     config = tiny.config()

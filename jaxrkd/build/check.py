@@ -56,6 +56,11 @@ def _check_numbers(config: ConfigDict) -> None:
   for key in ('epochs', 'members', 'batch_size', 'checkpoint_every', 'log_every'):
     if config[key] < 1:
       raise InputError(f'config.{key} is {config[key]}; it must be at least 1')
+  if config.evaluation.batch_size < 1:
+    raise InputError(
+      f'config.evaluation.batch_size is {config.evaluation.batch_size}; it must be at '
+      'least 1'
+    )
   if config.select.every < 1:
     raise InputError(
       f'config.select.every is {config.select.every}; it must be at least 1'
@@ -108,6 +113,6 @@ def _check_teacher(config: ConfigDict, name: str, entry: ConfigDict) -> None:
   if entry.epoch and not 1 <= entry.epoch <= entry.config.epochs:
     raise InputError(
       f'{where}.epoch is {entry.epoch}, but its config trains {entry.config.epochs} '
-      'epochs; choose one of them, or 0 for its best checkpoint'
+      f'epochs; choose one of them, or 0 for its {entry.checkpoint} checkpoint'
     )
   check(entry.config)

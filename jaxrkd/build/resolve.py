@@ -10,6 +10,7 @@ from jaxrkd import config as configs
 from jaxrkd.build.check import check
 from jaxrkd.build.tables import DATA_KEYS, Table, options, tables
 from jaxrkd.errors import InputError, choose, nearest
+from jaxrkd.methods import METHODS
 
 
 def resolve(given: ConfigDict, overrides: list[str] | None = None) -> ConfigDict:
@@ -26,6 +27,7 @@ def resolve(given: ConfigDict, overrides: list[str] | None = None) -> ConfigDict
   config = copy.deepcopy(given.to_dict())
   config.setdefault('teachers', {})
   pairs = [configs.split_override(text) for text in overrides or []]
+  _add_teachers(config['teachers'], pairs)
   # Teachers that are trained on the way learn the data that the student learns.
   trained = [n for n, t in config['teachers'].items() if t.get('config')]
   pairs = [
@@ -52,6 +54,27 @@ def resolve(given: ConfigDict, overrides: list[str] | None = None) -> ConfigDict
   return resolved.lock()
 
 
+def _add_teachers(teachers: dict[str, Any], pairs: list[tuple[str, str]]) -> None:
+  """`teachers.NAME.workdir=RUN` adds a teacher where the config has none of that name.
+
+  Raises:
+    InputError: an override of how a teacher is trained that comes from a finished run.
+  """
+  given = {}
+  for key, value in pairs:
+    parts = key.split('.')
+    if len(parts) == 3 and parts[0] == 'teachers' and parts[2] == 'workdir' and value:
+      given[parts[1]] = value
+      teachers.setdefault(parts[1], {})
+  for key, _ in pairs:
+    parts = key.split('.')
+    if len(parts) > 3 and parts[:3:2] == ['teachers', 'config'] and parts[1] in given:
+      raise InputError(
+        f'config.{key} would train a teacher that comes from {given[parts[1]]!r}; give '
+        'its workdir or its config, not both'
+      )
+
+
 def _is_named(config: Mapping[str, Any], key: str) -> bool:
   """Whether `key` is a group that picks a row of a table."""
   *teacher, group = key.split('.config.')
@@ -68,6 +91,9 @@ def _rename(config: dict[str, Any], key: str, value: str) -> None:
   parent: Any = config
   for group in groups[:-1]:
     parent = parent.get(group, {})
+  if groups[:-1] == ['evaluation', 'attacks']:
+    # A column of any name.
+    parent.setdefault(groups[-1], {})
   if not groups or not isinstance(parent, dict) or groups[-1] not in parent:
     known = [name for name, _ in configs.leaves(config)]
     raise InputError(f'unknown config key {key!r}{nearest(key, known)}')
@@ -122,6 +148,11 @@ def _named(
 ) -> dict[str, Any]:
   """One named group with every option of its row."""
   name = node.get('name', key)
+  if table is METHODS and name not in METHODS:
+    raise InputError(
+      f'unknown {path}.name {name!r}{nearest(name, METHODS)} (known: '
+      f'{", ".join(sorted(METHODS))}; a method of your own needs --plugins=FILE)'
+    )
   allowed = {**extra, **options(choose(table, name, f'{path}.name'))}
   unknown = [k for k in node if k != 'name' and k not in allowed]
   if unknown:

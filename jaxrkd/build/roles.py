@@ -39,8 +39,9 @@ def _cast(config: ConfigDict, role: str, made: Method) -> list[str]:
   if role not in made.teachers and config.inner.name != 'own':
     user = f'inner problem {config.inner.name!r}'
   raise InputError(
-    f'{user} needs {what}, but config.teachers has {known}; add one, or name another role '
-    'or method'
+    f'{user} needs {what}, but config.teachers has {known}; add one, such as '
+    f'--config.teachers.{"robust" if role == "all" else role}.workdir=RUN, or name another '
+    'role or method'
   )
 
 
@@ -57,6 +58,7 @@ def _shares(
     listed = ', '.join(f'{name} {weight:g}' for name, weight in weights.items())
     raise InputError(
       f'the weights of the teachers that answer as {role!r} are {listed}: their sum is '
-      f'{total:g} and must be 1; leave all of them 0 for equal shares'
+      f'{total:g} and must be 1; give the others theirs too, or leave all 0 for equal '
+      'shares'
     )
   return {name: weight / total for name, weight in weights.items() if weight}
