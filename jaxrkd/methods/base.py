@@ -125,3 +125,8 @@ def forward_both(
 
 
 FORWARD_ORDERS = ('adv_nat', 'nat_adv')
+
+
+def choose_stats(first: Array, yes: Tree, no: Tree) -> Tree:
+  """`yes` where the scalar `first` is true, else `no`: which passes have counted."""
+  return jax.tree.map(lambda a, b: jnp.where(first, a, b), yes, no)

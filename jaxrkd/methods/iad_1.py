@@ -6,7 +6,13 @@ import jax.numpy as jnp
 from jaxrkd import losses
 from jaxrkd.errors import above_zero, in_range, one_of
 from jaxrkd.methods import inner
-from jaxrkd.methods.base import FORWARD_ORDERS, Method, batch_mean, labels
+from jaxrkd.methods.base import (
+  FORWARD_ORDERS,
+  Method,
+  batch_mean,
+  choose_stats,
+  labels,
+)
 from jaxrkd.methods.divergence import Divergence
 
 
@@ -62,7 +68,7 @@ def iad_1(
       else:
         nat, once = student(stats, batch['image'])
         own, twice = student(once, batch['image'])
-        stats = jax.tree.map(lambda a, b: jnp.where(warming, a, b), once, twice)
+        stats = choose_stats(warming, once, twice)
     trust = losses.true_probability(teachers[teacher](adversarial), labels(batch)) ** beta
     target = teachers[teacher](batch['image'], temperature)
     weight = trust if weight_teacher else 1.0

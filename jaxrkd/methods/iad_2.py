@@ -6,7 +6,13 @@ import jax.numpy as jnp
 from jaxrkd import losses
 from jaxrkd.errors import InputError, above_zero, in_range, one_of
 from jaxrkd.methods import inner
-from jaxrkd.methods.base import FORWARD_ORDERS, Method, batch_mean, labels
+from jaxrkd.methods.base import (
+  FORWARD_ORDERS,
+  Method,
+  batch_mean,
+  choose_stats,
+  labels,
+)
 from jaxrkd.methods.divergence import Divergence
 
 
@@ -60,7 +66,7 @@ def iad_2(
         adv, stats = student(stats, adversarial)
       else:
         own, moved = student(stats, batch['image'])
-        stats = jax.tree.map(lambda a, b: jnp.where(warming, a, b), stats, moved)
+        stats = choose_stats(warming, stats, moved)
     trust = (
       losses.true_probability(teachers['robust'](adversarial), labels(batch)) ** beta
     )
