@@ -58,9 +58,16 @@ def base() -> ConfigDict:
       # name -> `teacher(...)`. With a workdir, that run's network; otherwise the one its
       # config trains, inside this run's workdir.
       teachers=dict(),
+      # name -> network, as `student` names one: teachers that at_aka trains along with the
+      # student, each on its own adversarial image.
+      online=dict(),
       # How several teachers, or the members of an ensemble, answer together: the mean of
-      # their 'probabilities' or 'logits'.
+      # their 'probabilities' or 'logits'; teachers also by 'naive', 'linear', 'soft' or
+      # 'pareto', which weigh them image by image (AT-AKA, section 5.3).
       ensemble=dict(name='probabilities'),
+      # Networks of one architecture in one call ('vmap') or one after the other ('loop');
+      # 'auto' takes the one that was measured to be faster on the device.
+      stacking='auto',
       method=dict(name='natural'),
       # What the attack raises in training; 'own' is the method's.
       inner=dict(name='own'),
@@ -113,6 +120,7 @@ def teacher(
   weight: float = 0.0,
   checkpoint: str = 'best',
   epoch: int = 0,
+  network: str = '',
 ) -> dict[str, Any]:
   """An entry of `teachers`.
 
@@ -123,11 +131,13 @@ def teacher(
     weight: its share among the teachers that play a role together; all 0 are equal shares.
     checkpoint: 'best', 'last', or 'ema' for the averaged parameters of the last.
     epoch: take it as it was after this epoch; 0 takes `checkpoint`.
+    network: one of several that its run trained together; empty takes its student.
   """
   return {
     'workdir': workdir,
     'checkpoint': checkpoint,
     'epoch': epoch,
+    'network': network,
     'kind': kind,
     'weight': weight,
     'config': config if config is not None else ConfigDict(),

@@ -17,7 +17,6 @@ from jaxrkd.run import check_teacher, say
 from jaxrkd.runtime import sharding
 from jaxrkd.train.load import load_trained
 from jaxrkd.train.setup import prepare
-from jaxrkd.train.step import STUDENT
 
 
 def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
@@ -51,11 +50,10 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     who = ', '.join(f'{name} {share:.3g}' for name, share in shares.items())
     say(f'answering as {role!r}: {who}')
   state = setup.parts.init()
-  say(
-    f'student: {config.student.name}, '
-    f'{parameter_count(state.nets[STUDENT].params):,} parameters, '
-    f'method {config.method.name}'
-  )
+  for name, net in state.nets.items():
+    node = config.online.get(name, config.student)
+    say(f'{name}: {node.name}, {parameter_count(net.params):,} parameters')
+  say(f'method: {config.method.name}')
   say(
     f'steps: {setup.steps_per_epoch} per epoch, {setup.total_steps} in '
     f'{config.epochs} epochs'
@@ -103,6 +101,7 @@ def _teachers(
         mesh,
         config.precision,
         entry.epoch,
+        entry.network,
       )
       check_teacher(name, found, data)
       net, values = found.net, (found.state.params, found.state.stats)

@@ -1,10 +1,14 @@
 """One experiment from its config to its results: teachers, student, measurement."""
 
+import dataclasses
+import functools
 import json
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from jaxrkd import build
@@ -14,7 +18,14 @@ from jaxrkd.errors import InputError
 from jaxrkd.evaluate import results, robustness
 from jaxrkd.evaluate.measure import Measurement
 from jaxrkd.runtime import files, sharding
-from jaxrkd.train.load import Trained, load_trained, member_folder, read_config
+from jaxrkd.train.crew import STUDENT
+from jaxrkd.train.load import (
+  Trained,
+  chosen,
+  load_trained,
+  member_folder,
+  read_config,
+)
 from jaxrkd.train.loop import Judge, fit
 from jaxrkd.train.setup import Setup, prepare
 from jaxrkd.train.state import NetState
@@ -157,7 +168,14 @@ def train_teachers(
         f'teacher {name!r} is to come from {str(place)!r}, whose training is not finished; '
         'finish it first by running the command that began it'
       )
-    teacher = load_trained(place, entry.checkpoint, mesh, config.precision, entry.epoch)
+    teacher = load_trained(
+      place,
+      entry.checkpoint,
+      mesh,
+      config.precision,
+      entry.epoch,
+      entry.get('network', ''),
+    )
     check_teacher(name, teacher, data)
     found[name] = teacher
   return {name: found[name] for name in config.teachers}
@@ -178,25 +196,51 @@ def check_teacher(name: str, teacher: Trained, data: Dataset) -> None:
       f'{data.name} has {data.classes} classes of images {list(data.image_shape)}; choose '
       f'a teacher trained on {data.name}'
     )
+  broken = [
+    path
+    for path, leaf in jax.tree_util.tree_leaves_with_path(
+      (teacher.state.params, teacher.state.stats)
+    )
+    if jnp.issubdtype(leaf.dtype, jnp.floating) and not bool(jnp.isfinite(leaf).all())
+  ]
+  if broken:
+    raise InputError(
+      f'teacher {name!r} has weights that are not finite numbers '
+      f'({jax.tree_util.keystr(broken[0])}); its training diverged or its file is '
+      'damaged, so train it again or name another'
+    )
 
 
 def table_rows(found: dict[str, Any], title: str) -> dict[str, dict[str, Any]]:
   """The rows of the printed table, out of results.json."""
   teachers = {f'teacher {name}': row for name, row in found['teachers'].items()}
-  return teachers | {f'{title} {name}': row for name, row in found['student'].items()}
+  online = {f'online {name}': row for name, row in found.get('online', {}).items()}
+  students = found.get('students') or {title: found['student']}
+  return {
+    **teachers,
+    **online,
+    **{
+      f'{name} {version}': row
+      for name, versions in students.items()
+      for version, row in versions.items()
+    },
+  }
 
 
 def make_judge(setup: Setup) -> Judge:
-  """Scores a student on the selection split, as `config.select` says."""
+  """Scores students on the selection split, as `config.select` says."""
   select = setup.config.select
   split = getattr(setup.data, select.split)
   loaded = robustness.load_split(split, setup.config.evaluation.batch_size, setup.mesh)
   attack = build.selection_attack(setup.config)
   key = jax.random.key(setup.config.seed)
 
-  def judge(student: NetState) -> dict[str, float]:
-    variables = (student.params, student.stats)
-    found = robustness.judge(setup.parts.net, variables, loaded, setup.mesh, attack, key)
+  crew = setup.parts.crew
+  judged = (STUDENT,) if crew.student else crew.names
+
+  def score(name: str, state: NetState) -> dict[str, float]:
+    variables = (state.params, state.stats)
+    found = robustness.judge(crew.nets[name], variables, loaded, setup.mesh, attack, key)
     scores = {
       'clean': found.clean_accuracy,
       'robust': found.robust_accuracy,
@@ -205,6 +249,14 @@ def make_judge(setup: Setup) -> Judge:
     if attack is None:
       scores = {'clean': found.clean_accuracy}
     return {**scores, 'score': scores[select.metric]}
+
+  def judge(nets: Mapping[str, NetState]) -> tuple[dict[str, float], str]:
+    each = {name: score(name, nets[name]) for name in judged}
+    first = max(each, key=lambda name: each[name]['score'])
+    if len(each) == 1:
+      return each[first], first
+    # Beside the best one's, every student's own score.
+    return {**each[first], **{n: s['score'] for n, s in each.items()}}, first
 
   return judge
 
@@ -238,17 +290,35 @@ def evaluate_run(
       measure, config, workdir, name, teacher, folder
     )
   versions = student_versions(workdir, mesh, config)
-  for name, (trained, params) in versions.items():
-    say(f'measuring {title} {name}')
-    identity = _identity(trained, config)
-    if name == 'ema':
-      identity['version'] = 'ema'
-    variables = (params, trained.state.stats)
-    # Where the last epoch was the best, it is measured once.
-    summary = measure(trained.net, variables, place / name, identity, place / 'best')
-    step = trained.record.get('steps', trained.record['step'])
-    found['student'][name] = {**summary, 'step': step}
-  found['selection'] = _selection(config, versions['best'][0].record['best'])
+  best = versions['best']
+  crew = best.crew
+  names = crew.names if crew else ()
+  several = crew is not None and crew.student is None
+  measured = functools.partial(_measure_version, measure, place, config)
+  if crew is not None and several:
+    # Equal students: each is measured, and the best one stands for the run.
+    stands = chosen(crew, best.record)
+    found['students'] = {}
+    for name in names:
+      say(f'measuring {name}')
+      found['students'][name] = {
+        version: measured(t.of(name, version == 'ema'), version, f'{name}/')
+        for version, t in versions.items()
+      }
+    found['student'] = found['students'][stands]
+    found['chosen'] = stands
+  else:
+    for version, trained in versions.items():
+      say(f'measuring {title} {version}')
+      found['student'][version] = measured(trained, version)
+    found['online'] = {}
+    for name in names:
+      say(f'measuring online teacher {name}')
+      found['online'][name] = measured(best.of(name), 'best', f'{name}/')
+  if crew is not None and names:
+    members = [(best.nets[n].params, best.nets[n].stats) for n in names]
+    found['particles'] = measure.particles(crew.group, members)
+  found['selection'] = _selection(config, best.record['best'])
   found['evaluation'] = json.loads(config.evaluation.to_json())
   found['seed'] = config.seed
   found['members'] = config.members
@@ -259,6 +329,15 @@ def evaluate_run(
     f'\n{data.name} {part.split}, {part.threat.name} eps {part.threat.eps:.4g}, accuracy '
     f'in % (W: mean of clean and robust)\n{results.table(table_rows(found, title))}'
   )
+  if several:
+    say(f'{title}: {found["chosen"]} was the best on the {config.select.split} split')
+  if names:
+    shown = found['particles']
+    say(
+      f'its {len(names)} particles by {config.attack.name} are {shown["linf"]:.1f} '
+      f'(Linf, of 255) and {255 * shown["l2"]:.0f} (L2) apart in the mean, with a '
+      f'cross-entropy of {shown["ce_mean"]:.2f}'
+    )
   if config.members > 1:
     say(
       f'{title}: the average of {config.members} networks, attacked as one; each one has '
@@ -279,11 +358,13 @@ def _measure_teacher(
 ) -> dict[str, Any]:
   entry, home = config.teachers[name], teacher_folder(config, workdir, name)
   # What its own run measured with the same settings is taken from there.
-  also = None if entry.epoch else home / folder / entry.checkpoint
+  also = None if entry.epoch or entry.get('network') else home / folder / entry.checkpoint
   variables = (teacher.state.params, teacher.state.stats)
   identity = _identity(teacher, config)
   if entry.checkpoint == 'ema':
     identity['version'] = 'ema'
+  if entry.get('network'):
+    identity['network'] = entry.network
   summary = measure(teacher.net, variables, workdir / folder / name, identity, also)
   return {
     **summary,
@@ -318,13 +399,37 @@ def _identity(trained: Trained, config: ConfigDict) -> dict[str, Any]:
   }
 
 
+def _measure_version(
+  measure: Measurement,
+  place: pathlib.Path,
+  config: ConfigDict,
+  trained: Trained,
+  version: str,
+  prefix: str = '',
+) -> dict[str, Any]:
+  """One version of a network; its step is in the result."""
+  identity = _identity(trained, config)
+  if version == 'ema':
+    identity['version'] = 'ema'
+  if prefix:
+    identity['network'] = prefix
+  home = place / f'{prefix}{version}'
+  variables = (trained.state.params, trained.state.stats)
+  # Where the last epoch was the best, it is measured once.
+  summary = measure(trained.net, variables, home, identity, place / f'{prefix}best')
+  return {**summary, 'step': trained.record.get('steps', trained.record['step'])}
+
+
 def student_versions(
   workdir: pathlib.Path, mesh: jax.sharding.Mesh, config: ConfigDict
-) -> dict[str, tuple[Trained, Any]]:
-  """The student's best, last and averaged parameters, with one `Net` for all."""
-  last = load_trained(workdir, 'last', mesh, config.precision)
-  best = load_trained(workdir, 'best', mesh, config.precision)._replace(net=last.net)
-  versions = {'best': (best, best.state.params), 'last': (last, last.state.params)}
-  if jax.tree.leaves(last.state.average):
-    versions['ema'] = (last, last.state.average)
-  return versions
+) -> dict[str, Trained]:
+  """The student's best, last and averaged parameters."""
+  found = {
+    kind: load_trained(workdir, kind, mesh, config.precision) for kind in ('best', 'last')
+  }
+  if jax.tree.leaves(found['last'].state.average):
+    average = found['last'].state.average
+    state = dataclasses.replace(found['last'].state, params=average)
+    found['ema'] = found['last']._replace(state=state)
+  # One `Net` for all, so that what is compiled for it serves them all.
+  return {kind: t._replace(net=found['last'].net) for kind, t in found.items()}

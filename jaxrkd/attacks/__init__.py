@@ -4,7 +4,9 @@ An attack is one file here plus one row in `ATTACKS`: (threat, **options) -> `At
 A search that training may use has a row in `SEARCHES`: (threat, **options) -> `Search`.
 """
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 from jaxrkd.attacks import objectives
 from jaxrkd.attacks.adam import adam_search
@@ -13,16 +15,26 @@ from jaxrkd.attacks.cw import cw_inf
 from jaxrkd.attacks.fgsm import fgsm
 from jaxrkd.attacks.pgd import pgd, pgd_sat, pgd_search, pgd_trades
 from jaxrkd.attacks.starts import STARTS
+from jaxrkd.attacks.svgd import svgd, svgd_search
 from jaxrkd.attacks.threat import L2, THREATS, Linf, Threat
 
+# The width that AT-AKA prints: so narrow that every particle is on its own.
+PAPER: dict[str, Any] = dict(bandwidth='fixed', sigma=1e-3)
 ATTACKS: dict[str, Callable[..., Attack]] = {
   'fgsm': fgsm,
   'pgd': pgd,
   'pgd_sat': pgd_sat,
   'pgd_trades': pgd_trades,
   'cw_inf': cw_inf,
+  'svgd': functools.partial(svgd, particles=10),
+  'svgd_paper': functools.partial(svgd, particles=10, **PAPER),
 }
-SEARCHES: dict[str, Callable[..., Search]] = {'pgd': pgd_search, 'adam': adam_search}
+SEARCHES: dict[str, Callable[..., Search]] = {
+  'pgd': pgd_search,
+  'adam': adam_search,
+  'svgd': svgd_search,
+  'svgd_paper': functools.partial(svgd_search, **PAPER),
+}
 
 __all__ = [
   'ATTACKS',
@@ -43,4 +55,6 @@ __all__ = [
   'pgd_sat',
   'pgd_search',
   'pgd_trades',
+  'svgd',
+  'svgd_search',
 ]

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrkd.attacks.objectives import LogitsFn, Objective, cross_entropy
+from jaxrkd.particles import merge, part
 
 Array = jax.Array
 Carry = Any
@@ -28,15 +29,30 @@ def example_keys(key: Array, index: Array) -> Array:
   return jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
 
 
+def particle_keys(keys: Array, count: int) -> Array:
+  """One key per particle and image, [count, B]; a single particle has the image's own."""
+  if count == 1:
+    return keys[None]
+  return jax.vmap(lambda i: jax.vmap(lambda k: jax.random.fold_in(k, i))(keys))(
+    jnp.arange(count)
+  )
+
+
 @dataclasses.dataclass(frozen=True)
 class Search:
   """Raises an objective inside a threat set.
 
   Attributes:
     climb: (keys [B], objective with carry, clean images, carry) -> (images, carry).
+    climb_together: (keys [B], objective with carry on [n, B, H, W, C], clean images
+      [B, H, W, C], n, carry) -> (n particles per image, carry), for a search whose
+      particles know of each other; None lets each climb by itself.
   """
 
   climb: Callable[[Array, CarryObjective, Array, Carry], tuple[Array, Carry]]
+  climb_together: (
+    Callable[[Array, CarryObjective, Array, int, Carry], tuple[Array, Carry]] | None
+  ) = None
 
   def __call__(self, key: Array, objective: Objective, images: Array) -> Array:
     """Returns adversarial images, shaped as `images` and detached from the graph.
@@ -58,6 +74,40 @@ class Search:
     keys = key if key.ndim else example_keys(key, jnp.arange(images.shape[0]))
     adversarial, carry = self.climb(keys, objective, images, carry)
     return jax.lax.stop_gradient(adversarial), carry
+
+  def together(
+    self, key: Array, objective: Objective, images: Array, count: int
+  ) -> Array:
+    """Returns `count` adversarial images of each image, [count, B, H, W, C].
+
+    Args:
+      key: as in a call.
+      objective: [count, B, H, W, C] -> [count, B]; see `objectives.one_each` and
+        `objectives.all_alike`.
+      images: [B, H, W, C] in [0, 1].
+      count: particles per image.
+    """
+    found, _ = self.together_with_carry(
+      key, lambda x, carry: (objective(x), carry), images, count, ()
+    )
+    return found
+
+  def together_with_carry(
+    self, key: Array, objective: CarryObjective, images: Array, count: int, carry: Carry
+  ) -> tuple[Array, Carry]:
+    """`together` for an objective with a memory."""
+    keys = key if key.ndim else example_keys(key, jnp.arange(images.shape[0]))
+    if self.climb_together is not None:
+      found, carry = self.climb_together(keys, objective, images, count, carry)
+      return jax.lax.stop_gradient(found), carry
+
+    def apart(merged: Array, carry: Carry):
+      values, carry = objective(part(merged, count), carry)
+      return merge(values), carry
+
+    clean = merge(jnp.broadcast_to(images, (count, *images.shape)))
+    found, carry = self.climb(merge(particle_keys(keys, count)), apart, clean, carry)
+    return jax.lax.stop_gradient(part(found, count)), carry
 
 
 @dataclasses.dataclass(frozen=True)

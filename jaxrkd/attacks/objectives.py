@@ -4,11 +4,13 @@ An objective never mixes images, so a search may sum it over the batch and diffe
 once. Anything with this shape works: pass your own for an adaptive attack.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
+import jax.numpy as jnp
 
 from jaxrkd import losses
+from jaxrkd.errors import InputError
 
 Array = jax.Array
 LogitsFn = Callable[[Array], Array]
@@ -50,3 +52,34 @@ def kl_to(logits_fn: LogitsFn, target_logits: Array) -> Objective:
     target_logits: [B, classes].
   """
   return lambda images: losses.kl(target_logits, logits_fn(images))
+
+
+def all_alike(objective: Objective) -> Objective:
+  """One objective for all particles of an image: [n, B, H, W, C] -> [n, B]."""
+  return jax.vmap(objective)
+
+
+def one_each(logits_fns: Sequence[LogitsFn], labels: Array) -> Objective:
+  """The cross-entropy of particle i under network i: [n, B, H, W, C] -> [n, B].
+
+  Args:
+    logits_fns: n networks of the same classes.
+    labels: [B] integers.
+  """
+
+  def objective(particles: Array) -> Array:
+    if len(particles) != len(logits_fns):
+      raise InputError(
+        f'there are {len(particles)} particles for {len(logits_fns)} networks; each '
+        'network attacks one particle, so give as many of each'
+      )
+    logits = [f(x) for f, x in zip(logits_fns, particles)]
+    classes = [z.shape[-1] for z in logits]
+    if len(set(classes)) > 1:
+      raise InputError(
+        f'the networks have {", ".join(map(str, classes))} classes; one set of labels '
+        'needs networks of the same classes'
+      )
+    return jnp.stack([losses.cross_entropy(z, labels) for z in logits])
+
+  return objective

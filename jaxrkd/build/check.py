@@ -1,14 +1,20 @@
 """Refuses a config that cannot work, in one sentence, before anything starts."""
 
+from collections.abc import Mapping
+
 from ml_collections import ConfigDict
 
 from jaxrkd import config as configs
+from jaxrkd.amalgamation import AMALGAMATIONS
 from jaxrkd.attacks import ATTACKS
 from jaxrkd.build import make
 from jaxrkd.build.roles import roles
 from jaxrkd.build.tables import ATTACK_BN, KINDS, METRICS, PRECISIONS, SPLITS
 from jaxrkd.errors import InputError, choose, in_range, one_of
+from jaxrkd.methods import Method
+from jaxrkd.models import STACKING
 from jaxrkd.optimizers import check_decay, sgd
+from jaxrkd.simplex import check_corners
 
 
 def check(config: ConfigDict) -> None:
@@ -19,6 +25,7 @@ def check(config: ConfigDict) -> None:
   one_of(config.select.metric, METRICS, 'config.select.metric')
   one_of(config.select.split, SPLITS, 'config.select.split')
   one_of(config.evaluation.split, SPLITS, 'config.evaluation.split')
+  one_of(config.stacking, STACKING, 'config.stacking')
   one_of(config.label_smoothing.on, ('extra', 'all'), 'config.label_smoothing.on')
   for user in ('select', 'evaluation'):
     if config[user].split == 'heldout' and not config.data.heldout:
@@ -44,12 +51,75 @@ def check(config: ConfigDict) -> None:
   check_decay(config.ema.decay)
   for name, entry in config.teachers.items():
     _check_teacher(config, name, entry)
-  make.average(config)
-  roles(config, make.method(config))
+  method = make.method(config)
+  _check_group(config, method)
+  _check_ensemble(config, method, roles(config, method))
   make.search(config)
   make.evaluation_attacks(config)
   make.selection_attack(config)
   sgd(make.schedule(config, 1000), **config.optimizer.to_dict())
+
+
+def _check_group(config: ConfigDict, method: Method) -> None:
+  """The networks that a method trains together, and their particles."""
+  name, online = config.method.name, list(config.online)
+  if online and method.group != 'teachers':
+    raise InputError(
+      f'config.online names {", ".join(online)}, but method {name!r} trains no teachers; '
+      "take that method's own config, or method=at_aka"
+    )
+  if method.group == 'teachers' and not online:
+    raise InputError(
+      f'method {name!r} trains its teachers along with the student, but config.online '
+      'names none; add one, such as --config.online.t1.name=resnet18'
+    )
+  if 'student' in online:
+    raise InputError('config.online.student is the name of the student; choose another')
+  if not method.group:
+    return
+  count = len(online) or method.students
+  method.check_group(count)
+  particles = config.attack.get('particles', 0)
+  if particles not in (0, count):
+    raise InputError(
+      f'config.attack.particles is {particles}, but {name} trains {count} networks, each '
+      f'on its own particle; set it to {count}, or to 0 for as many'
+    )
+
+
+def _check_ensemble(
+  config: ConfigDict, method: Method, cast: Mapping[str, Mapping[str, float]]
+) -> None:
+  """The rule by which teachers or members answer together."""
+  make.average(config)
+  name = config.ensemble.name
+  if name not in AMALGAMATIONS:
+    return
+  where = f'config.ensemble is {name}, which weighs teachers by the labels of an image'
+  if config.members > 1:
+    raise InputError(
+      f'{where}, but {config.members} members are measured without them; choose '
+      'probabilities or logits'
+    )
+  most = max((len(shares) for shares in cast.values()), default=0)
+  if most < 2:
+    raise InputError(
+      f'{where}, but no role of method {config.method.name!r} has more than one teacher; '
+      'add teachers, or choose probabilities'
+    )
+  if name == 'pareto':
+    check_corners(most, 'config.ensemble')
+  weighted = [role for role, entry in config.teachers.items() if entry.weight]
+  if weighted:
+    raise InputError(
+      f'{where}, but config.teachers.{weighted[0]}.weight fixes a share; set it to 0, or '
+      'choose probabilities'
+    )
+  if name == 'pareto' and method.group == 'students':
+    raise InputError(
+      f'{where} and by one student, but {config.method.name} has several; choose naive, '
+      'linear or soft'
+    )
 
 
 def _check_numbers(config: ConfigDict) -> None:

@@ -6,13 +6,13 @@ import json
 
 from ml_collections import ConfigDict
 
+from jaxrkd.amalgamation import AMALGAMATIONS, AVERAGES, Amalgamation, Average
 from jaxrkd.attacks import ATTACKS, SEARCHES, THREATS, Attack, Search, Threat
 from jaxrkd.build.tables import DATA_KEYS, NETWORK_KEYS, PRECISIONS, PROBLEMS
 from jaxrkd.data import SOURCES, Dataset, assemble, extra_images, with_extra
 from jaxrkd.errors import InputError, choose
 from jaxrkd.methods import METHODS, Inner, Method
-from jaxrkd.models import AVERAGES, NETWORKS, Net, from_nnx, normalized
-from jaxrkd.models.ensemble import Average
+from jaxrkd.models import NETWORKS, Net, from_nnx, normalized
 from jaxrkd.models.layers import Layers
 from jaxrkd.optimizers import SCHEDULES, Schedule
 
@@ -81,9 +81,27 @@ def method(config: ConfigDict) -> Method:
   return made if problem is None else made._replace(inner=problem)
 
 
-def average(config: ConfigDict) -> Average:
+def group(
+  config: ConfigDict, made: Method, classes: int, image_shape: tuple[int, ...]
+) -> dict[str, Net]:
+  """The networks that a method trains together, by name; see `Method.group`."""
+  if made.group == 'students':
+    nodes = {f'student_{k + 1}': config.student for k in range(made.students)}
+  else:
+    nodes = dict(config.get('online', {}).items()) if made.group else {}
+  return {
+    name: network(node, classes, image_shape, config.precision)
+    for name, node in nodes.items()
+  }
+
+
+def average(config: ConfigDict) -> Average | Amalgamation:
   """Builds the rule by which several networks answer together."""
-  return choose(AVERAGES, config.ensemble.name, 'ensemble')
+  node = config.ensemble.to_dict()
+  name = node.pop('name')
+  if name in AMALGAMATIONS:
+    return AMALGAMATIONS[name](**node)
+  return choose(AVERAGES, name, 'ensemble')
 
 
 def search(config: ConfigDict) -> Search:

@@ -26,6 +26,7 @@ def resolve(given: ConfigDict, overrides: list[str] | None = None) -> ConfigDict
   """
   config = copy.deepcopy(given.to_dict())
   config.setdefault('teachers', {})
+  config.setdefault('online', {})
   pairs = [configs.split_override(text) for text in overrides or []]
   _add_teachers(config['teachers'], pairs)
   # Teachers that are trained on the way learn the data that the student learns.
@@ -91,8 +92,8 @@ def _rename(config: dict[str, Any], key: str, value: str) -> None:
   parent: Any = config
   for group in groups[:-1]:
     parent = parent.get(group, {})
-  if groups[:-1] == ['evaluation', 'attacks']:
-    # A column of any name.
+  if groups[:-1] in (['evaluation', 'attacks'], ['online']):
+    # A column, or an online teacher, of any name.
     parent.setdefault(groups[-1], {})
   if not groups or not isinstance(parent, dict) or groups[-1] not in parent:
     known = [name for name, _ in configs.leaves(config)]
@@ -109,7 +110,7 @@ def _complete(given: Mapping[str, Any], where: str) -> dict[str, Any]:
   """Lays `given` over the defaults; `where` is a prefix for messages."""
   named = tables(given)
   base = configs.base().to_dict()
-  open_groups = {'teachers', 'evaluation.attacks', *named}
+  open_groups = {'teachers', 'online', 'evaluation.attacks', *named}
 
   def merge(defaults: dict[str, Any], values: Mapping[str, Any], path: str):
     result = dict(defaults)

@@ -8,10 +8,11 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxrkd import config as configs
+from jaxrkd.amalgamation import AMALGAMATIONS, AVERAGES
 from jaxrkd.attacks import ATTACKS, SEARCHES, THREATS
 from jaxrkd.data import SOURCES
 from jaxrkd.methods import INNERS, METHODS
-from jaxrkd.models import AVERAGES, NETWORKS
+from jaxrkd.models import NETWORKS
 from jaxrkd.optimizers import SCHEDULES
 
 Table = Mapping[str, Callable[..., Any]]
@@ -35,6 +36,8 @@ def _own() -> None:
 
 # The rows that `config.inner` may name.
 PROBLEMS: Table = {'own': _own, **INNERS}
+# The rows that `config.ensemble` may name.
+RULES: Table = {**dict.fromkeys(AVERAGES, _own), **AMALGAMATIONS}
 
 
 def options(row: Callable[..., Any]) -> dict[str, Any]:
@@ -59,13 +62,15 @@ def tables(config: Mapping[str, Any]) -> dict[str, tuple[Table, dict[str, Any]]]
     'student': (NETWORKS, NETWORK_KEYS),
     'method': (METHODS, {}),
     'inner': (PROBLEMS, {}),
-    'ensemble': (dict.fromkeys(AVERAGES, _own), {}),
+    'ensemble': (RULES, {}),
     'threat': (THREATS, {'eps': configs.EIGHT}),
     'attack': (SEARCHES, {'bn': 'eval'}),
     'schedule': (SCHEDULES, {}),
     'select.attack': (ATTACKS, ATTACK_KEYS),
     'evaluation.threat': (THREATS, {'eps': configs.EIGHT}),
   }
+  for name in config.get('online', {}):
+    found[f'online.{name}'] = (NETWORKS, NETWORK_KEYS)
   for name in config.get('evaluation', {}).get('attacks', {}):
     found[f'evaluation.attacks.{name}'] = (ATTACKS, ATTACK_KEYS)
   return found

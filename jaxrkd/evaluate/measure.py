@@ -11,9 +11,10 @@ from ml_collections import ConfigDict
 from jaxrkd import build
 from jaxrkd.attacks import ATTACKS, Attack
 from jaxrkd.data import Dataset
-from jaxrkd.evaluate import robustness
+from jaxrkd.evaluate import particles, robustness
 from jaxrkd.evaluate.results import summarize, versions, worst_case
 from jaxrkd.models import Net
+from jaxrkd.models.group import Group
 from jaxrkd.runtime import files, sharding
 
 Tree = Any
@@ -31,6 +32,7 @@ class Measurement:
   def __init__(self, config: ConfigDict, data: Dataset, mesh: jax.sharding.Mesh):
     part = config.evaluation
     self._attacks = _in_table_order(build.evaluation_attacks(config))
+    self._search = build.search(config)
     self._mesh = mesh
     self._key = jax.random.key(config.seed)
     self._loaded = robustness.load_split(getattr(data, part.split), part.batch_size, mesh)
@@ -83,6 +85,17 @@ class Measurement:
     if sharding.is_first_process():
       files.write_npz(folder / 'worst.npz', worst_case(verdicts))
     return summarize(verdicts)
+
+  def particles(self, group: Group, members: list[tuple[Tree, Tree]]) -> dict[str, float]:
+    """What the particles of the training attack are like on this split.
+
+    Args:
+      group: networks that were trained together.
+      members: their (params, stats).
+    """
+    return particles.describe(
+      group, members, self._loaded, self._mesh, self._search, self._key
+    )
 
 
 def _in_table_order(attacks: dict[str, Attack]) -> dict[str, Attack]:

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from jaxrkd.methods.adaad import adaad
 from jaxrkd.methods.akd import akd
 from jaxrkd.methods.ard import ard
-from jaxrkd.methods.base import Method, Teacher
+from jaxrkd.methods.at_aka import at_aka
+from jaxrkd.methods.base import Attacked, Batch, Method, Networks, Teacher
+from jaxrkd.methods.cat_aka import cat_aka
 from jaxrkd.methods.ckd import ckd
 from jaxrkd.methods.ffgsm import ffgsm
 from jaxrkd.methods.iad_1 import iad_1
@@ -38,6 +40,17 @@ METHODS: dict[str, Callable[..., Method]] = {
   'mtard': mtard,
   'mmard': mmard,
   'akd': akd,
+  'at_aka': at_aka,
+  'cat_aka': cat_aka,
 }
 
-__all__ = ['INNERS', 'METHODS', 'Inner', 'Method', 'Teacher']
+__all__ = [
+  'INNERS',
+  'METHODS',
+  'Attacked',
+  'Batch',
+  'Inner',
+  'Method',
+  'Networks',
+  'Teacher',
+]

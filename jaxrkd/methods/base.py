@@ -27,6 +27,34 @@ class Teacher(Protocol):
     ...
 
 
+class Networks(NamedTuple):
+  """What a method with a group trains; `stats` holds those of all networks by name.
+
+  Attributes:
+    student: (stats, images [B or k B, ...]) -> (logits, new stats), the network beside
+      the group, in training mode.
+    group: (stats, images [n, B or k B, ...]) -> (logits [n, ..., classes], new stats),
+      each member on its own images, in training mode.
+    still: as `group`, in evaluation mode: -> logits.
+  """
+
+  student: Callable[[Tree, Array], tuple[Array, Tree]]
+  group: Callable[[Tree, Array], tuple[Array, Tree]]
+  still: Callable[[Tree, Array], Array]
+
+
+class Attacked(NamedTuple):
+  """The adversarial images of a method with a group.
+
+  Attributes:
+    particles: [n, B, H, W, C], one per member and image.
+    student: [B, H, W, C], the student's own, where the method asks for them.
+  """
+
+  particles: Array
+  student: Array | None = None
+
+
 # By role: 'all', a kind ('clean', 'robust'), or the name of one teacher.
 Teachers = Mapping[str, Teacher]
 
@@ -44,6 +72,10 @@ def _no_gradient(weights: Tree, memory: Tree, terms: Terms) -> Tree:
 def _weights_as_metrics(weights: Tree, memory: Tree, terms: Terms) -> Terms:
   del memory, terms
   return {f'weight_{name}': value for name, value in weights.items()}
+
+
+def _any_size(count: int) -> None:
+  del count
 
 
 def sum_of_terms(terms: Terms, weights: Tree) -> Array:
@@ -69,10 +101,17 @@ class Method(NamedTuple):
     observe: (memory, terms, epoch, is this the first step) -> memory; runs before
       `weight_gradient`. Neither sees gradients.
     report: (weights, memory, terms) -> scalars worth logging beside the terms.
+    group: networks that are trained together, each on its own particle: 'teachers' beside
+      the student, named in `config.online`; 'students', which are all there is; or ''
+      for the student alone. With a group, `terms` is given `Networks` and `Attacked`.
+    students: how many, for a group of students.
+    attacks_student: make adversarial images of the student beside a group, too.
+    check_group: (number of members) -> None, raising `InputError` for one that the
+      method cannot use.
   """
 
   inner: Inner
-  terms: Callable[[Student, Tree, Teachers, Batch, Array], tuple[Terms, Tree]]
+  terms: Callable[[Any, Tree, Teachers, Batch, Any], tuple[Terms, Tree]]
   teachers: tuple[str, ...] = ()
   total: Callable[[Terms, Tree], Array] = sum_of_terms
   weights: Tree = {}
@@ -82,6 +121,10 @@ class Method(NamedTuple):
   memory: Tree = {}
   observe: Callable[[Tree, Terms, Array, Array], Tree] = _nothing_observed
   report: Callable[[Tree, Tree, Terms], Terms] = _weights_as_metrics
+  group: str = ''
+  students: int = 0
+  attacks_student: bool = False
+  check_group: Callable[[int], None] = _any_size
 
 
 def batch_mean(values: Array, batch: Batch) -> Array:

@@ -1,8 +1,10 @@
 """KL terms with the scale and reduction that each author's code uses."""
 
 import dataclasses
+from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 
 from jaxrkd import losses
 from jaxrkd.errors import in_range, one_of
@@ -10,6 +12,7 @@ from jaxrkd.methods.base import Batch, batch_mean
 
 Array = jax.Array
 REDUCTIONS = ('batch_mean', 'element_mean')
+DISTANCES = {'class_sum': jnp.sum, 'class_mean': jnp.mean}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,3 +53,17 @@ class Divergence:
     """The same for a target given as probabilities [B, C]."""
     values = losses.kl_to_probs(probs, logits, epsilon=self.epsilon)
     return self._mean(values, logits.shape[-1], batch)
+
+
+def squared_distance(reduction: str) -> Callable[[Array, Array], Array]:
+  """|z - z'|^2 per image, of logits [..., classes].
+
+  Args:
+    reduction: 'class_sum', or 'class_mean' to divide by the number of classes.
+
+  Raises:
+    InputError: an unknown reduction.
+  """
+  one_of(reduction, tuple(DISTANCES), 'method.mse_reduction')
+  reduce = DISTANCES[reduction]
+  return lambda one, other: reduce((one - other) ** 2, axis=-1)

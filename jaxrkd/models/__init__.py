@@ -8,8 +8,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from jaxrkd.amalgamation import AVERAGES
 from jaxrkd.models.convnet import ConvNet
-from jaxrkd.models.ensemble import AVERAGES, ensemble
+from jaxrkd.models.ensemble import ensemble
+from jaxrkd.models.group import STACKING
 from jaxrkd.models.mobilenet_v2 import MobileNetV2
 from jaxrkd.models.net import Net, from_linen, from_nnx, normalized, parameter_count
 from jaxrkd.models.resnet import cifar_resnet, resnet18
@@ -35,6 +37,7 @@ NETWORKS: dict[str, Callable[..., Any]] = {
 __all__ = [
   'AVERAGES',
   'NETWORKS',
+  'STACKING',
   'Net',
   'ensemble',
   'from_linen',

@@ -3,19 +3,21 @@
 import dataclasses
 import json
 import pathlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 from ml_collections import ConfigDict
 
 from jaxrkd import build
-from jaxrkd.errors import InputError
+from jaxrkd.amalgamation import Amalgamation
+from jaxrkd.errors import InputError, nearest
 from jaxrkd.models import Net, ensemble
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
+from jaxrkd.train.crew import STUDENT, Crew
 from jaxrkd.train.setup import parts
 from jaxrkd.train.state import NetState
-from jaxrkd.train.step import STUDENT
 
 Tree = Any
 
@@ -28,12 +30,24 @@ class Trained(NamedTuple):
     state: its parameters, statistics and average.
     record: what was saved beside it: step, classes, image_shape, best score.
     config: of the run that trained it.
+    crew: all networks of that run; None for an ensemble of runs.
+    nets: their states, by name.
   """
 
   net: Net
   state: NetState
   record: dict[str, Any]
   config: ConfigDict
+  crew: Crew | None = None
+  nets: Mapping[str, NetState] = {}
+
+  def of(self, name: str, averaged: bool = False) -> 'Trained':
+    """Another network of the same checkpoint; `averaged` takes its moving average."""
+    assert self.crew is not None
+    state = self.nets[name]
+    if averaged:
+      state = dataclasses.replace(state, params=state.average)
+    return self._replace(net=self.crew.nets[name], state=state)
 
 
 def read_config(workdir: pathlib.Path) -> ConfigDict:
@@ -57,6 +71,7 @@ def load_trained(
   mesh: jax.sharding.Mesh,
   precision: str = '',
   epoch: int = 0,
+  network: str = '',
 ) -> Trained:
   """Reads the newest sound checkpoint of a kind; an ensemble where the run trained one.
 
@@ -66,12 +81,14 @@ def load_trained(
     mesh: devices to put it on, a copy on each.
     precision: compute type; empty takes the run's own.
     epoch: read what was kept after this epoch instead; 0 reads `kind`.
+    network: one of several that the run trained together, such as an online teacher of
+      at_aka; empty takes its student, the best one where there are several.
 
   Raises:
-    InputError: not a run, or it has no such checkpoint.
+    InputError: not a run, or it has no such checkpoint or network.
   """
   if kind == 'ema':
-    found = load_trained(workdir, 'last', mesh, precision, epoch)
+    found = load_trained(workdir, 'last', mesh, precision, epoch, network)
     if not jax.tree.leaves(found.state.average):
       raise InputError(
         f'{str(workdir)!r} kept no average of its parameters; take its best or last '
@@ -83,7 +100,7 @@ def load_trained(
   if precision:
     config.precision = precision
   if config.get('members', 1) > 1:
-    return _load_members(workdir, kind, mesh, config, epoch)
+    return _load_members(workdir, kind, mesh, config, epoch, network)
   checkpoints = _open_kept(workdir, epoch) if epoch else _open(workdir, kind)
   record, restored = checkpoints.newest_record(), None
   if record is not None:
@@ -97,7 +114,23 @@ def load_trained(
       f'no {what} in {str(workdir)!r} can be read; train it again in a new workdir'
     )
   state, record = restored
-  return Trained(made.net, state.nets[STUDENT], record, config)
+  name = network or chosen(made.crew, record)
+  if name not in made.crew.nets:
+    known = ', '.join(made.crew.nets)
+    raise InputError(
+      f'{str(workdir)!r} trained no network {name!r}{nearest(name, made.crew.nets)} '
+      f'(there: {known})'
+    )
+  return Trained(
+    made.crew.nets[name], state.nets[name], record, config, made.crew, state.nets
+  )
+
+
+def chosen(crew: Crew, record: Mapping[str, Any]) -> str:
+  """The network that stands for a run: its student, the best one of several."""
+  if crew.student is not None:
+    return STUDENT
+  return (record.get('best') or {}).get('network', crew.names[0])
 
 
 def _open(workdir: pathlib.Path, kind: str) -> Checkpoints:
@@ -129,14 +162,17 @@ def member_folder(workdir: pathlib.Path, number: int) -> pathlib.Path:
   return workdir / 'members' / str(number)
 
 
-def _load_members(workdir, kind, mesh, config, epoch) -> Trained:
+def _load_members(workdir, kind, mesh, config, epoch, network) -> Trained:
   """All members as one network; its record is the first member's."""
   found = [
-    load_trained(member_folder(workdir, k), kind, mesh, config.precision, epoch)
+    load_trained(member_folder(workdir, k), kind, mesh, config.precision, epoch, network)
     for k in range(config.members)
   ]
   shares = [1 / len(found)] * len(found)
-  net, join = ensemble([member.net for member in found], shares, build.average(config))
+  average_of = build.average(config)
+  # Image by image one can only weigh in training; `build.check` refuses it.
+  assert not isinstance(average_of, Amalgamation)
+  net, join = ensemble([member.net for member in found], shares, average_of)
   everywhere = sharding.replicated(mesh)
   join = jax.jit(join, out_shardings=everywhere)
   params, stats = join([(m.state.params, m.state.stats) for m in found])

@@ -1,24 +1,26 @@
 """The training loop: step, log, look at the held-out part, save; continue after a kill."""
 
+import math
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxrkd.errors import InputError
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.runtime.metrics import MetricsWriter
 from jaxrkd.runtime.progress import Progress
 from jaxrkd.train.setup import Setup
 from jaxrkd.train.state import NetState
-from jaxrkd.train.step import STUDENT
 
 Tree = Any
-# Student -> scores on the selection split; 'score' decides which checkpoint is best.
-Judge = Callable[[NetState], dict[str, float]]
+# Networks -> scores on the selection split and the network they belong to; 'score'
+# decides which checkpoint is best.
+Judge = Callable[[Mapping[str, NetState]], tuple[dict[str, float], str]]
 
 
 class _Log:
@@ -49,6 +51,7 @@ class _Log:
     self._pending = self._pending[len(ready) :]
     rows = jax.device_get(ready)
     values = {name: sum(float(r[name]) for r in rows) / len(rows) for name in rows[0]}
+    self._check(step - keep, values)
     now = time.monotonic()
     speed = len(rows) * self._setup.config.batch_size / max(now - self._clock, 1e-9)
     self._clock = now
@@ -57,6 +60,17 @@ class _Log:
     values['epoch'] = done / self._setup.steps_per_epoch
     self._writer.write(done, {**values, 'images_per_second': speed})
     self._progress.show(done, {'loss': values['loss']}, speed)
+
+  @staticmethod
+  def _check(step: int, values: Mapping[str, float]) -> None:
+    """Ends a run that has diverged, before a checkpoint of it is written."""
+    broken = [name for name, value in values.items() if not math.isfinite(value)]
+    if broken:
+      raise InputError(
+        f'training diverged: {", ".join(broken)} not finite by step {step}; the last '
+        'checkpoint is kept, and a lower --config.schedule.peak, in a new --workdir, '
+        'usually helps'
+      )
 
 
 def fit(
@@ -68,7 +82,7 @@ def fit(
     setup: see `prepare`.
     teacher_vars: see `Setup.join_teachers`.
     workdir: folder of the run.
-    judge: scores the student for `best`.
+    judge: scores the networks for `best`.
     title: for the progress display.
   """
   config, first = setup.config, sharding.is_first_process()
@@ -114,7 +128,7 @@ def fit(
     # No mean reaches across a checkpoint, so that a resumed run logs the same.
     log.flush(step, keep=0)
     if judged:
-      scores = judge(state.nets[STUDENT])
+      scores, network = judge(state.nets)
       writer.write(step, {f'{config.select.split}_{k}': v for k, v in scores.items()})
       fall = record.get('robust', 0) - scores.get('robust', 0)
       if config.select.max_drop and fall > config.select.max_drop:
@@ -125,7 +139,7 @@ def fit(
         break
       record['robust'] = scores.get('robust', 0)
       if record['best'] is None or scores['score'] > record['best']['score']:
-        record['best'] = {**scores, 'step': step, 'epoch': done}
+        record['best'] = {**scores, 'step': step, 'epoch': done, 'network': network}
         best.save(step, state, record)
     if kept and done in config.keep_epochs:
       # Complete before `last` is: training never continues from behind a missing one.

@@ -15,11 +15,13 @@ from jaxrkd.data.batches import epoch_order, extra_rows, mixed_order, steps_per_
 from jaxrkd.errors import InputError
 from jaxrkd.methods import Method
 from jaxrkd.models import Net
+from jaxrkd.models.group import is_mapped
 from jaxrkd.optimizers import Schedule, sgd, weight_sgd
 from jaxrkd.runtime import sharding
 from jaxrkd.train.batch import make_batcher
+from jaxrkd.train.crew import Crew, make_crew
 from jaxrkd.train.state import Optimizers, TrainState, init_state, run_keys
-from jaxrkd.train.step import STUDENT, make_train_step, make_update
+from jaxrkd.train.step import make_train_step, make_update
 from jaxrkd.train.teachers import Faculty, make_faculty
 
 Tree = Any
@@ -30,15 +32,15 @@ class Parts:
   """What decides the shape of a run's state.
 
   Attributes:
-    net: the student.
-    method: what trains it.
-    schedule: its learning rate.
-    optimizers: what moves it and the method's weights.
+    crew: the networks that are trained.
+    method: what trains them.
+    schedule: their learning rate.
+    optimizers: what moves them and the method's weights.
     init: () -> state on the devices, compiled.
     like: shapes, types and shardings of the state, for reading a checkpoint.
   """
 
-  net: Net
+  crew: Crew
   method: Method
   schedule: Schedule
   optimizers: Optimizers
@@ -53,9 +55,13 @@ def parts(
   mesh: jax.sharding.Mesh,
   per_epoch: int = 1,
 ) -> Parts:
-  """Builds the network, method and optimiser that a config names."""
-  net = build.network(config.student, classes, tuple(image_shape), config.precision)
+  """Builds the networks, method and optimiser that a config names."""
+  shape = tuple(image_shape)
+  net = build.network(config.student, classes, shape, config.precision)
   method = build.method(config)
+  members = build.group(config, method, classes, shape)
+  mapped = is_mapped(config.get('stacking', 'auto'))
+  crew = make_crew(net, method.group, members, mapped)
   schedule = build.schedule(config, per_epoch)
   optimizers = Optimizers(
     student=sgd(schedule, **config.optimizer.to_dict()),
@@ -67,7 +73,7 @@ def parts(
   everywhere = sharding.replicated(mesh)
   init = jax.jit(
     functools.partial(
-      init_state, nets={STUDENT: net}, method=method, optimizers=optimizers
+      init_state, nets=dict(crew.nets), method=method, optimizers=optimizers
     ),
     out_shardings=everywhere,
   )
@@ -76,7 +82,7 @@ def parts(
     jax.eval_shape(init, init_key, step_key),
   )
   return Parts(
-    net, method, schedule, optimizers, functools.partial(init, init_key, step_key), like
+    crew, method, schedule, optimizers, functools.partial(init, init_key, step_key), like
   )
 
 
@@ -144,9 +150,10 @@ def prepare(
     )
   made = parts(config, data.classes, data.image_shape, mesh, per_epoch)
   roles = build.roles(config, made.method)
-  faculty = make_faculty(teacher_nets, roles, build.average(config))
+  mapped = is_mapped(config.stacking)
+  faculty = make_faculty(teacher_nets, roles, build.average(config), mapped)
   update = make_update(
-    made.net,
+    made.crew,
     faculty,
     made.method,
     build.search(config),

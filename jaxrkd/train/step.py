@@ -7,9 +7,12 @@ import jax
 import optax
 
 from jaxrkd.attacks import Search
-from jaxrkd.methods import Inner, Method, Teacher
-from jaxrkd.models import Net
+from jaxrkd.methods import Method
+from jaxrkd.methods.base import batch_mean
 from jaxrkd.optimizers import update_average
+from jaxrkd.particles import spread
+from jaxrkd.train.attack import attack_all
+from jaxrkd.train.crew import STUDENT, Crew
 from jaxrkd.train.state import NetState, Optimizers, TrainState
 from jaxrkd.train.teachers import Faculty
 
@@ -17,62 +20,10 @@ Array = jax.Array
 Tree = Any
 Metrics = dict[str, Array]
 Batch = Mapping[str, Array]
-STUDENT = 'student'
-
-
-def adversarial_images(
-  net: Net,
-  variables: tuple[Tree, Tree],
-  inner: Inner,
-  teachers: Mapping[str, Teacher],
-  batch: Batch,
-  search: Search,
-  attack_bn: str,
-) -> tuple[Array, Tree]:
-  """Solves the inner problem of a batch.
-
-  Args:
-    net: the student.
-    variables: its (params, stats), held fixed.
-    inner: the problem.
-    teachers: by role.
-    batch: see `make_update`.
-    search: the attack.
-    attack_bn: 'eval' uses running statistics, 'batch' those of the batch, 'train' those
-      of the batch, and every step of the attack moves the running ones.
-
-  Returns:
-    (images, stats after making them).
-  """
-  params, stats = variables
-  mask = batch.get('mask')
-  if inner.prepare is None:
-    return batch['image'], stats
-  problem = inner.prepare(teachers, batch)
-  if attack_bn == 'train':
-
-    def moving(images, carry):
-      seen = [carry]
-
-      def student(inputs):
-        logits, seen[0] = net.apply_train(params, seen[0], inputs, mask)
-        return logits
-
-      values = problem(student)(images)
-      return values, seen[0]
-
-    return search.with_carry(batch['key'], moving, batch['image'], stats)
-  if attack_bn == 'batch':
-
-    def student(inputs):
-      return net.apply_train(params, stats, inputs, mask)[0]
-  else:
-    student = net.logits_fn(params, stats)
-  return search(batch['key'], problem(student), batch['image']), stats
 
 
 def make_update(
-  net: Net,
+  crew: Crew,
   faculty: Faculty,
   method: Method,
   search: Search,
@@ -87,50 +38,70 @@ def make_update(
   some rows are padding, and `target` [B, classes] where labels are mixed or smoothed.
 
   Args:
-    net: the student.
-    faculty: its teachers.
+    crew: the networks that are trained.
+    faculty: frozen teachers.
     method: inner problem, losses and weights.
     search: the attack that raises the inner problem.
     optimizers: see `Optimizers`.
-    attack_bn: the student's BatchNorm in the attack: 'eval', 'batch' or 'train'.
+    attack_bn: BatchNorm of those attacked: 'eval', 'batch' or 'train'.
     steps_per_epoch: updates per epoch.
   """
 
   def update(state, teacher_vars, batch):
-    old = state.nets[STUDENT]
-    teachers = faculty.teachers(teacher_vars)
+    params = {name: state.nets[name].params for name in crew.nets}
+    stats = {name: state.nets[name].stats for name in crew.nets}
+    teachers = faculty.teachers(teacher_vars, batch, crew.logits_fn(params, stats))
     batch = {**batch, 'epoch': state.step // steps_per_epoch}
-    images, stats = adversarial_images(
-      net, (old.params, old.stats), method.inner, teachers, batch, search, attack_bn
+    images, stats = attack_all(
+      crew, params, stats, method, teachers, batch, search, attack_bn
     )
 
     def loss_fn(params):
-      def student(stats, inputs):
-        return net.apply_train(params, stats, inputs, batch.get('mask'))
-
-      terms, new_stats = method.terms(student, stats, teachers, batch, images)
+      terms, new_stats = terms_of(params, stats, teachers, batch, images)
       weights, weights_opt, memory = move_weights(state, terms, batch['epoch'])
       loss = method.total(terms, weights)
       return loss, (terms, new_stats, weights, weights_opt, memory)
 
-    (loss, found), grads = jax.value_and_grad(loss_fn, has_aux=True)(old.params)
+    (loss, found), grads = jax.value_and_grad(loss_fn, has_aux=True)(params)
     terms, stats, weights, weights_opt, memory = found
-    changes, opt = optimizers.student.update(grads, old.opt, old.params)
-    params = optax.apply_updates(old.params, changes)
-    average = update_average(
-      old.average, params, state.step, optimizers.ema_decay, optimizers.ema_warmup
-    )
     new = TrainState(
       step=state.step + 1,
       key=state.key,
-      nets={**state.nets, STUDENT: NetState(params, stats, opt, average)},
+      nets={
+        name: moved(state, state.nets[name], grads[name], stats[name])
+        for name in crew.nets
+      },
       weights=weights,
       weights_opt=weights_opt,
       memory=memory,
     )
     scalars = {f'loss_{name}': value for name, value in terms.items()}
     scalars.update(method.report(weights, memory, terms))
+    if method.group:
+      apart = spread(images.particles)
+      scalars |= {f'particles_{k}': batch_mean(v, batch) for k, v in apart.items()}
     return new, {'loss': loss, **scalars, 'grad_norm': optax.tree.norm(grads)}
+
+  def terms_of(params, stats, teachers, batch, images):
+    """The method's losses as a function of all trained parameters, and all new stats."""
+    mask = batch.get('mask')
+    if method.group:
+      return method.terms(crew.networks(params, mask), stats, teachers, batch, images)
+
+    def student(stats, inputs):
+      return crew.nets[STUDENT].apply_train(params[STUDENT], stats, inputs, mask)
+
+    terms, own = method.terms(student, stats[STUDENT], teachers, batch, images)
+    return terms, {STUDENT: own}
+
+  def moved(state, old, grads, stats):
+    """One network after its own optimiser's step."""
+    changes, opt = optimizers.student.update(grads, old.opt, old.params)
+    params = optax.apply_updates(old.params, changes)
+    average = update_average(
+      old.average, params, state.step, optimizers.ema_decay, optimizers.ema_warmup
+    )
+    return NetState(params, stats, opt, average)
 
   def move_weights(state, terms, epoch):
     """The method's weights after this step's losses, by which the loss is weighted."""

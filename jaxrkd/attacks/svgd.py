@@ -1,0 +1,154 @@
+"""SVGD: particles of one image that climb together and keep apart."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from jaxrkd.attacks import kernels
+from jaxrkd.attacks.base import Attack, Carry, CarryObjective, Search, particle_keys
+from jaxrkd.attacks.loop import repeat
+from jaxrkd.attacks.starts import STARTS, Start
+from jaxrkd.attacks.threat import Threat
+from jaxrkd.errors import InputError, choose, in_range, one_of
+from jaxrkd.particles import merge, part
+
+Array = jax.Array
+
+
+def svgd_search(
+  threat: Threat,
+  *,
+  particles: int = 0,
+  steps: int = 20,
+  step_size: float = 0.003,
+  start: str | Start = 'uniform',
+  bandwidth: str = 'median',
+  sigma: float = 1.0,
+  gamma: float = 1.0,
+  average: str = 'printed',
+  gradient: str = 'own',
+  signed: bool = True,
+) -> Search:
+  """Stein variational gradient ascent (AT-AKA, equation 2; Liu & Wang, 2016, 1608.04471).
+
+  x_i <- project(x_i + step_size * sign(phi_i)) with
+  phi_i = sum_j [k(x_j, x_i) grad L_j(x_j) + gamma/n grad_{x_j} k(x_j, x_i)]. The second
+  term pushes particles apart; L is the loss of one image, so that both terms keep their
+  proportion in any batch. `svgd_paper` has the paper's literal width, 1e-3, at which k is
+  the identity and every particle is on its own.
+
+  A call of the search returns the strongest particle of each image; `Search.together`
+  returns all, each on an objective of its own.
+
+  Args:
+    threat: where the images may move.
+    particles: of each image in a call; 0 is one. `together` is told how many, and 0
+      accepts any number.
+    steps: iterations; 0 returns the start, projected.
+    step_size: of one iteration in [0, 1] pixels and the norm of `threat`.
+    start: a name in `STARTS` or a function (threat, keys, clean) -> images; one draw for
+      each particle.
+    bandwidth: 'median', 'fixed' or 'scaled'; see `kernels.bandwidth`.
+    sigma: see `kernels.bandwidth`.
+    gamma: weight of the push.
+    average: 'printed' divides only the push by n, 'standard' both terms.
+    gradient: 'own', grad L_j(x_j), asks each network about its own particle; 'receiver',
+      grad L_i(x_j) as printed, asks every network about every particle.
+    signed: move by the threat's steepest direction along phi (its sign in Linf); False
+      moves by phi itself.
+
+  Raises:
+    InputError: an option out of range.
+  """
+  for name, value in (('particles', particles), ('steps', steps)):
+    if value < 0:
+      raise InputError(f'attack.{name} is {value}; it must be 0 or more')
+  in_range(step_size, 0, float('inf') if not signed else 1, 'attack.step_size')
+  in_range(gamma, 0, float('inf'), 'attack.gamma')
+  one_of(average, ('printed', 'standard'), 'attack.average')
+  one_of(gradient, ('own', 'receiver'), 'attack.gradient')
+  width = kernels.bandwidth(bandwidth, sigma)
+  first = choose(STARTS, start, 'start') if isinstance(start, str) else start
+
+  def direction(images: Array, slopes: Array) -> Array:
+    """phi [n, B, H, W, C]; slopes [network, particle, B, H, W, C], or without network."""
+    count = images.shape[0]
+    flat = merge(images).reshape(-1, count, images[0, 0].size)
+    k, push = kernels.gaussian(flat, width)
+    pairs = 'bij,ijbd->bid' if slopes.ndim > images.ndim else 'bij,jbd->bid'
+    slopes = slopes.reshape(*slopes.shape[: -images.ndim + 2], -1)
+    pull = jnp.einsum(pairs, k, slopes, precision='highest')
+    if average == 'standard':
+      pull = pull / count
+    return jnp.moveaxis(pull + gamma / count * push, 0, 1).reshape(images.shape)
+
+  def slopes_of(objective: CarryObjective, images: Array, carry: Carry):
+    def total(x, carry):
+      values, carry = objective(x, carry)
+      return values.sum(), carry
+
+    count = images.shape[0]
+    climb = jax.grad(total, has_aux=True)
+    if gradient == 'own':
+      return climb(images, carry)
+    # Network i meets particle i + s in round s.
+    rounds = []
+    for shift in range(count):
+      found, carry = climb(jnp.roll(images, -shift, axis=0), carry)
+      rounds.append(found)
+    place = (jnp.arange(count)[None] - jnp.arange(count)[:, None]) % count
+    return jax.vmap(lambda row, turn: row[turn])(jnp.stack(rounds, 1), place), carry
+
+  def climb_together(keys, objective, clean, count, carry):
+    if particles not in (0, count):
+      raise InputError(
+        f'attack.particles is {particles}, but there are {count} networks and each one '
+        f'learns from its own particle; set it to {count}, or to 0 for as many'
+      )
+    project = jax.vmap(threat.project, (0, None))
+
+    def step(state):
+      images, carry = state
+      slopes, carry = slopes_of(objective, images, carry)
+      move = direction(images, slopes)
+      if signed:
+        move = jax.vmap(threat.steepest)(move)
+      return project(images + step_size * move, clean), carry
+
+    again = merge(jnp.broadcast_to(clean, (count, *clean.shape)))
+    begin = part(first(threat, merge(particle_keys(keys, count)), again), count)
+    if steps == 0:
+      return project(begin, clean), carry
+    return repeat(steps, step, (begin, carry))
+
+  def climb(keys, objective, clean, carry):
+    count = max(particles, 1)
+
+    def alike(images, carry):
+      if not jax.tree.leaves(carry):
+        return jax.vmap(lambda x: objective(x, carry)[0])(images), carry
+      # A memory passes from particle to particle.
+      values = []
+      for x in images:
+        value, carry = objective(x, carry)
+        values.append(value)
+      return jnp.stack(values), carry
+
+    found, carry = climb_together(keys, alike, clean, count, carry)
+    if count == 1:
+      return found[0], carry
+    values, _ = alike(found, carry)
+    best = jnp.argmax(values, axis=0)
+    return jax.vmap(lambda row, k: row[k], (1, 0))(found, best), carry
+
+  return Search(climb, climb_together)
+
+
+@functools.wraps(svgd_search, assigned=())
+def svgd(threat: Threat, **options) -> Attack:
+  """SVGD on the cross-entropy; the strongest particle of each image counts.
+
+  Arguments as `svgd_search`. With one particle it is PGD on the sign of the gradient.
+  """
+  return Attack(svgd_search(threat, **options))
