@@ -4,6 +4,7 @@ Run:       python launch/main.py --config=configs/at_aka.py:cifar10,soft --workd
 Words:     data, student, smoke (`setting.py`), and
   rule     soft (default), naive, linear, pareto: how teachers are amalgamated
   number   n1, n2, n3 (default), n4: teachers and particles (Table 5)
+  input    clean (default), particles, own_pgd: what the student sees
   attack   paper (default): SVGD with the printed width 1e-3, at which every particle is on
            its own; coupled: the median width, at which they repel; pgd: Table 3's ablation
 Hardware:  n WRN-34-10 (CIFAR-10) or WRN-70-16 (CIFAR-100) teachers are trained with the
@@ -20,9 +21,10 @@ Result:    digits in docs/methods.md; CIFAR not measured yet
 from jaxrkd import config as configs
 
 SETTING = configs.sibling(__file__, 'setting.py')
-RULES = ('soft', 'naive', 'linear', 'pareto')
+RULES = SETTING.RULES
 NUMBERS = ('n3', 'n1', 'n2', 'n4')
 ATTACKS = ('paper', 'coupled', 'pgd')
+INPUTS = ('clean', 'particles', 'own_pgd')
 TEACHERS = {
   'cifar10': dict(name='wrn_34_10'),
   'cifar100': dict(name='wrn_70_16'),
@@ -32,17 +34,23 @@ SMALL = dict(name='resnet8', width=8)
 
 
 def get_config(arg: str = '') -> configs.ConfigDict:
-  words = (*SETTING.DATA, *SETTING.STUDENTS, *RULES, *NUMBERS, *ATTACKS, 'smoke')
-  on = SETTING.choose(arg, (), words)
+  words = (*SETTING.DATA, *SETTING.STUDENTS, *RULES, *NUMBERS, *ATTACKS, *INPUTS)
+  on = SETTING.choose(arg, ('smoke',), words)
   rule = configs.one_word(on.words, RULES)
   recipe = dict(
-    method=dict(name='at_aka', amalgamation=rule, alpha=SETTING.aka_alpha(on, rule)),
+    method=dict(
+      name='at_aka',
+      amalgamation=rule,
+      alpha=SETTING.aka_alpha(on, rule),
+      student_input=configs.one_word(on.words, INPUTS),
+    ),
     attack=SETTING.aka_attack(configs.one_word(on.words, ATTACKS)),
     epochs=300,
     schedule=dict(name='milestones', peak=0.1, milestones=(200, 250, 270)),
     select=dict(metric='robust', attack=dict(name='pgd_trades')),
   )
-  config = SETTING.experiment(on, recipe)
+  # All teachers are trained anew in every run, so digits get fewer epochs than usual.
+  config = SETTING.experiment(on, recipe, digits=dict(epochs=25))
   node = SMALL if on.smoke and on.data != 'digits' else TEACHERS[on.data]
   for number in range(int(configs.one_word(on.words, NUMBERS)[1:])):
     config.online[f't{number + 1}'] = dict(node)

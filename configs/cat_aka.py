@@ -38,4 +38,4 @@ def get_config(arg: str = '') -> configs.ConfigDict:
     optimizer=dict(weight_decay=decay),
     select=dict(metric='robust', attack=dict(name='pgd_trades')),
   )
-  return SETTING.experiment(on, recipe)
+  return SETTING.experiment(on, recipe, digits=dict(epochs=25))

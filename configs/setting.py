@@ -181,6 +181,9 @@ def table6(recipe: dict[str, Any]) -> dict[str, Any]:
   }
 
 
+RULES = ('soft', 'naive', 'linear', 'pareto')
+
+
 def aka_alpha(on: Chosen, rule: str) -> float:
   """AT-AKA's alpha: 0.5 under the mean over classes, written for the sum over them."""
   if rule == 'pareto':

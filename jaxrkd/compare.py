@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +15,13 @@ from jaxrkd.errors import InputError
 from jaxrkd.evaluate.robustness import fingerprint
 from jaxrkd.run import say, train_and_evaluate
 from jaxrkd.runtime import files, sharding
+
+# Columns for methods that train networks on particles: title, key, factor.
+PARTICLES = (
+  ('particles Linf', 'linf', 1),
+  ('L2', 'l2', 255),
+  ('CE', 'ce_mean', 1),
+)
 
 
 def compare(
@@ -60,13 +68,18 @@ def compare(
         train_and_evaluate(entry.config, place, data_dir, f'teacher {role}, seed {seed}')
         trained.add(place)
       entry.workdir = str(place)
-    place = workdir / name / f'seed{seed}'
+    # Names of rows may have brackets and spaces.
+    folder = re.sub(r'[^\w.+-]+', '-', name).strip('-')
+    place = workdir / folder / f'seed{seed}'
     results = train_and_evaluate(config.lock(), place, data_dir, f'{name}, seed {seed}')
     for role, row in results['teachers'].items():
       home = pathlib.Path(row['workdir'])
       method = json.loads((home / 'config.json').read_text())['method']['name']
       _add(found, f'teacher {role} ({method})', seed, row, home)
-    _add(found, name, seed, results['student']['best'], place)
+    shown = {'particles': results['particles']} if 'particles' in results else {}
+    _add(found, name, seed, {**results['student']['best'], **shown}, place)
+    for student, versions in results.get('students', {}).items():
+      _add(found, f'{name} {student}', seed, versions['best'], place)
   table = markdown(found)
   if sharding.is_first_process():
     files.write_json(workdir / 'table.json', found)
@@ -143,12 +156,17 @@ def seconds_per_epoch(workdir: pathlib.Path) -> float | None:
 def markdown(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
   """Mean and standard deviation over seeds in percent, teachers first.
 
+  Where networks were trained on particles: the mean distance between two particles of an
+  image, in 8-bit levels, and their mean cross-entropy.
+
   Args:
     found: name -> one row per seed, as `table.json` has them.
   """
   attacks = list(next(iter(found.values()))[0]['attacks'])
   main = next((a for a in attacks if a == 'pgd_sat'), attacks[-1])
+  particles = any('particles' in row for rows in found.values() for row in rows)
   head = ['', 'clean', *attacks, f'weighted ({main})', 's/epoch']
+  head += [title for title, _, _ in PARTICLES] if particles else []
   lines = [head, ['---'] * len(head)]
   teachers = sorted(name for name in found if name.startswith('teacher '))
   for name in [*teachers, *(name for name in found if name not in teachers)]:
@@ -159,6 +177,9 @@ def markdown(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     times = [row['seconds_per_epoch'] for row in rows if row['seconds_per_epoch']]
     speed = f'{statistics.median(times):.2f}' if times else 'unknown'
     lines.append([name, *map(_spread, columns), speed])
+    for _, key, scale in PARTICLES if particles else ():
+      values = [scale * row['particles'][key] for row in rows if 'particles' in row]
+      lines[-1].append(f'{statistics.fmean(values):.3g}' if values else '')
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 

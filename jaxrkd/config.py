@@ -229,6 +229,22 @@ def load_spec(spec: str) -> ConfigDict:
   return load(path, argument)
 
 
+def load_rows(path: str | pathlib.Path) -> dict[str, str]:
+  """The experiments of a study: `ROWS` of its file, {name of a row: 'config:words'}.
+
+  Configs are named from the folder above the study's.
+
+  Raises:
+    InputError: no such file, or it has no `ROWS`.
+  """
+  module = run_file(path, 'study')
+  rows = getattr(module, 'ROWS', None)
+  if not isinstance(rows, dict):
+    raise InputError(f'study {str(path)!r} does not define ROWS, {{name: config}}')
+  home = pathlib.Path(path).resolve().parent.parent
+  return {name: str(home / spec) for name, spec in rows.items()}
+
+
 def leaves(tree: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, Any]]:
   """Yields ('a.b.c', value) for every value that is not a group."""
   for name, value in tree.items():

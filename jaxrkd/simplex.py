@@ -52,8 +52,8 @@ def nearest_mixture(corners: Array, target: Array) -> Array:
   gram = jnp.einsum('...oic,...ojc->...oij', edges, edges)
   reach = jnp.einsum('...oic,...oc->...oi', edges, target[..., None, :] - points)
   faces = np.array([f for f in itertools.product((0, 1), repeat=count) if any(f)])
-  # Corners alone come first, so that ties go to one network.
-  faces = faces[np.argsort(faces.sum(1), kind='stable')]
+  # Corners alone come first, in order, so that ties go to one network.
+  faces = faces[::-1][np.argsort(faces[::-1].sum(1), kind='stable')]
   origin = faces.argmax(1)
   free = faces.astype(bool)
   free[np.arange(len(faces)), origin] = False

@@ -3,8 +3,11 @@
 Usage: python launch/compare.py --workdir=runs/digits --seeds=0,1,2 \\
          --configs=configs/sat.py:digits,configs/rslad.py:digits
        python launch/compare.py --workdir=runs/digits --seeds=0,1,2 --words=digits
+       python launch/compare.py --workdir=runs/aka --seeds=0,1,2 \\
+         --study=configs/studies/aka_digits.py
 
-`--words=digits` takes every method, with these words as the config's argument. Teachers
+`--words=digits` takes every method, with these words as the config's argument; `--study`
+the rows of a table of a paper (`configs/studies/`). Teachers
 with the same config and seed are trained once. Run again, it continues where it was;
 `--config.key=value` overrides a key of all experiments.
 """
@@ -15,6 +18,7 @@ import command_line
 from absl import flags
 
 from jaxrkd import compare
+from jaxrkd import config as configs
 from jaxrkd.errors import InputError
 from jaxrkd.methods import METHODS
 
@@ -22,6 +26,7 @@ CONFIGS = pathlib.Path(__file__).parent.parent / 'configs'
 
 flags.DEFINE_list('configs', [], 'Config files, each optionally with :word.')
 flags.DEFINE_string('words', '', 'Take every method with this argument, e.g. digits.')
+flags.DEFINE_string('study', '', 'File of a table: {name of a row: config}.')
 flags.DEFINE_list('seeds', ['0'], 'Seeds of the students and their teachers.')
 
 
@@ -30,14 +35,16 @@ def main(overrides: list[str]) -> None:
   workdir = command_line.required_workdir()
   if not all(seed.isdigit() for seed in found.seeds):
     raise InputError(f'--seeds is {",".join(found.seeds)}; give integers, such as 0,1,2')
-  if bool(found.words) == bool(found.configs):
-    raise InputError('give either --configs or --words, such as --words=digits')
+  if sum(map(bool, (found.words, found.configs, found.study))) != 1:
+    raise InputError('give one of --configs, --words and --study, such as --words=digits')
   if len(set(found.seeds)) < len(found.seeds):
     raise InputError(f'--seeds is {",".join(found.seeds)}; give each seed once')
   given = _specs(found.configs)
   specs = {_name(spec): spec for spec in given}
   if len(specs) < len(given):
     raise InputError('two of --configs have the same name; name each experiment once')
+  if found.study:
+    specs = configs.load_rows(found.study)
   if found.words:
     files = {name: CONFIGS / f'{name}.py' for name in METHODS}
     specs = {n: f'{path}:{found.words}' for n, path in files.items() if path.is_file()}

@@ -17,6 +17,7 @@ from jaxrkd.attacks import Linf, Search, pgd_search
 from jaxrkd.methods import METHODS
 from jaxrkd.models import AVERAGES, NETWORKS, from_nnx
 from jaxrkd.models.layers import Layers
+from jaxrkd.train.crew import make_crew
 from jaxrkd.train.state import NetState, Optimizers, TrainState
 from jaxrkd.train.step import make_update
 from jaxrkd.train.teachers import make_faculty
@@ -179,9 +180,10 @@ class GoldenTest(parameterized.TestCase):
     faculty = make_faculty(
       dict.fromkeys(names, net), case.roles, AVERAGES['probabilities']
     )
+    crew = make_crew(net, '', {})
     joined = faculty.join({name: variables(self.archive, name) for name in names})
     update = jax.jit(
-      make_update(net, faculty, method, Search(recording), optimizers, attack_bn=case.bn)
+      make_update(crew, faculty, method, Search(recording), optimizers, attack_bn=case.bn)
     )
     params, stats = variables(self.archive, 'student')
     weights = jax.tree.map(jnp.asarray, method.weights)

@@ -84,7 +84,7 @@ class EnsembleTest(parameterized.TestCase):
   def test_no_copy_of_a_teacher_that_answers_alone(self):
     faculty = make_faculty(self.nets, {'b': {'b': 1.0}}, AVERAGES['logits'])
     joined = faculty.join(self.variables)
-    self.assertIs(joined[0], self.variables['b'])
+    self.assertIs(joined[0][0], self.variables['b'])
 
   @parameterized.parameters(*AVERAGES)
   def test_ensemble_is_a_network(self, average):

@@ -47,6 +47,8 @@ def config(method='mtard', teachers=True, **changes) -> ConfigDict:
     name: configs.teacher(config('natural', teachers=[]), kind=kind)
     for name, kind in teachers or []
   }
+  if METHODS[method]().group == 'teachers':
+    made.online = {name: dict(made.student) for name in ('t1', 't2')}
   for key, value in changes.items():
     node = made
     *groups, last = key.split('__')

@@ -77,7 +77,9 @@ def _add_teachers(teachers: dict[str, Any], pairs: list[tuple[str, str]]) -> Non
 
 
 def _is_named(config: Mapping[str, Any], key: str) -> bool:
-  """Whether `key` is a group that picks a row of a table."""
+  """Whether `key` is a group that picks a row of a table, or a new one of an open group."""
+  if key.rpartition('.')[0] in ('online', 'evaluation.attacks'):
+    return True
   *teacher, group = key.split('.config.')
   node: Any = config
   for name in teacher:
