@@ -24,6 +24,7 @@ setup(
     # tensorflow-datasets needs it and forgets to say so.
     'importlib_resources>=6',
     'jax>=0.10,<0.13',
+    'matplotlib>=3.9',
     'ml_collections>=1.0',
     'numpy>=2.0',
     'optax>=0.2.6,<0.4',

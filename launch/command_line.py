@@ -1,6 +1,7 @@
 """What the programs share: flags, config overrides, errors as one line."""
 
 import os
+import pathlib
 import sys
 from collections.abc import Callable
 
@@ -81,3 +82,20 @@ def required_workdir() -> str:
       'no --workdir; name a folder for the run, such as --workdir=runs/mtard_digits'
     )
   return flags.FLAGS.workdir
+
+
+def specs(parts: list[str]) -> list[str]:
+  """Puts words back behind their config: both lists are separated by commas."""
+  found: list[str] = []
+  for part in parts:
+    if found and '.py' not in part:
+      found[-1] += f',{part}'
+    else:
+      found.append(part)
+  return found
+
+
+def spec_name(spec: str) -> str:
+  """'configs/sat.py:digits' -> 'sat-digits'; a run's folder -> its name."""
+  path, _, words = spec.partition(':')
+  return '-'.join([pathlib.Path(path).stem, *filter(None, words.split(','))])

@@ -39,8 +39,8 @@ def main(overrides: list[str]) -> None:
     raise InputError('give one of --configs, --words and --study, such as --words=digits')
   if len(set(found.seeds)) < len(found.seeds):
     raise InputError(f'--seeds is {",".join(found.seeds)}; give each seed once')
-  given = _specs(found.configs)
-  specs = {_name(spec): spec for spec in given}
+  given = command_line.specs(found.configs)
+  specs = {command_line.spec_name(spec): spec for spec in given}
   if len(specs) < len(given):
     raise InputError('two of --configs have the same name; name each experiment once')
   if found.study:
@@ -50,22 +50,6 @@ def main(overrides: list[str]) -> None:
     specs = {n: f'{path}:{found.words}' for n, path in files.items() if path.is_file()}
   seeds = [int(seed) for seed in found.seeds]
   compare.compare(specs, seeds, workdir, overrides, found.data_dir)
-
-
-def _specs(parts: list[str]) -> list[str]:
-  """Puts words back behind their config: both lists are separated by commas."""
-  specs: list[str] = []
-  for part in parts:
-    if specs and '.py' not in part:
-      specs[-1] += f',{part}'
-    else:
-      specs.append(part)
-  return specs
-
-
-def _name(spec: str) -> str:
-  path, _, words = spec.partition(':')
-  return '-'.join([pathlib.Path(path).stem, *filter(None, words.split(','))])
 
 
 if __name__ == '__main__':

@@ -42,6 +42,12 @@ ALLOWED = {
   'run': {*LEAVES, 'build', 'data', 'evaluate', 'runtime', 'train'},
   'remeasure': {*LEAVES, 'build', 'evaluate', 'run', 'runtime', 'train'},
   'compare': {*LEAVES, 'build', 'evaluate', 'run', 'runtime'},
+  'pictures': set(),
+  'gallery': {*LEAVES, 'attacks', 'build', 'pictures', 'run', 'runtime', 'train'},
+  'diversity': {
+    *LEAVES,
+    *('attacks', 'build', 'evaluate', 'losses', 'pictures', 'run', 'runtime', 'train'),
+  },
   'dry_run': {*LEAVES, 'build', 'data', 'models', 'run', 'runtime', 'train'},
   '__init__': set(),
 }
@@ -53,6 +59,7 @@ OWNERS = {
   'sklearn': {'data/digits.py'},
   'tensorboardX': {'runtime/metrics.py'},
   'tqdm': {'runtime/progress.py'},
+  'matplotlib': {'pictures.py'},
   'absl': set(),
   'torch': set(),
 }

@@ -1,6 +1,7 @@
 """Attacks on any classifier of [0, 1] images that has a pure `logits_fn(images)`.
 
-An attack is one file here plus one row in `ATTACKS`: (threat, **options) -> `Attack`.
+An attack is one file here plus one row in `ATTACKS`: (threat, **options) -> `Attack`; one
+that has no threat set of pixels lies in `unforeseen/` and has a row in `UNFORESEEN`.
 A search that training may use has a row in `SEARCHES`: (threat, **options) -> `Search`.
 """
 
@@ -17,6 +18,15 @@ from jaxrkd.attacks.pgd import pgd, pgd_sat, pgd_search, pgd_trades
 from jaxrkd.attacks.starts import STARTS
 from jaxrkd.attacks.svgd import svgd, svgd_search
 from jaxrkd.attacks.threat import L2, THREATS, Linf, Threat
+from jaxrkd.attacks.unforeseen import (
+  UNFORESEEN,
+  elastic,
+  fog,
+  frank_wolfe_l1,
+  gabor,
+  jpeg,
+  snow,
+)
 
 # The width that AT-AKA prints: so narrow that every particle is on its own.
 PAPER: dict[str, Any] = dict(bandwidth='fixed', sigma=1e-3)
@@ -42,19 +52,26 @@ __all__ = [
   'SEARCHES',
   'STARTS',
   'THREATS',
+  'UNFORESEEN',
   'Attack',
   'Linf',
   'Search',
   'Threat',
   'adam_search',
   'cw_inf',
+  'elastic',
   'example_keys',
   'fgsm',
+  'fog',
+  'frank_wolfe_l1',
+  'gabor',
+  'jpeg',
   'objectives',
   'pgd',
   'pgd_sat',
   'pgd_search',
   'pgd_trades',
+  'snow',
   'svgd',
   'svgd_search',
 ]

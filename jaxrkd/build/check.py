@@ -6,10 +6,9 @@ from ml_collections import ConfigDict
 
 from jaxrkd import config as configs
 from jaxrkd.amalgamation import AMALGAMATIONS
-from jaxrkd.attacks import ATTACKS
 from jaxrkd.build import make
 from jaxrkd.build.roles import roles
-from jaxrkd.build.tables import ATTACK_BN, KINDS, METRICS, PRECISIONS, SPLITS
+from jaxrkd.build.tables import ATTACK_BN, EVALUATIONS, KINDS, METRICS, PRECISIONS, SPLITS
 from jaxrkd.errors import InputError, choose, in_range, one_of
 from jaxrkd.methods import Method
 from jaxrkd.models import STACKING
@@ -46,7 +45,7 @@ def check(config: ConfigDict) -> None:
     )
   if not config.evaluation.attacks:
     raise InputError(
-      f'config.evaluation.attacks is empty; name at least one of {", ".join(ATTACKS)}'
+      f'config.evaluation.attacks is empty; name at least one of {", ".join(EVALUATIONS)}'
     )
   check_decay(config.ema.decay)
   for name, entry in config.teachers.items():

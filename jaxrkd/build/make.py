@@ -7,7 +7,15 @@ import json
 from ml_collections import ConfigDict
 
 from jaxrkd.amalgamation import AMALGAMATIONS, AVERAGES, Amalgamation, Average
-from jaxrkd.attacks import ATTACKS, SEARCHES, THREATS, Attack, Search, Threat
+from jaxrkd.attacks import (
+  ATTACKS,
+  SEARCHES,
+  THREATS,
+  UNFORESEEN,
+  Attack,
+  Search,
+  Threat,
+)
 from jaxrkd.build.tables import DATA_KEYS, NETWORK_KEYS, PRECISIONS, PROBLEMS
 from jaxrkd.data import SOURCES, Dataset, assemble, extra_images, with_extra
 from jaxrkd.errors import InputError, choose
@@ -127,8 +135,15 @@ def _attack(node: ConfigDict, threat: ConfigDict) -> Attack:
 def _attack_in(request: str, threat: Threat) -> Attack:
   """The same request gives the same object: see `network`."""
   chosen = json.loads(request)
-  del chosen['eps']
-  return choose(ATTACKS, chosen.pop('name'), 'attack')(threat, **chosen)
+  name, eps = chosen.pop('name'), chosen.pop('eps')
+  if name not in UNFORESEEN:
+    return choose(ATTACKS, name, 'attack')(threat, **chosen)
+  if eps:
+    raise InputError(
+      f'attack {name!r} has eps {eps:g}, but it knows no ball around an image; set its '
+      'strength instead'
+    )
+  return UNFORESEEN[name](**chosen)
 
 
 def evaluation_attacks(config: ConfigDict) -> dict[str, Attack]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxrkd import config as configs
 from jaxrkd.amalgamation import AMALGAMATIONS, AVERAGES
-from jaxrkd.attacks import ATTACKS, SEARCHES, THREATS
+from jaxrkd.attacks import ATTACKS, SEARCHES, THREATS, UNFORESEEN
 from jaxrkd.data import SOURCES
 from jaxrkd.methods import INNERS, METHODS
 from jaxrkd.models import NETWORKS
@@ -26,6 +26,8 @@ SPLITS = ('heldout', 'test')
 SUPPLIED = ('data_dir', 'epochs', 'steps_per_epoch')
 NETWORK_KEYS = {'bn_variance': 'unbiased', 'bn_momentum': 0.9, 'mean': (), 'std': ()}
 DATA_KEYS = {'heldout': 0, 'train_limit': 0, 'test_limit': 0}
+# The rows that measure: with a threat set of pixels, and without.
+EVALUATIONS: Table = {**ATTACKS, **UNFORESEEN}
 # Evaluation attacks may leave the common threat set; eps 0 means they do not.
 ATTACK_KEYS = {'eps': 0.0}
 
@@ -66,11 +68,11 @@ def tables(config: Mapping[str, Any]) -> dict[str, tuple[Table, dict[str, Any]]]
     'threat': (THREATS, {'eps': configs.EIGHT}),
     'attack': (SEARCHES, {'bn': 'eval'}),
     'schedule': (SCHEDULES, {}),
-    'select.attack': (ATTACKS, ATTACK_KEYS),
+    'select.attack': (EVALUATIONS, ATTACK_KEYS),
     'evaluation.threat': (THREATS, {'eps': configs.EIGHT}),
   }
   for name in config.get('online', {}):
     found[f'online.{name}'] = (NETWORKS, NETWORK_KEYS)
   for name in config.get('evaluation', {}).get('attacks', {}):
-    found[f'evaluation.attacks.{name}'] = (ATTACKS, ATTACK_KEYS)
+    found[f'evaluation.attacks.{name}'] = (EVALUATIONS, ATTACK_KEYS)
   return found

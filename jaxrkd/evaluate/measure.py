@@ -9,7 +9,7 @@ import jax
 from ml_collections import ConfigDict
 
 from jaxrkd import build
-from jaxrkd.attacks import ATTACKS, Attack
+from jaxrkd.attacks import ATTACKS, UNFORESEEN, Attack
 from jaxrkd.data import Dataset
 from jaxrkd.evaluate import particles, robustness
 from jaxrkd.evaluate.results import summarize, versions, worst_case
@@ -94,13 +94,19 @@ class Measurement:
       members: their (params, stats).
     """
     return particles.describe(
-      group, members, self._loaded, self._mesh, self._search, self._key
+      group.logits,
+      group.join(members),
+      group.size,
+      self._loaded,
+      self._mesh,
+      self._search,
+      self._key,
     )
 
 
 def _in_table_order(attacks: dict[str, Attack]) -> dict[str, Attack]:
   """Weak attacks first, as in `ATTACKS`; configs do not keep the order of their keys."""
-  known = list(ATTACKS)
+  known = [*ATTACKS, *UNFORESEEN]
   return dict(
     sorted(
       attacks.items(),

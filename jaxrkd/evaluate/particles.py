@@ -1,7 +1,7 @@
 """How strong and how different the adversarial images of one image are (AT-AKA, Table 1)."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -11,28 +11,41 @@ import numpy as np
 from jaxrkd import losses
 from jaxrkd.attacks import Search, example_keys
 from jaxrkd.evaluate.robustness import Loaded
-from jaxrkd.models.group import Group
-from jaxrkd.particles import spread
+from jaxrkd.models import Net
+from jaxrkd.particles import merge, part, spread
 from jaxrkd.runtime import sharding
 
 Array = jax.Array
 Tree = Any
 
 
+# (variables, images [n, B, H, W, C]) -> logits [n, B, classes], in evaluation mode.
+Answer = Callable[[Tree, Array], Array]
+
+
 @functools.lru_cache(maxsize=16)
-def _maker(group: Group, search: Search, mesh: jax.sharding.Mesh) -> Any:
-  def make(joined, batch, key):
-    def objective(images):
-      logits = group.logits(joined, images)
+def one_network(net: Net) -> Answer:
+  """All particles under one network, whose (params, stats) are the variables."""
+
+  def answer(variables: Tree, images: Array) -> Array:
+    params, stats = variables
+    return part(net.apply(params, stats, merge(images)), len(images))
+
+  return answer
+
+
+@functools.lru_cache(maxsize=16)
+def _maker(answer: Answer, count: int, search: Search, mesh: jax.sharding.Mesh) -> Any:
+  def make(variables, batch, key):
+    def judged(images):
+      logits = answer(variables, images)
       own = jnp.broadcast_to(batch['label'], logits.shape[:-1])
-      return losses.cross_entropy(logits, own)
+      return losses.cross_entropy(logits, own), jnp.argmax(logits, -1), own
 
     keys = example_keys(key, batch['index'])
-    images = search.together(keys, objective, batch['image'], group.size)
-    logits = group.logits(joined, images)
-    own = jnp.broadcast_to(batch['label'], logits.shape[:-1])
-    ce = losses.cross_entropy(logits, own)
-    predicted = jnp.argmax(logits, -1)
+    objective = lambda images: judged(images)[0]
+    images = search.together(keys, objective, batch['image'], count)
+    ce, predicted, own = judged(images)
     ordered = jnp.sort(predicted, axis=0)
     found = {
       **spread(images),
@@ -50,8 +63,9 @@ def _maker(group: Group, search: Search, mesh: jax.sharding.Mesh) -> Any:
 
 
 def describe(
-  group: Group,
-  members: list[tuple[Tree, Tree]],
+  answer: Answer,
+  variables: Tree,
+  count: int,
   loaded: Loaded,
   mesh: jax.sharding.Mesh,
   search: Search,
@@ -60,8 +74,9 @@ def describe(
   """Means over the images of a split of what their particles are like.
 
   Args:
-    group: the networks, one for each particle.
-    members: their (params, stats).
+    answer: the networks, one for each particle (`Group.logits`), or `one_network`.
+    variables: its first argument.
+    count: particles per image.
     loaded: see `robustness.load_split`.
     mesh: the devices.
     search: makes the particles.
@@ -69,27 +84,30 @@ def describe(
 
   Returns:
     'linf' in 8-bit levels, 'l1' and 'l2' in [0, 1] pixels: mean pairwise distances;
-    'ce_mean', 'ce_std' (ddof 0), 'ce_max' of each particle under its own network;
-    'classes', the number of different predictions; 'accuracy' on the particles.
+    'ce_mean', 'ce_std' (ddof 0), 'ce_max' of the particles of an image; 'classes', the
+    number of different predictions; 'accuracy' on the particles.
   """
-  joined = group.join(members)
-  rows = [_maker(group, search, mesh)(joined, b, key)[1] for b in loaded.batches]
-  parts: list[Mapping[str, np.ndarray]] = jax.device_get(rows)
-  count = len(loaded.label)
+  made = _maker(answer, count, search, mesh)
+  parts: list[Mapping[str, np.ndarray]] = jax.device_get(
+    [made(variables, batch, key)[1] for batch in loaded.batches]
+  )
+  images = len(loaded.label)
   return {
-    name: float(np.concatenate([part[name] for part in parts])[:count].mean())
+    name: float(np.concatenate([part[name] for part in parts])[:images].mean())
     for name in parts[0]
   }
 
 
-def draw(
-  group: Group,
-  members: list[tuple[Tree, Tree]],
-  batch: Mapping[str, Array],
+def first_particles(
+  answer: Answer,
+  variables: Tree,
+  count: int,
+  loaded: Loaded,
   mesh: jax.sharding.Mesh,
   search: Search,
   key: Array,
-) -> np.ndarray:
-  """The particles [n, B, H, W, C] of one batch; arguments as `describe`."""
-  made, _ = _maker(group, search, mesh)(group.join(members), batch, key)
-  return np.asarray(made)
+) -> tuple[np.ndarray, np.ndarray]:
+  """Images [B, H, W, C] of the first batch and their particles; arguments as above."""
+  batch = loaded.batches[0]
+  made, _ = _maker(answer, count, search, mesh)(variables, batch, key)
+  return np.asarray(batch['image']), np.asarray(made)
