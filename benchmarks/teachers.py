@@ -1,9 +1,11 @@
-"""Several teachers of one architecture: one vmapped call against a loop over them.
+"""Several networks of one architecture: one vmapped call against a loop over them.
 
 Usage: python benchmarks/teachers.py [--network=resnet18] [--count=3] [--batch=32]
 
-Both give the same mean probabilities. `forward` is what an outer loss asks for, `gradient`
-with respect to the images what MMARD's inner problem asks for at every step.
+`forward` is what an outer loss asks of frozen teachers, on the same images; `attack` the
+gradient with respect to one particle for each network, as in every step of AT-AKA's
+search; `train` a forward and backward of all parameters, each network on its own particle.
+Both sides give the same numbers. Memory is what the compiled program asks for.
 """
 
 import argparse
@@ -13,10 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrkd import build
+from jaxrkd import build, losses
 from jaxrkd.config import ConfigDict
-from jaxrkd.models import AVERAGES
-from jaxrkd.train.teachers import make_faculty
+from jaxrkd.models.group import evaluate, is_mapped, make_group
+
+SIDES = {'vmap': True, 'loop': False}
 
 
 def main():
@@ -29,66 +32,73 @@ def main():
 
   node = ConfigDict({'name': options.network, **build.NETWORK_KEYS})
   net = build.network(node, 10, (32, 32, 3))
-  names = [f't{k}' for k in range(options.count)]
-  share = 1 / options.count
-  stacked = make_faculty(
-    dict.fromkeys(names, net),
-    {'all': dict.fromkeys(names, share)},
-    AVERAGES['probabilities'],
-  )
-  # A role of its own for each keeps them apart.
-  apart = make_faculty(
-    dict.fromkeys(names, net),
-    {'all': dict.fromkeys(names, share), **{name: {name: 1.0} for name in names}},
-    AVERAGES['probabilities'],
-  )
-  variables = {name: jax.jit(net.init)(jax.random.key(k)) for k, name in enumerate(names)}
-  images = jnp.asarray(
-    np.random.default_rng(0).uniform(size=(options.batch, 32, 32, 3)), jnp.float32
-  )
+  init = jax.jit(net.init)
+  members = [init(jax.random.key(k)) for k in range(options.count)]
+  rng = np.random.default_rng(0)
+  shape = (options.count, options.batch, 32, 32, 3)
+  particles = jnp.asarray(rng.uniform(size=shape), jnp.float32)
+  labels = jnp.asarray(rng.integers(0, 10, (options.count, options.batch)))
 
-  def functions(faculty):
-    def forward(joined, x):
-      return faculty.teachers(joined)['all'](x)
-
-    def total(joined, x):
-      return jax.nn.log_softmax(forward(joined, x))[:, 0].sum()
-
-    joined = faculty.join(variables)
-    kinds = (
-      ('forward', jax.jit(forward)),
-      ('gradient', jax.jit(jax.grad(total, argnums=1))),
-    )
-    return {
-      name: lambda f=f: jax.block_until_ready(f(joined, images)) for name, f in kinds
-    }
-
-  sides = {'vmapped': functions(stacked), 'loop': functions(apart)}
-  best, first, results = {}, {}, {}
-  for side, calls in sides.items():
-    for kind, call in calls.items():
+  calls, memory, first, results = {}, {}, {}, {}
+  for side, mapped in SIDES.items():
+    group = make_group([net] * options.count, mapped)
+    for kind, (function, given) in functions(group, members, particles, labels).items():
       began = time.perf_counter()
-      results[side, kind] = call()
+      compiled = jax.jit(function).lower(*given).compile()
       first[side, kind] = time.perf_counter() - began
-      best[side, kind] = float('inf')
-  for kind in ('forward', 'gradient'):
-    np.testing.assert_allclose(
-      results['vmapped', kind], results['loop', kind], rtol=1e-3, atol=1e-4
-    )
+      calls[side, kind] = lambda c=compiled, g=given: jax.block_until_ready(c(*g))
+      results[side, kind] = calls[side, kind]()
+      found = compiled.memory_analysis()
+      memory[side, kind] = (
+        found.temp_size_in_bytes + found.output_size_in_bytes if found else 0
+      ) / 2**20
+  for kind in ('forward', 'attack', 'train'):
+    for a, b in zip(*(jax.tree.leaves(results[side, kind]) for side in SIDES)):
+      np.testing.assert_allclose(a, b, rtol=1e-2, atol=1e-3 * float(jnp.abs(b).max()))
+  best = dict.fromkeys(calls, float('inf'))
   for _ in range(options.repeats):
-    for side, kind in best:
+    for case, call in calls.items():
       began = time.perf_counter()
-      sides[side][kind]()
-      best[side, kind] = min(best[side, kind], time.perf_counter() - began)
+      call()
+      best[case] = min(best[case], time.perf_counter() - began)
 
   print(
     f'{options.count} x {options.network}, batch {options.batch}, '
-    f'{jax.devices()[0].device_kind}'
+    f'{jax.devices()[0].device_kind}; default here: {"vmap" if is_mapped() else "loop"}'
   )
-  print(f'{"":18}{"first s":>9}{"s":>9}{"loop / this":>13}')
+  print(f'{"":14}{"compile s":>10}{"s":>9}{"MiB":>8}{"loop / this":>13}')
   for (side, kind), seconds in best.items():
     ratio = best['loop', kind] / seconds
-    print(f'{side + " " + kind:18}{first[side, kind]:9.1f}{seconds:9.3f}{ratio:11.2f} x')
+    print(
+      f'{side + " " + kind:14}{first[side, kind]:10.1f}{seconds:9.4f}'
+      f'{memory[side, kind]:8.0f}{ratio:11.2f} x'
+    )
+
+
+def functions(group, members, particles, labels):
+  """Kind -> (function, its arguments)."""
+  joined = group.join(members)
+
+  def forward(joined, images):
+    return group.logits(joined, images, shared=True)
+
+  def total(images, joined):
+    logits = jnp.stack(group.each(evaluate, joined, images))
+    return losses.cross_entropy(logits, labels).sum()
+
+  def train(members, images):
+    def loss(params):
+      pairs = [(p, stats) for p, (_, stats) in zip(params, members)]
+      logits, stats = group.train(pairs, images)
+      return losses.cross_entropy(logits, labels).mean(), stats
+
+    return jax.grad(loss, has_aux=True)([params for params, _ in members])
+
+  return {
+    'forward': (forward, (joined, particles[0])),
+    'attack': (jax.grad(total), (particles, joined)),
+    'train': (train, (members, particles)),
+  }
 
 
 if __name__ == '__main__':

@@ -180,6 +180,23 @@ class OracleTest(parameterized.TestCase):
         want[place] = (ends[0] - ends[1]) / (2 * h)
       np.testing.assert_allclose(slope, want, atol=1e-7)
 
+  def test_every_method_with_a_group_has_an_oracle(self):
+    groups = {name for name in METHODS if METHODS[name]().group}
+    self.assertEqual({case[0] for case in CASES}, groups)
+
+  @parameterized.parameters('at_aka', 'cat_aka')
+  def test_soft_labels_that_are_one_hot_change_nothing(self, name):
+    self.enterContext(jax.enable_x64(True))
+    v, method = World(), METHODS[name]()
+    adversarial = Attacked(jnp.asarray(v.particles))
+    found = []
+    for more in ({}, {'target': jax.nn.one_hot(v.y, C)}):
+      batch = {**v.batch(), **more}
+      networks = v.networks(jnp.asarray(v.w), jnp.asarray(v.group))
+      terms, _ = method.terms(networks, (), {}, batch, adversarial)
+      found.append(method.total(terms, {}))
+    np.testing.assert_allclose(*found, rtol=1e-12)
+
   def test_statistics_that_count(self):
     """One training forward of each network, whatever the target is taken from."""
     v = World()

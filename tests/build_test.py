@@ -16,6 +16,7 @@ EXPERIMENTS = [
   *(
     f'{method}:{words}'
     for method in METHODS
+    if not METHODS[method]().group
     for words in (
       'cifar10',
       'cifar100',
@@ -47,6 +48,29 @@ EXPERIMENTS = [
     )
   ),
   'mmard:cut',
+  *(
+    f'at_aka:{words}'
+    for words in (
+      '',
+      'cifar100,mobilenet_v2,pareto,n4',
+      'naive,n1,pgd',
+      'linear,n2,coupled,own_pgd',
+      'smoke',
+      'digits,particles',
+      'digits,smoke',
+    )
+  ),
+  *(
+    f'cat_aka:{words}'
+    for words in (
+      '',
+      'cifar100,wrn_34_10,linear',
+      'naive,n4,pgd',
+      'smoke',
+      'digits,coupled',
+    )
+  ),
+  *(f'rslad:en,{rule}' for rule in ('naive', 'linear', 'soft', 'digits,pareto')),
   *(f'teachers/digits:{kind}' for kind in ('clean', 'robust')),
   *(
     f'teachers/cifar:{data},{kind}'
@@ -72,7 +96,15 @@ class ShippedConfigsTest(parameterized.TestCase):
   def test_every_file_is_listed_here(self):
     listed = {spec.partition(':')[0] for spec in EXPERIMENTS}
     files = {str(p.relative_to(CONFIGS))[:-3] for p in CONFIGS.rglob('*.py')}
-    self.assertEqual(files, {*listed, 'setting'})
+    studies = {name for name in files if name.startswith('studies/')}
+    self.assertEqual(files, {*listed, *studies, 'setting'})
+
+  @parameterized.parameters(*sorted(p.name for p in (CONFIGS / 'studies').glob('*.py')))
+  def test_rows_of_a_study(self, name):
+    rows = configs.load_rows(CONFIGS / 'studies' / name)
+    made = {row: build.resolve(configs.load_spec(spec)) for row, spec in rows.items()}
+    self.assertGreater(len(made), 1)
+    self.assertLen({config.to_json() for config in made.values()}, len(made))
 
   @parameterized.parameters(
     # method:words, attack (start, BN, steps), epochs, batch, weight decay
@@ -89,6 +121,9 @@ class ShippedConfigsTest(parameterized.TestCase):
     ('adaad', ('gauss', 'eval', 10), 200, 128, 5e-4),
     ('mmard', ('gauss', 'eval', 10), 300, 128, 2e-4),
     ('akd', ('uniform', 'eval', 7), 50, 256, 5e-4),
+    ('at_aka', ('uniform', 'eval', 20), 300, 128, 2e-4),
+    ('cat_aka', ('uniform', 'eval', 20), 120, 128, 3.5e-3),
+    ('cat_aka:wrn_34_10', ('uniform', 'eval', 20), 120, 128, 7e-4),
   )
   def test_recipes_of_the_authors(self, spec, attack, epochs, batch, decay):
     config = experiment(spec)
@@ -108,6 +143,8 @@ class ShippedConfigsTest(parameterized.TestCase):
     ('iad_1', 100, 101),
     ('rslad', 215, 216),
     ('adaad', 100, 101),
+    ('at_aka', 200, 201),
+    ('cat_aka:wrn_34_10', 75, 76),
   )
   def test_first_epoch_at_the_lower_rate(self, spec, last, first):
     config = experiment(spec)

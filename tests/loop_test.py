@@ -21,7 +21,7 @@ def fitted(test, scores, **changes):
   def judge(student):
     del student
     score = next(given)
-    return {'clean': 1.0, 'robust': score, 'score': score}
+    return {'clean': 1.0, 'robust': score, 'score': score}, 'student'
 
   workdir = tiny.folder(test)
   with mock.patch('builtins.print') as said:
@@ -68,7 +68,10 @@ class LoopTest(absltest.TestCase):
 
   def test_a_kept_epoch_newer_than_what_is_resumed_is_made_again(self):
     run = tiny.Run(tiny.config('natural', epochs=2, keep_epochs=(1, 2)))
-    workdir, judge = tiny.folder(self), lambda student: {'robust': 0.5, 'score': 0.5}
+    workdir, judge = (
+      tiny.folder(self),
+      lambda nets: ({'robust': 0.5, 'score': 0.5}, 'student'),
+    )
     for lost in ('first', 'second'):
       fit(run.setup, run.teachers, workdir, judge, 'title')
       (workdir / 'checkpoints' / 'last').rename(workdir / lost)
@@ -79,9 +82,9 @@ class LoopTest(absltest.TestCase):
     run = tiny.Run(tiny.config('natural', epochs=6, log_every=2))
     workdir = tiny.folder(self)
 
-    def slow(student):
+    def slow(nets):
       time.sleep(0.5)
-      return {'robust': 0.5, 'score': 0.5}
+      return {'robust': 0.5, 'score': 0.5}, 'student'
 
     fit(run.setup, run.teachers, workdir, slow, 'title')
     rows = [json.loads(x) for x in (workdir / 'metrics.jsonl').read_text().splitlines()]
@@ -99,7 +102,7 @@ class LoopTest(absltest.TestCase):
     run = tiny.Run(tiny.config('natural', epochs=2))
     workdir = tiny.folder(self)
     for score in (0.5, 0.7):
-      judge = lambda student, score=score: {'robust': score, 'score': score}
+      judge = lambda nets, s=score: ({'robust': s, 'score': s}, 'student')
       fit(run.setup, run.teachers, workdir, judge, 'title')
       # As if no checkpoint of `last` could be read.
       (workdir / 'checkpoints' / 'last').rename(workdir / f'lost{score}')

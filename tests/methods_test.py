@@ -44,12 +44,13 @@ class ConformanceTest(parameterized.TestCase):
     run = tiny.Run(tiny.config(method, ema__decay=0.9, optimizer__weight_decay=0.0), 2)
     teachers = jax.device_get(run.teachers)
     state = run.setup.parts.init()
-    before = jax.device_get(state.nets['student'].params)
+    params = lambda state: jax.device_get({k: n.params for k, n in state.nets.items()})
+    before = params(state)
     with jax.log_compiles(), self.assertLogs('jax', 'WARNING') as logs:
       state, rows = run.steps(state, 3)
 
     with self.subTest('every parameter is trained'):
-      after = jax.device_get(state.nets['student'].params)
+      after = params(state)
       for (path, a), b in zip(
         jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(after), strict=True
       ):

@@ -1,9 +1,11 @@
 """The training loop: step, log, look at the held-out part, save; continue after a kill."""
 
+import contextlib
 import math
 import pathlib
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 import jax
@@ -88,25 +90,42 @@ def fit(
   config, first = setup.config, sharding.is_first_process()
   tell = print if first else lambda text: None
   folder = workdir / 'checkpoints'
-  last, best = Checkpoints(folder / 'last'), Checkpoints(folder / 'best')
-  kept = Checkpoints(folder / 'kept', keep=None) if config.keep_epochs else None
-  found = last.restore(setup.parts.like, say=tell)
-  record: dict[str, Any]
-  state, record = found if found else (setup.parts.init(), {'best': None})
-  step = int(state.step)
-  record.pop('step', None)
-  if step:
-    tell(f'{title}: resuming at step {step} of {setup.total_steps}')
-  best.set_aside_after(step)
-  if kept:
-    kept.set_aside_after(step // setup.steps_per_epoch)
-  # Saved with every checkpoint, so that the network can be rebuilt without the data.
-  facts = {'classes': setup.data.classes, 'image_shape': list(setup.data.image_shape)}
-  record = {**record, **facts}
+  with contextlib.ExitStack() as opened:
+    last = opened.enter_context(closing(Checkpoints(folder / 'last')))
+    best = opened.enter_context(closing(Checkpoints(folder / 'best')))
+    kept = None
+    if config.keep_epochs:
+      kept = opened.enter_context(closing(Checkpoints(folder / 'kept', keep=None)))
+    found = last.restore(setup.parts.like, say=tell)
+    record: dict[str, Any]
+    state, record = found if found else (setup.parts.init(), {'best': None})
+    step = int(state.step)
+    record.pop('step', None)
+    if step:
+      tell(f'{title}: resuming at step {step} of {setup.total_steps}')
+    best.set_aside_after(step)
+    if kept:
+      kept.set_aside_after(step // setup.steps_per_epoch)
+    # Saved with every checkpoint, so that the network can be rebuilt without the data.
+    facts = {'classes': setup.data.classes, 'image_shape': list(setup.data.image_shape)}
+    writer = opened.enter_context(closing(MetricsWriter(workdir, step, enabled=first)))
+    progress = opened.enter_context(
+      closing(Progress(title, setup.total_steps, step, enabled=first))
+    )
+    log = _Log(setup, writer, progress)
+    looks = _Looks(setup, judge, writer, last, best, kept, tell, title)
+    _epochs(setup, teacher_vars, state, {**record, **facts}, log, looks)
 
-  writer = MetricsWriter(workdir, step, enabled=first)
-  progress = Progress(title, setup.total_steps, step, enabled=first)
-  log = _Log(setup, writer, progress)
+
+def _epochs(
+  setup: Setup,
+  teacher_vars: Tree,
+  state: Any,
+  record: dict[str, Any],
+  log: _Log,
+  looks: '_Looks',
+) -> None:
+  config, step = setup.config, int(state.step)
   data = setup.device_data()
   for epoch in range(step // setup.steps_per_epoch, config.epochs):
     order = setup.order(jnp.int32(epoch))
@@ -116,39 +135,61 @@ def fit(
       log.add(scalars)
       if step % config.log_every == 0:
         log.flush(step)
-    done = epoch + 1
-    final = done == config.epochs
-    judged = final or done % config.select.every == 0
-    saved = final or done % config.checkpoint_every == 0
-    if config.select.max_drop:
-      # What is kept has been looked at, so that a collapse is never what is left.
-      saved = judged
-    if not (judged or saved or done in config.keep_epochs):
+    if not looks.due(epoch + 1):
       continue
     # No mean reaches across a checkpoint, so that a resumed run logs the same.
     log.flush(step, keep=0)
-    if judged:
-      scores, network = judge(state.nets)
-      writer.write(step, {f'{config.select.split}_{k}': v for k, v in scores.items()})
-      fall = record.get('robust', 0) - scores.get('robust', 0)
-      if config.select.max_drop and fall > config.select.max_drop:
-        tell(
-          f'{title}: stopped after epoch {done}, because robust accuracy fell by '
-          f'{fall:.3f}; the last checkpoint is that of the look before'
-        )
-        break
-      record['robust'] = scores.get('robust', 0)
-      if record['best'] is None or scores['score'] > record['best']['score']:
-        record['best'] = {**scores, 'step': step, 'epoch': done, 'network': network}
-        best.save(step, state, record)
-    if kept and done in config.keep_epochs:
-      # Complete before `last` is: training never continues from behind a missing one.
-      kept.save(done, state, {**record, 'step': step})
-      kept.wait()
-    if saved:
-      last.save(step, state, record)
+    if not looks.look(epoch + 1, step, state, record):
+      break
     log.restart(state)
-  progress.close()
-  writer.close()
-  for checkpoints in (last, best, *([kept] if kept else [])):
-    checkpoints.close()
+
+
+class _Looks:
+  """What happens after an epoch: the selection split is measured, checkpoints are saved."""
+
+  def __init__(self, setup, judge, writer, last, best, kept, tell, title):
+    self._config, self._judge, self._writer = setup.config, judge, writer
+    self._last, self._best, self._kept = last, best, kept
+    self._tell, self._title = tell, title
+
+  def _judged(self, done: int) -> bool:
+    return done == self._config.epochs or done % self._config.select.every == 0
+
+  def _saved(self, done: int) -> bool:
+    if self._config.select.max_drop:
+      # What is kept has been looked at, so that a collapse is never what is left.
+      return self._judged(done)
+    return done == self._config.epochs or done % self._config.checkpoint_every == 0
+
+  def due(self, done: int) -> bool:
+    """Whether anything happens after this epoch, counted from 1."""
+    return self._judged(done) or self._saved(done) or done in self._config.keep_epochs
+
+  def look(self, done: int, step: int, state: Any, record: dict[str, Any]) -> bool:
+    """Does it; False ends the training. Changes `record`."""
+    if self._judged(done) and not self._measure(done, step, state, record):
+      return False
+    if self._kept and done in self._config.keep_epochs:
+      # Complete before `last` is: training never continues from behind a missing one.
+      self._kept.save(done, state, {**record, 'step': step})
+      self._kept.wait()
+    if self._saved(done):
+      self._last.save(step, state, record)
+    return True
+
+  def _measure(self, done: int, step: int, state: Any, record: dict[str, Any]) -> bool:
+    select = self._config.select
+    scores, network = self._judge(state.nets)
+    self._writer.write(step, {f'{select.split}_{k}': v for k, v in scores.items()})
+    fall = record.get('robust', 0) - scores.get('robust', 0)
+    if select.max_drop and fall > select.max_drop:
+      self._tell(
+        f'{self._title}: stopped after epoch {done}, because robust accuracy fell by '
+        f'{fall:.3f}; the last checkpoint is that of the look before'
+      )
+      return False
+    record['robust'] = scores.get('robust', 0)
+    if record['best'] is None or scores['score'] > record['best']['score']:
+      record['best'] = {**scores, 'step': step, 'epoch': done, 'network': network}
+      self._best.save(step, state, record)
+    return True

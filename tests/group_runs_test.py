@@ -1,0 +1,172 @@
+"""Whole runs of methods that train several networks: results, checkpoints, mistakes."""
+
+import json
+import pathlib
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tiny
+from absl.testing import absltest
+from ml_collections import ConfigDict
+
+from jaxrkd import build, compare, remeasure
+from jaxrkd import config as configs
+from jaxrkd import run as experiment
+from jaxrkd.dry_run import dry_run
+from jaxrkd.errors import InputError
+from jaxrkd.runtime import sharding
+from jaxrkd.train.load import load_trained
+
+
+def small(method, **changes):
+  made = tiny.config(method, epochs=2, **changes)
+  made.evaluation.attacks = dict(fgsm=dict())
+  return made
+
+
+class EqualStudentsTest(absltest.TestCase):
+  def test_a_run(self):
+    """Each is reported; the best on the held-out part stands for the run."""
+    workdir = tiny.folder(self)
+    made = small('cat_aka', ema__decay=0.5)
+    config = build.resolve(made, ['method.students=2', 'attack=svgd'])
+    found = experiment.train_and_evaluate(config, workdir)
+
+    with self.subTest('results'):
+      self.assertEqual(set(found['students']), {'student_1', 'student_2'})
+      for rows in found['students'].values():
+        self.assertEqual(set(rows), {'best', 'last', 'ema'})
+      self.assertEqual(found['student'], found['students'][found['chosen']])
+      self.assertEqual(found['selection']['best']['network'], found['chosen'])
+      self.assertGreater(found['particles']['linf'], 1)
+      table = '\n'.join(experiment.table_rows(found, 'student'))
+      self.assertIn('student_2 last', table)
+
+    with self.subTest('every look names the best one'):
+      rows = [json.loads(x) for x in (workdir / 'metrics.jsonl').read_text().splitlines()]
+      looks = [row for row in rows if 'heldout_score' in row]
+      self.assertLen(looks, 2)
+      for row in looks:
+        each = [row['heldout_student_1'], row['heldout_student_2']]
+        self.assertEqual(row['heldout_score'], max(each))
+
+    mesh = sharding.data_mesh()
+    with self.subTest('each can be read'):
+      one, two = (
+        load_trained(workdir, 'best', mesh, network=f'student_{k}') for k in (1, 2)
+      )
+      self.assertGreater(
+        np.abs(jax.tree.leaves(one.state.params)[0] - jax.tree.leaves(two.state.params)[0])
+        .max(),
+        1e-3,
+      )  # fmt: skip
+      stands = load_trained(workdir, 'best', mesh)
+      want = {'student_1': one, 'student_2': two}[found['chosen']]
+      for a, b in zip(*map(jax.tree.leaves, (stands.state.params, want.state.params))):
+        np.testing.assert_array_equal(a, b)
+      with self.assertRaisesRegex(InputError, "no network 'student_3'.*student_1"):
+        load_trained(workdir, 'best', mesh, network='student_3')
+
+    with self.subTest('each can teach'):
+      given = small('rslad')
+      given.teachers = {
+        'a': configs.teacher(workdir=str(workdir), network='student_1'),
+        'b': configs.teacher(workdir=str(workdir), network='student_2'),
+      }
+      taught = experiment.train_and_evaluate(
+        build.resolve(given, ['ensemble=pareto']), workdir / 'taught'
+      )
+      for name, student in (('a', 'student_1'), ('b', 'student_2')):
+        row, own = taught['teachers'][name], found['students'][student]['best']
+        self.assertEqual(row['clean'], own['clean'])
+
+    with self.subTest('measured again'):
+      again = remeasure.remeasure(workdir, ['evaluation.threat.eps=0.2'])
+      self.assertEqual(set(again['students']), set(found['students']))
+
+
+class OnlineTeachersTest(absltest.TestCase):
+  def test_a_run_and_its_table(self):
+    folder = tiny.folder(self)
+    text = (
+      'import sys\nsys.path.insert(0, {tests!r})\nimport group_runs_test as g\n'
+      'def get_config(arg=""):\n  return g.small({method!r})\n'
+    )
+    specs = {}
+    for name, method in (('(S)AT-AKA', 'at_aka'), ('plain', 'sat')):
+      path = folder / f'{method}.py'
+      path.write_text(
+        text.format(tests=str(pathlib.Path(__file__).parent), method=method)
+      )
+      specs[name] = str(path)
+    table = compare.compare(specs, (0,), folder / 'runs')
+    place = folder / 'runs' / 'S-AT-AKA' / 'seed0'
+    found = json.loads((place / 'results.json').read_text())
+    self.assertEqual(set(found['online']), {'t1', 't2'})
+    self.assertEqual(set(found['student']), {'best', 'last'})
+    # On every network, t1 and t2 included, verdicts per image are kept.
+    for name in ('best', 't1/best', 't2/best'):
+      self.assertTrue((place / 'eval' / name / 'fgsm.npz').is_file(), name)
+    head, _, *lines = table.splitlines()
+    self.assertRegex(head, r'particles Linf \| L2 \| CE')
+    cells = {line.split(' | ')[0].strip('| '): line.split(' | ') for line in lines}
+    shown = cells['(S)AT-AKA'][-3:]
+    want = [found['particles'][k] * s for _, k, s in compare.PARTICLES]
+    np.testing.assert_allclose([float(x.strip(' |')) for x in shown], want, rtol=0.01)
+    self.assertEqual(cells['plain'][-1].strip(' |'), '')
+
+    with self.subTest('an online teacher can be read and measured as one'):
+      trained = load_trained(place, 'best', sharding.data_mesh(), network='t2')
+      self.assertEqual(trained.record['best']['network'], 'student')
+
+  def test_dry_run_names_all_networks(self):
+    with mock.patch('builtins.print') as said:
+      found = dry_run(build.resolve(small('at_aka')))
+    text = '\n'.join(str(call.args[0]) for call in said.call_args_list if call.args)
+    for name in ('student', 't1', 't2'):
+      self.assertRegex(text, f'\n{name}: convnet, [0-9,]+ parameters')
+    self.assertGreater(found['loss_teacher_2'], 0)
+
+
+class DivergenceTest(absltest.TestCase):
+  def test_training_that_diverges_stops_before_a_checkpoint(self):
+    workdir = tiny.folder(self)
+    config = build.resolve(small('at_aka'), ['schedule.peak=1e30'])
+    with self.assertRaisesRegex(InputError, 'diverged: .*loss.* not finite.*peak'):
+      experiment.train_and_evaluate(config, workdir)
+    kept = list((workdir / 'checkpoints').glob('*/[0-9]*'))
+    self.assertEqual(kept, [])
+
+  def test_a_teacher_with_weights_that_are_not_numbers(self):
+    config = build.resolve(small('sat'))
+    data = build.dataset(config)
+    net = build.network(config.student, 3, (8, 8, 1))
+    params, stats = net.init(jax.random.key(0))
+    params = jax.tree.map(lambda leaf: leaf.at[(0,) * leaf.ndim].set(jnp.nan), params)
+    trained = experiment.Trained(
+      net,
+      experiment.NetState(params, stats, {}, {}),
+      {'classes': 3, 'image_shape': [8, 8, 1]},
+      ConfigDict(),
+    )
+    with self.assertRaisesRegex(
+      InputError, "teacher 'r' has weights that are not finite"
+    ):
+      experiment.check_teacher('r', trained, data)
+
+  def test_a_teacher_of_other_classes(self):
+    config = build.resolve(small('sat'))
+    trained = experiment.Trained(
+      build.network(config.student, 4, (8, 8, 1)),
+      experiment.NetState({}, {}, {}, {}),
+      {'classes': 4, 'image_shape': [8, 8, 1]},
+      ConfigDict(),
+    )
+    with self.assertRaisesRegex(InputError, "teacher 'r' knows 4 classes.*has 3 classes"):
+      experiment.check_teacher('r', trained, build.dataset(config))
+
+
+if __name__ == '__main__':
+  absltest.main()
