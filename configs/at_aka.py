@@ -1,7 +1,7 @@
 """AT-AKA with the paper's teachers and hyper-parameters.
 
 Run:       python launch/main.py --config=configs/at_aka.py:cifar10,soft --workdir=runs/at_aka
-Words:     data, student, smoke (`setting.py`), and
+Words:     data, student, fog, smoke (`setting.py`), and
   rule     soft (default), naive, linear, pareto: how teachers are amalgamated
   number   n1, n2, n3 (default), n4: teachers and particles (Table 5)
   input    clean (default), particles, own_pgd: what the student sees
@@ -35,7 +35,7 @@ SMALL = dict(name='resnet8', width=8)
 
 def get_config(arg: str = '') -> configs.ConfigDict:
   words = (*SETTING.DATA, *SETTING.STUDENTS, *RULES, *NUMBERS, *ATTACKS, *INPUTS)
-  on = SETTING.choose(arg, ('smoke',), words)
+  on = SETTING.choose(arg, ('fog', 'smoke'), words)
   rule = configs.one_word(on.words, RULES)
   recipe = dict(
     method=dict(

@@ -1,7 +1,7 @@
 """CAT-AKA: three equal students that learn from their amalgam.
 
 Run:       python launch/main.py --config=configs/cat_aka.py:cifar10 --workdir=runs/cat_aka
-Words:     data, smoke (`setting.py`); resnet18 (default) or wrn_34_10; and
+Words:     data, fog, smoke (`setting.py`); resnet18 (default) or wrn_34_10; and
   rule     soft (default, the only one that the paper reports), naive, linear
   number   n1, n2, n3 (default), n4: students and particles
   attack   paper (default), coupled, pgd; see `at_aka.py`
@@ -21,7 +21,15 @@ RATES = {'resnet18': (0.01, 3.5e-3), 'wrn_34_10': (0.1, 7e-4)}
 
 
 def get_config(arg: str = '') -> configs.ConfigDict:
-  words = (*SETTING.DATA, *RATES, *RULES, *FAMILY.NUMBERS, *FAMILY.ATTACKS, 'smoke')
+  words = (
+    *SETTING.DATA,
+    *RATES,
+    *RULES,
+    *FAMILY.NUMBERS,
+    *FAMILY.ATTACKS,
+    'fog',
+    'smoke',
+  )
   on = SETTING.choose(arg, (), words)
   rule = configs.one_word(on.words, RULES)
   peak, decay = RATES[on.student]

@@ -8,6 +8,7 @@ and a student. Arguments are words separated by commas, in any order:
   en         an ensemble: three teachers of each kind with seeds 0 to 2, or, for methods
              without teachers, three students measured as one network
   at_plus    the AT+ recipe of Rebuffi et al. (2103.01946): EMA, Nesterov, warm-up, cosine
+  fog        four more columns: Fog of strength 64, 128, 256 and 512 (AT-AKA, Table 4)
   smoke      the same stages in about a minute on a CPU, with tiny networks
 """
 
@@ -27,7 +28,8 @@ NORMAL = {
   'cifar10': dict(mean=(0.4914, 0.4822, 0.4465), std=(0.2471, 0.2435, 0.2616)),
   'cifar100': dict(mean=(0.5071, 0.4865, 0.4409), std=(0.2673, 0.2564, 0.2762)),
 }
-WORDS = {*DATA, *STUDENTS, 'en', 'at_plus', 'smoke'}
+WORDS = {*DATA, *STUDENTS, 'en', 'at_plus', 'fog', 'smoke'}
+FOGS = (64, 128, 256, 512)
 MEMBERS = 3
 # 8x8 digits are almost black and white, so a ball that tests them is larger than the
 # 8/255 of photographs.
@@ -156,6 +158,11 @@ def experiment(
   config.update(ConfigDict(dict(recipe), convert_dict=True))
   if on.at_plus:
     _at_plus(config)
+  if 'fog' in on.words:
+    for strength in FOGS:
+      config.evaluation.attacks[f'fog_{strength}'] = dict(
+        name='fog', strength=float(strength)
+      )
   if on.data == 'digits':
     _shrink(config, digits or {})
   if on.smoke:
