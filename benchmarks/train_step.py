@@ -24,8 +24,9 @@ from jaxrkd import optimizers as optim
 from jaxrkd.attacks import Linf, example_keys, pgd_search
 from jaxrkd.methods import METHODS
 from jaxrkd.models import AVERAGES
+from jaxrkd.train.crew import STUDENT, make_crew
 from jaxrkd.train.state import Optimizers, init_state, run_keys
-from jaxrkd.train.step import STUDENT, make_update
+from jaxrkd.train.step import make_update
 from jaxrkd.train.teachers import make_faculty
 
 CLASSES, SIZE = 10, 32
@@ -50,7 +51,8 @@ def jax_step(student: str, batch: int, precision: str):
   roles = {'clean': {'clean': 1.0}, 'robust': {'robust': 1.0}}
   faculty = make_faculty(nets, roles, AVERAGES['probabilities'])
   update = jax.jit(
-    make_update(net, faculty, method, search, optimizers), donate_argnums=0
+    make_update(make_crew(net, '', {}), faculty, method, search, optimizers),
+    donate_argnums=0,
   )
   init_key, step_key, _ = run_keys(0)
   state = jax.jit(

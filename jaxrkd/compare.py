@@ -13,8 +13,9 @@ from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate.robustness import fingerprint
-from jaxrkd.run import say, train_and_evaluate
+from jaxrkd.run import train_and_evaluate
 from jaxrkd.runtime import files, sharding
+from jaxrkd.runtime.progress import say
 
 # Columns for methods that train networks on particles: title, key, factor.
 PARTICLES = (

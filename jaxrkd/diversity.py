@@ -14,8 +14,9 @@ from jaxrkd import attacks, build, losses, pictures
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import particles, robustness
-from jaxrkd.run import say, train_and_evaluate
+from jaxrkd.run import train_and_evaluate
 from jaxrkd.runtime import files, sharding
+from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import load_trained, read_config
 
 Array = jax.Array

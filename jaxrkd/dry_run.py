@@ -13,8 +13,9 @@ from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.data import Dataset
 from jaxrkd.models import Net, parameter_count
-from jaxrkd.run import check_teacher, say
+from jaxrkd.run import check_teacher
 from jaxrkd.runtime import sharding
+from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import load_trained
 from jaxrkd.train.setup import prepare
 

@@ -9,8 +9,8 @@ import numpy as np
 from jaxrkd import build, pictures
 from jaxrkd.attacks import ATTACKS, THREATS, UNFORESEEN, example_keys
 from jaxrkd.errors import InputError, choose
-from jaxrkd.run import say
 from jaxrkd.runtime import sharding
+from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import load_trained, read_config
 
 EVERY = {**ATTACKS, **UNFORESEEN}

@@ -7,8 +7,10 @@ from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import robustness
-from jaxrkd.run import evaluate_run, say, train_teachers
+from jaxrkd.run import train_teachers
+from jaxrkd.run_results import evaluate_run
 from jaxrkd.runtime import files, sharding
+from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import read_config
 
 FREE = ('evaluation', 'precision', 'seed')

@@ -39,11 +39,15 @@ ALLOWED = {
     *LEAVES,
     *('attacks', 'build', 'data', 'losses', 'models', 'particles', 'runtime'),
   },
-  'run': {*LEAVES, 'build', 'data', 'evaluate', 'runtime', 'train'},
-  'remeasure': {*LEAVES, 'build', 'evaluate', 'run', 'runtime', 'train'},
+  'run': {*LEAVES, 'build', 'data', 'evaluate', 'run_results', 'runtime', 'train'},
+  'run_results': {*LEAVES, 'data', 'evaluate', 'runtime', 'train'},
+  'remeasure': {
+    *LEAVES,
+    *('build', 'evaluate', 'run', 'run_results', 'runtime', 'train'),
+  },
   'compare': {*LEAVES, 'build', 'evaluate', 'run', 'runtime'},
   'pictures': set(),
-  'gallery': {*LEAVES, 'attacks', 'build', 'pictures', 'run', 'runtime', 'train'},
+  'gallery': {*LEAVES, 'attacks', 'build', 'pictures', 'runtime', 'train'},
   'diversity': {
     *LEAVES,
     *('attacks', 'build', 'evaluate', 'losses', 'pictures', 'run', 'runtime', 'train'),

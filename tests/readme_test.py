@@ -11,12 +11,15 @@ from absl.testing import absltest
 
 from jaxrkd import build
 from jaxrkd import config as configs
+from jaxrkd.attacks import ATTACKS, UNFORESEEN
+from jaxrkd.build.tables import RULES
 from jaxrkd.methods import INNERS, METHODS
 from jaxrkd.optimizers import SCHEDULES
 
 ROOT = pathlib.Path(__file__).parent.parent
 TEXT = (ROOT / 'README.md').read_text()
 PAGE = (ROOT / 'docs' / 'methods.md').read_text()
+ATTACK_PAGE = (ROOT / 'docs' / 'attacks.md').read_text()
 
 
 class ReadmeTest(absltest.TestCase):
@@ -37,9 +40,9 @@ class ReadmeTest(absltest.TestCase):
     self.assertTrue(bool(jnp.all(names['adversarial'] >= images)))
 
   def test_paths(self):
-    for text in (TEXT, PAGE):
+    for text in (TEXT, PAGE, ATTACK_PAGE):
       found = re.findall(r'(?:configs|launch|benchmarks|tests|jaxrkd)/[\w/]*\.py', text)
-      self.assertGreater(len(found), 5)
+      self.assertGreater(len(found), 2)
       for path in found:
         self.assertTrue((ROOT / path).is_file(), path)
 
@@ -66,10 +69,18 @@ class ReadmeTest(absltest.TestCase):
     for name in INNERS:
       self.assertIn(f'| `{name}` |', PAGE)
 
+  def test_page_has_every_attack_and_all_its_options(self):
+    for name in (*ATTACKS, *UNFORESEEN):
+      self.assertIn(f'`{name}`', ATTACK_PAGE)
+    for row in (ATTACKS['svgd'], *UNFORESEEN.values()):
+      for option in build.options(row):
+        self.assertRegex(ATTACK_PAGE, rf'`{option}[`=]', option)
+
   def test_every_option_named_in_the_page_exists(self):
-    found = set(re.findall(r'--config\.([a-z_.]+)=', PAGE))
+    pages = PAGE + ATTACK_PAGE
+    found = set(re.findall(r'--config\.([a-z_.]+)=', pages))
     self.assertGreater(len(found), 10)
-    groups = {'teachers', 'config', 'KEY'}
+    groups = {'teachers', 'config', 'KEY', 'online', 'evaluation'}
     known, teachers = set(), [('robust', 'robust'), ('clean', 'clean')]
     for method in METHODS:
       config = build.resolve(
@@ -77,6 +88,8 @@ class ReadmeTest(absltest.TestCase):
       )
       known |= {key for key, _ in configs.leaves(config)}
       known |= set(config)
+    for rule in RULES:
+      known |= {f'ensemble.{key}' for key in build.options(RULES[rule])}
     for schedule in SCHEDULES:
       known |= {f'schedule.{key}' for key in build.options(SCHEDULES[schedule])}
     for key in found:

@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,6 @@ class Measurement:
 
   def __init__(self, config: ConfigDict, data: Dataset, mesh: jax.sharding.Mesh):
     part = config.evaluation
-    self._attacks = _in_table_order(build.evaluation_attacks(config))
     self._search = build.search(config)
     self._mesh = mesh
     self._key = jax.random.key(config.seed)
@@ -43,6 +43,7 @@ class Measurement:
       'threat': part.threat.to_dict(),
     }
     self._options = {name: node.to_dict() for name, node in part.attacks.items()}
+    self._attacks = _in_table_order(build.evaluation_attacks(config), self._options)
 
   def __call__(
     self,
@@ -104,15 +105,16 @@ class Measurement:
     )
 
 
-def _in_table_order(attacks: dict[str, Attack]) -> dict[str, Attack]:
-  """Weak attacks first, as in `ATTACKS`; configs do not keep the order of their keys."""
+def _in_table_order(
+  attacks: dict[str, Attack], options: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Attack]:
+  """Weak attacks first, as in their tables; configs do not keep the order of their keys."""
   known = [*ATTACKS, *UNFORESEEN]
-  return dict(
-    sorted(
-      attacks.items(),
-      key=lambda item: (
-        known.index(item[0]) if item[0] in known else len(known),
-        item[0],
-      ),
-    )
-  )
+
+  def place(name: str) -> tuple[int, list[tuple[int, str]]]:
+    # fog_64 comes before fog_128.
+    parts = re.findall(r'\d+|\D+', name)
+    natural = [(int(p), '') if p.isdigit() else (-1, p) for p in parts]
+    return known.index(options[name]['name']), natural
+
+  return {name: attacks[name] for name in sorted(attacks, key=place)}

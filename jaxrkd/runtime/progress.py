@@ -5,8 +5,16 @@ import time
 
 from tqdm import tqdm
 
+from jaxrkd.runtime import sharding
+
 # Between plain lines, which do not replace each other as a bar does.
 SECONDS_PER_LINE = 3
+
+
+def say(text: str) -> None:
+  """Prints on the first process."""
+  if sharding.is_first_process():
+    print(text, flush=True)
 
 
 class Progress:

@@ -162,6 +162,12 @@ def member_folder(workdir: pathlib.Path, number: int) -> pathlib.Path:
   return workdir / 'members' / str(number)
 
 
+def teacher_folder(config: ConfigDict, workdir: pathlib.Path, name: str) -> pathlib.Path:
+  """Where a teacher's run is."""
+  entry = config.teachers[name]
+  return pathlib.Path(entry.workdir) if entry.workdir else workdir / 'teachers' / name
+
+
 def _load_members(workdir, kind, mesh, config, epoch, network) -> Trained:
   """All members as one network; its record is the first member's."""
   found = [

@@ -62,14 +62,17 @@ def jpeg(
     norm: of the ball, 'linf', 'l2' or 'l1'; in the last two no variable exceeds 2.
     strength: radius of the ball in half quanta.
     steps: gradient evaluations.
-    step_size: in half quanta; 0 takes the published strength / sqrt(steps). Not used in
-      'l1'.
+    step_size: in half quanta; 0 takes the published strength / sqrt(steps). 'l1' has none.
 
   Raises:
     InputError: an unknown norm, strength not above 0, fewer than 1 step, a negative step
       size; when called, images whose sides are no multiples of 8 (16 in colour).
   """
   one_of(norm, NORMS, 'jpeg norm')
+  if norm == 'l1' and step_size:
+    raise InputError(
+      f'jpeg step_size is {step_size}, but Frank-Wolfe in l1 has no step size; leave it 0'
+    )
   step_size = step_length(strength, steps, step_size)
 
   def corner(gradient: Array, image: Array) -> Array:
