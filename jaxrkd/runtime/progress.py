@@ -38,11 +38,12 @@ class Progress:
       )
 
   def show(self, done: int, values: dict[str, float], images_per_second: float) -> None:
-    """Reports that `done` steps are complete."""
+    """Reports that `done` steps are complete; a speed of 0 is one not known yet."""
     if not self._enabled:
       return
     shown = {name: f'{value:.4g}' for name, value in values.items()}
-    shown['images/s'] = f'{images_per_second:.0f}'
+    if images_per_second:
+      shown['images/s'] = f'{images_per_second:.0f}'
     if self._bar is not None:
       self._bar.set_postfix(shown, refresh=False)
       self._bar.update(done - self._done)

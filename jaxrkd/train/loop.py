@@ -31,13 +31,13 @@ class _Log:
   def __init__(self, setup: Setup, writer: MetricsWriter, progress: Progress):
     self._setup, self._writer, self._progress = setup, writer, progress
     self._pending: list[dict[str, jax.Array]] = []
-    self._clock = 0.0
+    self._clock, self._untimed = 0.0, 0
 
   def add(self, scalars: dict[str, jax.Array]) -> None:
     if not self._clock:
       # The first step compiles; it must not count as slow.
       jax.block_until_ready(scalars)
-      self._clock = time.monotonic()
+      self._clock, self._untimed = time.monotonic(), 1
     self._pending.append(scalars)
 
   def restart(self, state: Any) -> None:
@@ -55,12 +55,14 @@ class _Log:
     values = {name: sum(float(r[name]) for r in rows) / len(rows) for name in rows[0]}
     self._check(step - keep, values)
     now = time.monotonic()
-    speed = len(rows) * self._setup.config.batch_size / max(now - self._clock, 1e-9)
-    self._clock = now
+    timed = (len(rows) - self._untimed) * self._setup.config.batch_size
+    speed = timed / max(now - self._clock, 1e-9)
+    self._clock, self._untimed = now, 0
     done = step - keep
     values['learning_rate'] = float(self._setup.parts.schedule.rate(done - 1))
     values['epoch'] = done / self._setup.steps_per_epoch
-    self._writer.write(done, {**values, 'images_per_second': speed})
+    shown = {'images_per_second': speed} if speed else {}
+    self._writer.write(done, {**values, **shown})
     self._progress.show(done, {'loss': values['loss']}, speed)
 
   @staticmethod

@@ -71,7 +71,7 @@ def jpeg(
   one_of(norm, NORMS, 'jpeg norm')
   if norm == 'l1' and step_size:
     raise InputError(
-      f'jpeg step_size is {step_size}, but Frank-Wolfe in l1 has no step size; leave it 0'
+      f'attack step_size is {step_size}, but Frank-Wolfe in l1 has no step size; leave it 0'
     )
   step_size = step_length(strength, steps, step_size)
 
