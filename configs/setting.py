@@ -191,6 +191,24 @@ def table6(recipe: dict[str, Any]) -> dict[str, Any]:
 RULES = ('soft', 'naive', 'linear', 'pareto')
 
 
+def table4(on: Chosen) -> dict[str, Any]:
+  """The optimiser of AT-AKA's Table 4: 120 epochs with MART's rate and weight decay."""
+  wide = on.student.startswith('wrn')
+  milestones = dict(milestones=(75, 90, 100), milestone_offset=1)
+  return dict(
+    epochs=120,
+    schedule=dict(name='milestones', peak=0.1 if wide else 0.01, **milestones),
+    optimizer=dict(weight_decay=7e-4 if wide else 3.5e-3),
+  )
+
+
+def add_table4(on: Chosen, recipe: dict[str, Any]) -> None:
+  """Does so where the word 'table4' was given."""
+  if 'table4' in on.words:
+    refuse(on, ('digits', 'at_plus'), 'table4 is an optimiser of its own, for CIFAR')
+    recipe.update(table4(on))
+
+
 def aka_alpha(on: Chosen, rule: str) -> float:
   """AT-AKA's alpha: 0.5 under the mean over classes, written for the sum over them."""
   if rule == 'pareto':

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from jaxrkd import losses
 from jaxrkd.errors import InputError, choose, in_range
-from jaxrkd.simplex import nearest_mixture
+from jaxrkd.simplex import MOST, nearest_mixture
 
 Array = jax.Array
 # (logits [M, B, C], shares that sum to 1 over M, temperature) -> logits [B, C] whose
@@ -141,6 +141,18 @@ def pareto() -> Amalgamation:
     return nearest_mixture(jax.nn.softmax(logits), jax.nn.softmax(student))
 
   return Amalgamation(weigh, average_probabilities, asks_student=True)
+
+
+def check_pareto(count: int, what: str) -> None:
+  """Raises `InputError` unless `pareto` can amalgamate so many networks."""
+  if not 2 <= count <= MOST:
+    reason = 'with one there is nothing to weigh'
+    if count > MOST:
+      reason = 'every face of their simplex is solved'
+    raise InputError(
+      f'{what} is pareto with {count} network{"s" * (count != 1)} to amalgamate; it takes '
+      f'2 to {MOST}, because {reason}: change their number, or choose naive, linear or soft'
+    )
 
 
 def _each(labels: Array, logits: Array) -> Array:

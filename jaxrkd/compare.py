@@ -69,9 +69,7 @@ def compare(
         train_and_evaluate(entry.config, place, data_dir, f'teacher {role}, seed {seed}')
         trained.add(place)
       entry.workdir = str(place)
-    # Names of rows may have brackets and spaces.
-    folder = re.sub(r'[^\w.+-]+', '-', name).strip('-')
-    place = workdir / folder / f'seed{seed}'
+    place = workdir / _folder(name) / f'seed{seed}'
     results = train_and_evaluate(config.lock(), place, data_dir, f'{name}, seed {seed}')
     for role, row in results['teachers'].items():
       home = pathlib.Path(row['workdir'])
@@ -101,9 +99,21 @@ def _planned(spec: str, seed: int, overrides: Sequence[str]) -> ConfigDict:
   return ConfigDict(build.resolve(given, list(overrides)).to_dict())
 
 
+def _folder(name: str) -> str:
+  """A folder for a row, whose name may have brackets and spaces."""
+  return re.sub(r'[^\w.+-]+', '-', name).strip('-')
+
+
 def _check_comparable(planned: Mapping[tuple[str, int], ConfigDict]) -> None:
   """Raises `InputError` unless all are measured alike and each seed is its own."""
   (first, _), wanted = next(iter(planned.items()))
+  folders: dict[str, str] = {}
+  for name, _ in planned:
+    other = folders.setdefault(_folder(name), name)
+    if other != name:
+      raise InputError(
+        f'{other!r} and {name!r} would share the folder {_folder(name)!r}; rename a row'
+      )
   seeds: dict[str, set[int]] = {}
   for (name, _), config in planned.items():
     changed = configs.differences(

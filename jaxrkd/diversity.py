@@ -5,21 +5,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 from ml_collections import ConfigDict
 
-from jaxrkd import attacks, build, losses, pictures
+from jaxrkd import attacks, build, pictures
 from jaxrkd import config as configs
-from jaxrkd.errors import InputError
-from jaxrkd.evaluate import particles, robustness
+from jaxrkd.errors import InputError, one_of
+from jaxrkd.evaluate import diversity, robustness
+from jaxrkd.plane import draw_plane
 from jaxrkd.run import train_and_evaluate
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import load_trained, read_config
 
-Array = jax.Array
 STEPS = 20
 COLUMNS = {
   'linf': ('Linf /255', 1),
@@ -50,6 +48,7 @@ def table1(
   images: int = 100,
   count: int = 10,
   picture: int = 0,
+  ddof: int = 0,
   overrides: list[str] | None = None,
   data_dir: str = '',
 ) -> str:
@@ -65,6 +64,7 @@ def table1(
     images: the first so many of the test split are averaged over.
     count: particles per image.
     picture: which of these images is drawn.
+    ddof: of the standard deviation of an image's cross-entropies, 0 or 1.
     overrides: 'key=value' texts for configs.
     data_dir: where TFDS data lie.
 
@@ -75,15 +75,7 @@ def table1(
     InputError: nothing to compare, fewer than 2 particles, or too few images.
   """
   workdir = pathlib.Path(workdir)
-  if not runs:
-    raise InputError('no networks; name runs or configs, such as configs/sat.py:digits')
-  if count < 2:
-    raise InputError(f'particles is {count}; distances need at least 2')
-  if not 0 <= picture < images:
-    raise InputError(
-      f'picture is {picture}, but only images 0 to {images - 1} are attacked; name one '
-      'of these, or raise images'
-    )
+  _check(runs, images, count, picture, ddof, overrides)
   found: dict[str, dict[str, float]] = {}
   mesh = sharding.data_mesh()
   for name, spec in runs.items():
@@ -94,28 +86,28 @@ def table1(
       train_and_evaluate(config, home, data_dir, name)
     config = build.resolve(read_config(home))
     trained = load_trained(home, 'best', mesh, config.precision)
-    loaded, eps = _first(config, images, mesh, data_dir), config.evaluation.threat.eps
-    answer = particles.one_network(trained.net)
-    variables = (trained.state.params, trained.state.stats)
-    drawn = {}
-    for title, search in searches(attacks.Linf(eps)).items():
-      given = (
-        answer,
-        variables,
-        count,
-        loaded,
-        mesh,
-        search,
-        jax.random.key(config.seed),
-      )
-      found[f'{name}, {title}'] = particles.describe(*given)
-      clean, made = particles.first_particles(*given)
-      drawn[title] = made[:, picture]
+    many, one = _splits(config, images, picture, mesh, data_dir)
+    network = (
+      diversity.one_network(trained.net),
+      (trained.state.params, trained.state.stats),
+      count,
+    )
+    key, drawn = jax.random.key(config.seed), {}
+    threat = build.evaluation_threat(config)
+    for title, search in searches(threat).items():
+      row = diversity.describe(*network, many, mesh, search, key)
+      if ddof:
+        row['ce_std'] *= (count / (count - 1)) ** 0.5
+      found[f'{name}, {title}'] = row
+      clean, made = diversity.first_particles(*network, one, mesh, search, key)
+      drawn[title] = made[:, 0]
     if sharding.is_first_process():
-      pictures.rows_of_images(workdir / f'{name}.png', clean[picture], drawn, eps)
+      path = workdir / f'{name}.png'
+      pictures.rows_of_images(path, clean[0], drawn, _largest(clean[0], drawn))
   table = _markdown(found, images, count)
   if sharding.is_first_process():
-    draw_plane(workdir / 'plane.png', count)
+    eps = 0.12
+    draw_plane(workdir / 'plane.png', searches(attacks.Linf(eps)), count, eps)
     files.write_json(workdir / 'table1.json', found)
     (workdir / 'table1.md').write_text(table + '\n')
   say(
@@ -124,9 +116,30 @@ def table1(
   return table
 
 
-def _first(
-  config: ConfigDict, images: int, mesh: jax.sharding.Mesh, data_dir: str
-) -> robustness.Loaded:
+def _check(runs, images, count, picture, ddof, overrides) -> None:
+  if not runs:
+    raise InputError('no networks; name runs or configs, such as configs/sat.py:digits')
+  if count < 2:
+    raise InputError(f'particles is {count}; distances need at least 2')
+  if images < 1:
+    raise InputError(f'images is {images}; it must be at least 1')
+  if not 0 <= picture < images:
+    raise InputError(
+      f'picture is {picture}, but only images 0 to {images - 1} are attacked; name one '
+      'of these, or raise images'
+    )
+  one_of(ddof, (0, 1), 'ddof')
+  if overrides and not any('.py' in spec for spec in runs.values()):
+    raise InputError(
+      f'--config.{overrides[0]} is for configs that are trained here, but all networks '
+      'come from finished runs, whose own configs hold'
+    )
+
+
+def _splits(
+  config: ConfigDict, images: int, picture: int, mesh: jax.sharding.Mesh, data_dir: str
+) -> tuple[robustness.Loaded, robustness.Loaded]:
+  """The images that are averaged over, and the one that is drawn."""
   split = build.dataset(config, data_dir).test
   if len(split) < images:
     raise InputError(
@@ -135,7 +148,15 @@ def _first(
     )
   devices = mesh.devices.size
   batch = -(-min(images, 100) // devices) * devices
-  return robustness.load_split(split.take(np.arange(images)), batch, mesh)
+  return (
+    robustness.load_split(split.take(np.arange(images)), batch, mesh),
+    robustness.load_split(split.take(np.array([picture])), devices, mesh),
+  )
+
+
+def _largest(clean: np.ndarray, drawn: Mapping[str, np.ndarray]) -> float:
+  """The largest change of a pixel: what the picture of changes is scaled by."""
+  return max(float(np.abs(made - clean).max()) for made in drawn.values()) or 1.0
 
 
 def _markdown(found: Mapping[str, Mapping[str, float]], images: int, count: int) -> str:
@@ -145,64 +166,3 @@ def _markdown(found: Mapping[str, Mapping[str, float]], images: int, count: int)
     cells = [f'{scale * row[key]:.3g}' for key, (_, scale) in COLUMNS.items()]
     lines.append([name, *cells])
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
-
-
-def draw_plane(path: pathlib.Path, count: int, eps: float = 0.12) -> None:
-  """The two-dimensional case: a small network on two half-moons, a few points attacked."""
-  points, labels = two_moons(400)
-  logits_fn = moon_network(points, labels)
-  chosen = np.array([3, 40, 77, 121, 160, 203])
-  clean = jnp.asarray(points[chosen]).reshape(-1, 1, 2, 1)
-  own = jnp.asarray(labels[chosen])
-  objective = attacks.objectives.cross_entropy(logits_fn, own)
-  made = {
-    title: np.asarray(
-      search.together(
-        jax.random.key(0), attacks.objectives.all_alike(objective), clean, count
-      )
-    ).reshape(count, -1, 2)
-    for title, search in searches(attacks.Linf(eps)).items()
-  }
-
-  def probability(grid: np.ndarray) -> np.ndarray:
-    logits = logits_fn(jnp.asarray(grid, jnp.float32).reshape(-1, 1, 2, 1))
-    return np.asarray(jax.nn.softmax(logits)[:, 1])
-
-  pictures.plane(path, probability, points[chosen], labels[chosen], made, eps)
-
-
-def two_moons(count: int) -> tuple[np.ndarray, np.ndarray]:
-  """Points [count, 2] in [0, 1] on two half-moons, and their labels."""
-  rng = np.random.default_rng(0)
-  labels = np.arange(count) % 2
-  turn = np.pi * rng.uniform(size=count)
-  upper = np.stack([np.cos(turn), np.sin(turn)], 1)
-  moons = np.where(labels[:, None] == 0, upper, np.array([1.0, 0.5]) - upper)
-  spread = moons + 0.06 * rng.normal(size=moons.shape)
-  scaled = (spread - np.array([-1.3, -0.8])) / np.array([3.6, 2.1])
-  return scaled.astype(np.float32), labels
-
-
-def moon_network(points: np.ndarray, labels: np.ndarray) -> attacks.objectives.LogitsFn:
-  """A dense network with one hidden layer, trained on the points."""
-  keys = jax.random.split(jax.random.key(1), 3)
-  params = {
-    'in': 6 * jax.random.normal(keys[0], (2, 64)),
-    'bias': 3 * jax.random.normal(keys[1], (64,)),
-    'out': jax.random.normal(keys[2], (64, 2)) / 8,
-  }
-  rule = optax.adam(1e-2)
-  inputs, targets = jnp.asarray(points), jnp.asarray(labels)
-
-  def logits(params, flat):
-    return jnp.tanh(flat @ params['in'] + params['bias']) @ params['out']
-
-  def step(carry, _):
-    params, opt = carry
-    value = lambda p: losses.cross_entropy(logits(p, inputs), targets).mean()
-    change, opt = rule.update(jax.grad(value)(params), opt)
-    return (optax.apply_updates(params, change), opt), None
-
-  train = jax.jit(lambda p: jax.lax.scan(step, (p, rule.init(p)), length=500)[0][0])
-  trained = train(params)
-  return lambda images: logits(trained, images.reshape(len(images), 2))

@@ -109,7 +109,9 @@ def _teachers(
       node, text = found.config, f'from {entry.workdir}'
     else:
       node = entry.config
-      net = build.network(node.student, data.classes, data.image_shape, config.precision)
+      nodes = build.network_nodes(node, build.method(node))
+      chosen = nodes[entry.network or next(iter(nodes))]
+      net = build.network(chosen, data.classes, data.image_shape, config.precision)
       init = jax.jit(net.init, out_shardings=sharding.replicated(mesh))
       values = init(jax.random.key(0))
       text = f'would be trained first, {node.epochs} epochs of {node.method.name}'

@@ -7,13 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd import build, pictures
-from jaxrkd.attacks import ATTACKS, THREATS, UNFORESEEN, example_keys
-from jaxrkd.errors import InputError, choose
+from jaxrkd.attacks import ATTACKS, example_keys
+from jaxrkd.errors import InputError, choose, in_range
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import load_trained, read_config
-
-EVERY = {**ATTACKS, **UNFORESEEN}
 
 
 def gallery(
@@ -39,28 +37,37 @@ def gallery(
     Name -> share of these images that are still classified correctly.
 
   Raises:
-    InputError: not a run, an unknown attack, or no images.
+    InputError: not a run, an unknown attack, or more images than there are.
   """
-  for name in names or []:
-    choose(EVERY, name, 'attack')
   run, path = pathlib.Path(run), pathlib.Path(path)
-  if images < 1:
-    raise InputError(f'images is {images}; it must be at least 1')
   config = build.resolve(read_config(run))
+  own = build.evaluation_attacks(config)
+  for name in names or []:
+    choose({**build.EVALUATIONS, **own}, name, 'attack')
+  test = build.dataset(config, data_dir).test
+  in_range(images, 1, len(test), 'images')
   trained = load_trained(run, 'best', sharding.data_mesh(), config.precision)
-  split = build.dataset(config, data_dir).test.take(np.arange(images))
+  split = test.take(np.arange(images))
   clean = jnp.asarray(split.image / 255, jnp.float32)
   labels = jnp.asarray(split.label)
   logits_fn = trained.net.logits_fn(trained.state.params, trained.state.stats)
-  node = config.evaluation.threat
-  threat = THREATS[node.name](node.eps)
+  threat = build.evaluation_threat(config)
   keys = example_keys(jax.random.key(config.seed), jnp.asarray(split.index))
-  own = build.evaluation_attacks(config)
   right: dict[str, float] = {}
   rows: dict[str, list[np.ndarray]] = {}
-  for name in names or EVERY:
-    attack = own.get(name) or (EVERY[name](threat) if name in ATTACKS else EVERY[name]())
-    made = jax.jit(attack, static_argnums=1)(keys, logits_fn, clean, labels)
+  for name in names or dict.fromkeys([*build.EVALUATIONS, *own]):
+    attack = own.get(name)
+    if attack is None:
+      row = build.EVALUATIONS[name]
+      attack = row(threat) if name in ATTACKS else row()
+    try:
+      made = jax.jit(attack, static_argnums=1)(keys, logits_fn, clean, labels)
+    except InputError as error:
+      # Such as JPEG on images that are no multiples of its blocks.
+      if names:
+        raise
+      say(f'{name}: left out, because {error}')
+      continue
     right[name] = float((logits_fn(made).argmax(-1) == labels).mean())
     rows[f'{name}: {100 * right[name]:.0f} % right'] = list(np.asarray(made))
     say(f'{name}: {100 * right[name]:.0f} % of {images} images right')

@@ -1,5 +1,6 @@
 """One experiment from its config to its results: teachers, student, measurement."""
 
+import contextlib
 import json
 import pathlib
 from collections.abc import Mapping
@@ -124,7 +125,7 @@ def claim(workdir: pathlib.Path, config: ConfigDict) -> None:
   traces = ('checkpoints', 'teachers', 'members', 'results.json')
   begun = any((workdir / name).exists() for name in traces)
   if path.is_file() and begun:
-    changed = configs.differences(json.loads(path.read_text()), wanted)
+    changed = configs.differences(_completed(path), _comparable(wanted))
     if changed:
       more = f' and {len(changed) - 1} more keys differ' if len(changed) > 1 else ''
       raise InputError(
@@ -134,6 +135,20 @@ def claim(workdir: pathlib.Path, config: ConfigDict) -> None:
   elif sharding.is_first_process():
     workdir.mkdir(parents=True, exist_ok=True)
     files.write_json(path, wanted)
+
+
+def _completed(path: pathlib.Path) -> dict[str, Any]:
+  """The config of a run, with the defaults of keys that are newer than the run."""
+  found = json.loads(path.read_text())
+  # A config of another version, which is no longer understood, is compared as it is.
+  with contextlib.suppress(InputError):
+    found = json.loads(build.resolve(ConfigDict(found)).to_json())
+  return _comparable(found)
+
+
+def _comparable(config: dict[str, Any]) -> dict[str, Any]:
+  """Without the key that changes no result."""
+  return {key: value for key, value in config.items() if key != 'stacking'}
 
 
 def train_teachers(
@@ -221,12 +236,7 @@ def make_judge(setup: Setup) -> Judge:
       scores = {'clean': found.clean_accuracy}
     return {**scores, 'score': scores[select.metric]}
 
-  def judge(nets: Mapping[str, NetState]) -> tuple[dict[str, float], str]:
-    each = {name: score(name, nets[name]) for name in judged}
-    first = max(each, key=lambda name: each[name]['score'])
-    if len(each) == 1:
-      return each[first], first
-    # Beside the best one's, every student's own score.
-    return {**each[first], **{n: s['score'] for n, s in each.items()}}, first
+  def judge(nets: Mapping[str, NetState]) -> dict[str, dict[str, float]]:
+    return {name: score(name, nets[name]) for name in judged}
 
   return judge

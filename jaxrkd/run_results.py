@@ -51,14 +51,15 @@ def evaluate_run(
   several = crew is not None and crew.student is None
   measured = functools.partial(_measure_version, measure, place, config)
   if crew is not None and several:
-    # Equal students: each is measured, and the best one stands for the run.
+    # Equal students: each is measured, as it was best, and the best one stands for the run.
     stands = chosen(crew, best.record)
     found['students'] = {}
     for name in names:
       say(f'measuring {name}')
+      own = {version: t.of(name, version == 'ema') for version, t in versions.items()}
+      own['best'] = load_trained(workdir, 'best', mesh, config.precision, network=name)
       found['students'][name] = {
-        version: measured(t.of(name, version == 'ema'), version, f'{name}/')
-        for version, t in versions.items()
+        version: measured(t, version, f'{name}/') for version, t in own.items()
       }
     found['student'] = found['students'][stands]
     found['chosen'] = stands
@@ -70,7 +71,8 @@ def evaluate_run(
     for name in names:
       say(f'measuring online teacher {name}')
       found['online'][name] = measured(best.of(name), 'best', f'{name}/')
-  if crew is not None and names:
+  # Particles climb the cross-entropy; what another inner problem makes is not described.
+  if crew is not None and names and config.inner.name in ('own', 'ce'):
     members = [(best.nets[n].params, best.nets[n].stats) for n in names]
     found['particles'] = measure.particles(crew.group, members)
   found['selection'] = _selection(config, best.record['best'])
@@ -86,7 +88,7 @@ def evaluate_run(
   )
   if several:
     say(f'{title}: {found["chosen"]} was the best on the {config.select.split} split')
-  if names:
+  if 'particles' in found:
     shown = found['particles']
     say(
       f'its {len(names)} particles by {config.attack.name} are {shown["linf"]:.1f} '

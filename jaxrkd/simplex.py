@@ -13,16 +13,6 @@ Array = jax.Array
 MOST = 8
 
 
-def check_corners(count: int, what: str) -> None:
-  """Raises `InputError` unless there are 2 to `MOST` corners."""
-  if not 2 <= count <= MOST:
-    reason = 'with one there is nothing to weigh' if count < 2 else 'every face is solved'
-    raise InputError(
-      f'{what} is pareto with {count} network{"s" * (count != 1)} to amalgamate; it takes '
-      f'2 to {MOST}, because {reason}: change their number, or choose naive, linear or soft'
-    )
-
-
 def nearest_mixture(corners: Array, target: Array) -> Array:
   """argmin over the simplex of |target - sum_i lambda_i corners_i|^2, per row.
 
@@ -43,14 +33,17 @@ def nearest_mixture(corners: Array, target: Array) -> Array:
   """
   count = corners.shape[0]
   if count > MOST:
-    check_corners(count, 'amalgamation')
+    raise InputError(
+      f'there are {count} corners, but every face of the simplex is solved; give at most '
+      f'{MOST}'
+    )
   corners, target = jax.lax.stop_gradient((corners, target))
   points = jnp.moveaxis(corners, 0, -2)
   # From the difference to one corner of the face, never from |a|^2 - 2ab + |b|^2, which
   # loses all digits where the corners are close.
   edges = points[..., None, :, :] - points[..., :, None, :]  # [..., origin, corner, C]
-  gram = jnp.einsum('...oic,...ojc->...oij', edges, edges)
-  reach = jnp.einsum('...oic,...oc->...oi', edges, target[..., None, :] - points)
+  gram = _einsum('...oic,...ojc->...oij', edges, edges)
+  reach = _einsum('...oic,...oc->...oi', edges, target[..., None, :] - points)
   faces = np.array([f for f in itertools.product((0, 1), repeat=count) if any(f)])
   # Corners alone come first, in order, so that ties go to one network.
   faces = faces[::-1][np.argsort(faces[::-1].sum(1), kind='stable')]
@@ -72,7 +65,12 @@ def nearest_mixture(corners: Array, target: Array) -> Array:
   corner = jax.nn.one_hot(origin, count, dtype=weights.dtype)
   weights = jnp.where(total > 0, weights / jnp.where(total > 0, total, 1), corner)
   # target - sum_i w_i p_i = sum_i w_i (target - p_i): small where all are close.
-  off = jnp.einsum('...fi,...ic->...fc', weights, target[..., None, :] - points)
+  off = _einsum('...fi,...ic->...fc', weights, target[..., None, :] - points)
   best = jnp.argmin(jnp.sum(off * off, -1), -1)
   chosen = jnp.take_along_axis(weights, best[..., None, None], axis=-2)[..., 0, :]
   return jnp.moveaxis(chosen, -1, 0)
+
+
+def _einsum(pattern: str, left: Array, right: Array) -> Array:
+  # Accelerators otherwise round products to 8 or 10 bits, which costs the optimum.
+  return jnp.einsum(pattern, left, right, precision='highest')

@@ -21,6 +21,7 @@ from jaxrkd import compare
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError
 from jaxrkd.methods import METHODS
+from jaxrkd.runtime.progress import say
 
 CONFIGS = pathlib.Path(__file__).parent.parent / 'configs'
 
@@ -47,9 +48,27 @@ def main(overrides: list[str]) -> None:
     specs = configs.load_rows(found.study)
   if found.words:
     files = {name: CONFIGS / f'{name}.py' for name in METHODS}
-    specs = {n: f'{path}:{found.words}' for n, path in files.items() if path.is_file()}
+    specs = _with_words(files, found.words)
   seeds = [int(seed) for seed in found.seeds]
   compare.compare(specs, seeds, workdir, overrides, found.data_dir)
+
+
+def _with_words(files: dict[str, pathlib.Path], words: str) -> dict[str, str]:
+  """Every config that takes the words; the others are named."""
+  specs, refused = {}, {}
+  for name, path in files.items():
+    if not path.is_file():
+      continue
+    try:
+      configs.load(path, words)
+      specs[name] = f'{path}:{words}'
+    except InputError as error:
+      refused[name] = error
+  if not specs:
+    raise next(iter(refused.values()))
+  for name, error in refused.items():
+    say(f'{name} is left out: {error}')
+  return specs
 
 
 if __name__ == '__main__':

@@ -1,14 +1,15 @@
 """Rules that weigh networks image by image; the exact nearest mixture."""
 
 import jax
+import jax.extend
 import jax.numpy as jnp
 import numpy as np
 from absl.testing import absltest, parameterized
 from scipy import optimize
 
-from jaxrkd.amalgamation import AMALGAMATIONS, amalgamation
+from jaxrkd.amalgamation import AMALGAMATIONS, amalgamation, check_pareto
 from jaxrkd.errors import InputError
-from jaxrkd.simplex import check_corners, nearest_mixture
+from jaxrkd.simplex import nearest_mixture
 
 N, B, C = 3, 5, 4
 
@@ -97,6 +98,21 @@ class NearestMixtureTest(parameterized.TestCase):
     )
     np.testing.assert_allclose(nearest_mixture(corners[:1], corners[1]), [[1]])
 
+  def test_products_keep_full_precision_on_accelerators(self):
+    traced = jax.make_jaxpr(nearest_mixture)(jnp.zeros((3, 2, 4)), jnp.zeros((2, 4)))
+
+    def products(jaxpr):
+      for equation in jaxpr.eqns:
+        if equation.primitive.name == 'dot_general':
+          yield equation.params['precision']
+        for inner in jax.extend.core.jaxprs_in_params(equation.params):
+          yield from products(inner)
+
+    found = list(products(traced.jaxpr))
+    self.assertGreaterEqual(len(found), 3)
+    highest = jax.lax.Precision.HIGHEST
+    self.assertEqual(set(found), {(highest, highest)})
+
   def test_no_gradient(self):
     rng = np.random.default_rng(0)
     corners, target = rng.uniform(size=(3, 2, 4)), rng.uniform(size=(2, 4))
@@ -109,10 +125,10 @@ class NearestMixtureTest(parameterized.TestCase):
   @parameterized.parameters((1, 'nothing to weigh'), (9, '2 to 8'))
   def test_number_of_networks(self, count, text):
     with self.assertRaisesRegex(InputError, text):
-      check_corners(count, 'method.amalgamation')
+      check_pareto(count, 'method.amalgamation')
 
   def test_nine_corners(self):
-    with self.assertRaisesRegex(InputError, '9 networks'):
+    with self.assertRaisesRegex(InputError, 'there are 9 corners'):
       nearest_mixture(jnp.zeros((9, 1, 4)), jnp.zeros((1, 4)))
 
 

@@ -21,7 +21,7 @@ from jaxrkd.train.load import load_trained
 
 
 def small(method, **changes):
-  made = tiny.config(method, epochs=2, **changes)
+  made = tiny.config(method, **{'epochs': 2, **changes})
   made.evaluation.attacks = dict(fgsm=dict())
   return made
 
@@ -53,6 +53,26 @@ class EqualStudentsTest(absltest.TestCase):
         self.assertEqual(row['heldout_score'], max(each))
 
     mesh = sharding.data_mesh()
+    with self.subTest('each as it was best, last and in the mean'):
+      for name, rows in found['students'].items():
+        scores = [look[f'heldout_{name}'] for look in looks]
+        first = next(k for k, s in enumerate(scores) if s == max(scores))
+        self.assertEqual(rows['best']['step'], looks[first]['step'])
+        kept = load_trained(workdir, 'last', mesh, network=name)
+        mean = load_trained(workdir, 'ema', mesh, network=name)
+        for version, trained in (('last', kept), ('ema', mean)):
+          logits = trained.net.apply(
+            trained.state.params,
+            trained.state.stats,
+            jnp.asarray(build.dataset(config).test.image / 255, jnp.float32),
+          )
+          right = np.asarray(logits).argmax(-1) == build.dataset(config).test.label
+          self.assertAlmostEqual(rows[version]['clean'], right.mean(), places=6)
+        self.assertNotEqual(
+          float(jax.tree.leaves(kept.state.params)[0].sum()),
+          float(jax.tree.leaves(mean.state.params)[0].sum()),
+        )
+
     with self.subTest('each can be read'):
       one, two = (
         load_trained(workdir, 'best', mesh, network=f'student_{k}') for k in (1, 2)
@@ -128,6 +148,49 @@ class OnlineTeachersTest(absltest.TestCase):
     for name in ('student', 't1', 't2'):
       self.assertRegex(text, f'\n{name}: convnet, [0-9,]+ parameters')
     self.assertGreater(found['loss_teacher_2'], 0)
+
+
+class MistakesTest(absltest.TestCase):
+  def test_a_network_that_a_teacher_will_not_have(self):
+    made = small('rslad')
+    made.teachers.robust.config = small('at_aka')
+    made.teachers.robust.network = 't9'
+    with self.assertRaisesRegex(InputError, "network is 't9'.*student, t1, t2"):
+      build.resolve(made)
+    made.teachers.robust.network = 't2'
+    config = build.resolve(made, ['teachers.robust.config.online.t3=convnet'])
+    self.assertIn('t3', config.teachers.robust.config.online)
+
+  def test_one_particle_on_one_network(self):
+    with self.assertRaisesRegex(InputError, 'with one particle is pgd'):
+      build.resolve(small('sat'), ['attack=svgd'])
+    build.resolve(small('sat'), ['attack=svgd', 'attack.particles=3'])
+
+  def test_a_run_older_than_a_key_is_finished_and_its_own(self):
+    workdir = tiny.folder(self)
+    config = build.resolve(small('sat', epochs=1))
+    experiment.train_and_evaluate(config, workdir)
+    path = workdir / 'config.json'
+    old = json.loads(path.read_text())
+    for key in ('stacking', 'online'):
+      del old[key]
+    path.write_text(json.dumps(old))
+    with mock.patch('builtins.print') as said:
+      experiment.train_and_evaluate(config, workdir)
+      loop = build.resolve(small('sat', epochs=1), ['stacking=loop'])
+      experiment.train_and_evaluate(loop, workdir)
+    self.assertRegex(str(said.call_args_list[0]), 'finished before')
+    with self.assertRaisesRegex(InputError, 'holds a run of another config'):
+      experiment.train_and_evaluate(build.resolve(small('sat'), ['seed=3']), workdir)
+
+  def test_fog_is_not_part_of_the_worst_case(self):
+    workdir = tiny.folder(self)
+    made = small('natural', epochs=1)
+    made.evaluation.attacks.fog = dict(name='fog', strength=5000.0, steps=1)
+    found = experiment.train_and_evaluate(build.resolve(made), workdir)['student']['best']
+    self.assertEqual(found['worst_case'], found['attacks']['fgsm']['robust'])
+    with self.assertRaisesRegex(InputError, 'fog.*set its strength instead'):
+      build.resolve(made, ['evaluation.attacks.fog.eps=0.1'])
 
 
 class DivergenceTest(absltest.TestCase):

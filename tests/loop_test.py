@@ -21,7 +21,7 @@ def fitted(test, scores, **changes):
   def judge(student):
     del student
     score = next(given)
-    return {'clean': 1.0, 'robust': score, 'score': score}, 'student'
+    return {'student': {'clean': 1.0, 'robust': score, 'score': score}}
 
   workdir = tiny.folder(test)
   with mock.patch('builtins.print') as said:
@@ -70,7 +70,7 @@ class LoopTest(absltest.TestCase):
     run = tiny.Run(tiny.config('natural', epochs=2, keep_epochs=(1, 2)))
     workdir, judge = (
       tiny.folder(self),
-      lambda nets: ({'robust': 0.5, 'score': 0.5}, 'student'),
+      lambda nets: {'student': {'robust': 0.5, 'score': 0.5}},
     )
     for lost in ('first', 'second'):
       fit(run.setup, run.teachers, workdir, judge, 'title')
@@ -84,7 +84,7 @@ class LoopTest(absltest.TestCase):
 
     def slow(nets):
       time.sleep(0.5)
-      return {'robust': 0.5, 'score': 0.5}, 'student'
+      return {'student': {'robust': 0.5, 'score': 0.5}}
 
     fit(run.setup, run.teachers, workdir, slow, 'title')
     rows = [json.loads(x) for x in (workdir / 'metrics.jsonl').read_text().splitlines()]
@@ -102,7 +102,7 @@ class LoopTest(absltest.TestCase):
     run = tiny.Run(tiny.config('natural', epochs=2))
     workdir = tiny.folder(self)
     for score in (0.5, 0.7):
-      judge = lambda nets, s=score: ({'robust': s, 'score': s}, 'student')
+      judge = lambda nets, s=score: {'student': {'robust': s, 'score': s}}
       fit(run.setup, run.teachers, workdir, judge, 'title')
       # As if no checkpoint of `last` could be read.
       (workdir / 'checkpoints' / 'last').rename(workdir / f'lost{score}')

@@ -128,6 +128,19 @@ class DirectionTest(parameterized.TestCase):
     signed = self.world.particles(steps=1, step_size=step, **options)
     np.testing.assert_allclose(signed - self.world.begin, step * np.sign(phi), atol=1e-12)
 
+  @parameterized.parameters(
+    dict(bandwidth='fixed', sigma=1e-23),
+    dict(bandwidth='scaled', sigma=1e-23),
+    dict(bandwidth='median', sigma=np.inf),
+  )
+  def test_extreme_widths_on_coinciding_particles(self, **options):
+    with jax.enable_x64(False):
+      world = World(alike=True)
+      world.begin[:] = world.begin[:1]
+      found = world.particles(steps=2, step_size=0.01, **options)
+    self.assertTrue(np.isfinite(found).all())
+    self.assertGreater(np.abs(found - world.begin).max(), 0.005)
+
   def test_coinciding_particles_do_not_push_each_other(self):
     world = World(alike=True)
     world.begin[:] = world.begin[:1]
@@ -244,7 +257,7 @@ class MistakesTest(parameterized.TestCase):
     (dict(average='mean'), 'attack.average'),
     (dict(gradient='both'), 'attack.gradient'),
     (dict(particles=-1), 'attack.particles is -1'),
-    (dict(step_size=3.0), 'attack.step_size is 3.0'),
+    (dict(step_size=3.0), 'step_size is 3.0.*3/255'),
   )
   def test_options(self, options, text):
     with self.assertRaisesRegex(InputError, text):

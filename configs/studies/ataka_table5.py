@@ -7,7 +7,8 @@ CIFAR-100: `at_aka.py:cifar100,...` in each row; its teachers are WRN-70-16
 """
 
 ROWS = {
-  f'(S)AT-AKA {number} {student}': f'at_aka.py:cifar10,{student},n{number}'
+  f'(S)AT-AKA {number} {width} {student}': f'at_aka.py:cifar10,{student},n{number},{width}'
   for student in ('resnet18', 'mobilenet_v2')
+  for width in ('paper', 'coupled')
   for number in (1, 2, 3, 4)
 }

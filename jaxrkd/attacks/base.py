@@ -75,6 +75,22 @@ class Search:
     adversarial, carry = self.climb(keys, objective, images, carry)
     return jax.lax.stop_gradient(adversarial), carry
 
+  def alone(self) -> 'Search':
+    """The same search with one particle for each image."""
+    together = self.climb_together
+    if together is None:
+      return self
+
+    def climb(keys: Array, objective: CarryObjective, clean: Array, carry: Carry):
+      def single(images: Array, carry: Carry):
+        values, carry = objective(images[0], carry)
+        return values[None], carry
+
+      found, carry = together(keys, single, clean, 1, carry)
+      return found[0], carry
+
+    return Search(climb)
+
   def together(
     self, key: Array, objective: Objective, images: Array, count: int
   ) -> Array:

@@ -32,15 +32,18 @@ def bandwidth(kind: str, sigma: float) -> Bandwidth:
     raise InputError(f'attack.sigma is {sigma}; it must be above 0')
 
   def variance(squared: Array, pixels: int) -> Array:
+    # Particles that coincide do not push each other, however narrow the kernel is.
+    tiny = jnp.finfo(squared.dtype).tiny ** 0.5
+    if np.isinf(sigma):
+      return jnp.asarray(jnp.inf, squared.dtype)
     if kind != 'median':
-      return jnp.asarray(sigma**2 * (pixels if kind == 'scaled' else 1), squared.dtype)
+      wide = sigma**2 * (pixels if kind == 'scaled' else 1)
+      return jnp.maximum(jnp.asarray(wide, squared.dtype), tiny)
     count = squared.shape[-1]
     rows, columns = np.triu_indices(count, 1)
     if not len(rows):
       return jnp.ones((), squared.dtype)
     middle = jnp.median(squared[..., rows, columns], axis=-1)[..., None, None]
-    # Particles that coincide do not push each other, whatever the width.
-    tiny = jnp.finfo(squared.dtype).tiny ** 0.5
     return jnp.maximum(sigma**2 * middle / (2 * np.log(count + 1)), tiny)
 
   return variance

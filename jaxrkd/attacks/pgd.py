@@ -5,7 +5,7 @@ import jax
 from jaxrkd.attacks.base import Attack, Carry, CarryObjective, Search
 from jaxrkd.attacks.loop import repeat
 from jaxrkd.attacks.starts import STARTS, Start
-from jaxrkd.attacks.threat import Threat
+from jaxrkd.attacks.threat import Threat, check_step_size
 from jaxrkd.errors import InputError, choose
 
 Array = jax.Array
@@ -31,11 +31,7 @@ def pgd_search(
   """
   if steps < 0:
     raise InputError(f'attack steps is {steps}; it must be 0 or more')
-  if not step_size >= 0 or (step_size > 1 and threat.eps <= 1):
-    raise InputError(
-      f'attack step_size is {step_size}, but pixels are in [0, 1]: write '
-      f'{step_size:g}/255 = {step_size / 255:.5g} if you mean 8-bit levels'
-    )
+  check_step_size(step_size, threat)
   first = choose(STARTS, start, 'start') if isinstance(start, str) else start
 
   def climb(keys: Array, objective: CarryObjective, clean: Array, carry: Carry):

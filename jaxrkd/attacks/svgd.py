@@ -9,7 +9,7 @@ from jaxrkd.attacks import kernels
 from jaxrkd.attacks.base import Attack, Carry, CarryObjective, Search, particle_keys
 from jaxrkd.attacks.loop import repeat
 from jaxrkd.attacks.starts import STARTS, Start
-from jaxrkd.attacks.threat import Threat
+from jaxrkd.attacks.threat import Threat, check_step_size
 from jaxrkd.errors import InputError, choose, in_range, one_of
 from jaxrkd.particles import merge, part
 
@@ -64,7 +64,10 @@ def svgd_search(
   for name, value in (('particles', particles), ('steps', steps)):
     if value < 0:
       raise InputError(f'attack.{name} is {value}; it must be 0 or more')
-  in_range(step_size, 0, float('inf') if not signed else 1, 'attack.step_size')
+  if signed:
+    check_step_size(step_size, threat)
+  else:
+    in_range(step_size, 0, float('inf'), 'attack.step_size')
   in_range(gamma, 0, float('inf'), 'attack.gamma')
   one_of(average, ('printed', 'standard'), 'attack.average')
   one_of(gradient, ('own', 'receiver'), 'attack.gradient')
@@ -101,7 +104,7 @@ def svgd_search(
     return jax.vmap(lambda row, turn: row[turn])(jnp.stack(rounds, 1), place), carry
 
   def climb_together(keys, objective, clean, count, carry):
-    if particles not in (0, count):
+    if count > 1 and particles not in (0, count):
       raise InputError(
         f'attack.particles is {particles}, but there are {count} networks and each one '
         f'learns from its own particle; set it to {count}, or to 0 for as many'

@@ -40,6 +40,15 @@ def _check_eps(eps: float, most: float | None) -> None:
     )
 
 
+def check_step_size(step_size: float, threat: Threat) -> None:
+  """Raises `InputError` for a step that was meant in 8-bit levels, or is no number."""
+  if not 0 <= step_size < float('inf') or (step_size > 1 and threat.eps <= 1):
+    raise InputError(
+      f'attack step_size is {step_size}, but pixels are in [0, 1]: write '
+      f'{step_size:g}/255 = {step_size / 255:.5g} if you mean 8-bit levels'
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Linf:
   """No pixel moves by more than `eps`.

@@ -4,25 +4,30 @@ from jaxrkd.build.make import (
   average,
   dataset,
   evaluation_attacks,
+  evaluation_threat,
   group,
   method,
   network,
+  network_nodes,
   schedule,
   search,
   selection_attack,
 )
 from jaxrkd.build.resolve import resolve
 from jaxrkd.build.roles import roles
-from jaxrkd.build.tables import NETWORK_KEYS, options
+from jaxrkd.build.tables import EVALUATIONS, NETWORK_KEYS, options
 
 __all__ = [
+  'EVALUATIONS',
   'NETWORK_KEYS',
   'average',
   'dataset',
   'evaluation_attacks',
+  'evaluation_threat',
   'group',
   'method',
   'network',
+  'network_nodes',
   'options',
   'resolve',
   'roles',

@@ -1,19 +1,19 @@
 """Refuses a config that cannot work, in one sentence, before anything starts."""
 
+import re
 from collections.abc import Mapping
 
 from ml_collections import ConfigDict
 
 from jaxrkd import config as configs
-from jaxrkd.amalgamation import AMALGAMATIONS
+from jaxrkd.amalgamation import AMALGAMATIONS, check_pareto
 from jaxrkd.build import make
 from jaxrkd.build.roles import roles
 from jaxrkd.build.tables import ATTACK_BN, EVALUATIONS, KINDS, METRICS, PRECISIONS, SPLITS
-from jaxrkd.errors import InputError, choose, in_range, one_of
+from jaxrkd.errors import InputError, choose, in_range, nearest, one_of
 from jaxrkd.methods import Method
 from jaxrkd.models import STACKING
 from jaxrkd.optimizers import check_decay, sgd
-from jaxrkd.simplex import check_corners
 
 
 def check(config: ConfigDict) -> None:
@@ -74,7 +74,18 @@ def _check_group(config: ConfigDict, method: Method) -> None:
     )
   if 'student' in online:
     raise InputError('config.online.student is the name of the student; choose another')
+  for each in online:
+    if not re.fullmatch(r'\w[\w-]*', each):
+      raise InputError(
+        f'config.online.{each}: a name is made of letters, digits, - and _; choose another'
+      )
   if not method.group:
+    if config.attack.name.startswith('svgd') and config.attack.particles < 2:
+      raise InputError(
+        f'config.attack.particles is {config.attack.particles}, but method {name!r} '
+        f'attacks one network, on which {config.attack.name} with one particle is pgd; '
+        'set it to 2 or more, or attack=pgd'
+      )
     return
   count = len(online) or method.students
   method.check_group(count)
@@ -107,7 +118,7 @@ def _check_ensemble(
       'add teachers, or choose probabilities'
     )
   if name == 'pareto':
-    check_corners(most, 'config.ensemble')
+    check_pareto(most, 'config.ensemble')
   weighted = [role for role, entry in config.teachers.items() if entry.weight]
   if weighted:
     raise InputError(
@@ -173,6 +184,13 @@ def _check_teacher(config: ConfigDict, name: str, entry: ConfigDict) -> None:
     )
   if not entry.config or entry.workdir:
     return
+  trained = make.method(entry.config)
+  known = make.network_nodes(entry.config, trained)
+  if entry.network and entry.network not in known:
+    raise InputError(
+      f'{where}.network is {entry.network!r}{nearest(entry.network, known)}, but its '
+      f'config trains {", ".join(known)}'
+    )
   changed = configs.differences(config.data.to_dict(), entry.config.data.to_dict())
   if changed:
     raise InputError(

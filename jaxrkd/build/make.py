@@ -93,14 +93,19 @@ def group(
   config: ConfigDict, made: Method, classes: int, image_shape: tuple[int, ...]
 ) -> dict[str, Net]:
   """The networks that a method trains together, by name; see `Method.group`."""
-  if made.group == 'students':
-    nodes = {f'student_{k + 1}': config.student for k in range(made.students)}
-  else:
-    nodes = dict(config.get('online', {}).items()) if made.group else {}
   return {
     name: network(node, classes, image_shape, config.precision)
-    for name, node in nodes.items()
+    for name, node in network_nodes(config, made).items()
+    if made.group == 'students' or name != 'student'
   }
+
+
+def network_nodes(config: ConfigDict, made: Method) -> dict[str, ConfigDict]:
+  """The groups that name the networks of a run: its student or students, its teachers."""
+  if made.group == 'students':
+    return {f'student_{k + 1}': config.student for k in range(made.students)}
+  online = dict(config.get('online', {}).items()) if made.group else {}
+  return {'student': config.student, **online}
 
 
 def average(config: ConfigDict) -> Average | Amalgamation:
@@ -144,6 +149,11 @@ def _attack_in(request: str, threat: Threat) -> Attack:
       'strength instead'
     )
   return UNFORESEEN[name](**chosen)
+
+
+def evaluation_threat(config: ConfigDict) -> Threat:
+  """Builds where images may move in the final measurement."""
+  return _threat(config.evaluation.threat)
 
 
 def evaluation_attacks(config: ConfigDict) -> dict[str, Attack]:

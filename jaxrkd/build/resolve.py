@@ -78,7 +78,7 @@ def _add_teachers(teachers: dict[str, Any], pairs: list[tuple[str, str]]) -> Non
 
 def _is_named(config: Mapping[str, Any], key: str) -> bool:
   """Whether `key` is a group that picks a row of a table, or a new one of an open group."""
-  if key.rpartition('.')[0] in ('online', 'evaluation.attacks'):
+  if _is_open(key.split('.')[:-1]):
     return True
   *teacher, group = key.split('.config.')
   node: Any = config
@@ -89,12 +89,17 @@ def _is_named(config: Mapping[str, Any], key: str) -> bool:
   return isinstance(node, Mapping) and group in tables(node)
 
 
+def _is_open(groups: list[str]) -> bool:
+  """Whether rows of any name may be added to a group: columns, online teachers."""
+  return groups[-2:] == ['evaluation', 'attacks'] or groups[-1:] == ['online']
+
+
 def _rename(config: dict[str, Any], key: str, value: str) -> None:
   *groups, last = key.split('.')
   parent: Any = config
   for group in groups[:-1]:
     parent = parent.get(group, {})
-  if groups[:-1] in (['evaluation', 'attacks'], ['online']):
+  if _is_open(groups[:-1]):
     # A column, or an online teacher, of any name.
     parent.setdefault(groups[-1], {})
   if not groups or not isinstance(parent, dict) or groups[-1] not in parent:

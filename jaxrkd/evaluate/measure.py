@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from jaxrkd import build
 from jaxrkd.attacks import ATTACKS, UNFORESEEN, Attack
 from jaxrkd.data import Dataset
-from jaxrkd.evaluate import particles, robustness
+from jaxrkd.evaluate import diversity, robustness
 from jaxrkd.evaluate.results import summarize, versions, worst_case
 from jaxrkd.models import Net
 from jaxrkd.models.group import Group
@@ -83,9 +83,15 @@ class Measurement:
         mark,
         functools.partial(compute, attack),
       )
+    # An attack without a ball is another question than the worst in the ball.
+    inside = {
+      name: found
+      for name, found in verdicts.items()
+      if self._options[name]['name'] not in UNFORESEEN
+    }
     if sharding.is_first_process():
-      files.write_npz(folder / 'worst.npz', worst_case(verdicts))
-    return summarize(verdicts)
+      files.write_npz(folder / 'worst.npz', worst_case(inside or verdicts))
+    return summarize(verdicts, inside)
 
   def particles(self, group: Group, members: list[tuple[Tree, Tree]]) -> dict[str, float]:
     """What the particles of the training attack are like on this split.
@@ -94,7 +100,7 @@ class Measurement:
       group: networks that were trained together.
       members: their (params, stats).
     """
-    return particles.describe(
+    return diversity.describe(
       group.logits,
       group.join(members),
       group.size,

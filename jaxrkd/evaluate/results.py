@@ -31,8 +31,14 @@ def worst_case(verdicts: Mapping[str, Verdicts]) -> dict[str, np.ndarray]:
   }
 
 
-def summarize(verdicts: Mapping[str, Verdicts]) -> dict[str, Any]:
+def summarize(
+  verdicts: Mapping[str, Verdicts], inside: Mapping[str, Verdicts] | None = None
+) -> dict[str, Any]:
   """Accuracies of one network as fractions of all images.
+
+  Args:
+    verdicts: of every attack.
+    inside: those that the worst case is taken over; all if there are none.
 
   Returns:
     {'images', 'clean', 'attacks': {name: {'robust', 'weighted'}}, 'worst_case'}.
@@ -45,7 +51,7 @@ def summarize(verdicts: Mapping[str, Verdicts]) -> dict[str, Any]:
       name: {'robust': found.robust_accuracy, 'weighted': found.weighted}
       for name, found in verdicts.items()
     },
-    'worst_case': float(worst_case(verdicts)['robust'].mean()),
+    'worst_case': float(worst_case(inside or verdicts)['robust'].mean()),
   }
 
 

@@ -5,12 +5,12 @@ import jax.numpy as jnp
 
 from jaxrkd import losses
 from jaxrkd.amalgamation import amalgamation as make_rule
+from jaxrkd.amalgamation import check_pareto
 from jaxrkd.errors import in_range, one_of
 from jaxrkd.methods import inner
 from jaxrkd.methods.base import Method, batch_mean, labels
 from jaxrkd.methods.divergence import squared_distance
 from jaxrkd.particles import merge, part
-from jaxrkd.simplex import check_corners
 
 STUDENT_INPUTS = ('clean', 'particles', 'own_pgd')
 
@@ -45,7 +45,8 @@ def at_aka(
     mse_reduction: 'class_sum' is the squared norm as printed, 'class_mean' divides it by
       the number of classes.
     kl_direction: 'forward' is KL(p_T || p_S), 'reverse' KL(p_S || p_T).
-    stop_gradient: keep the student's loss out of the teachers.
+    stop_gradient: keep the student's loss out of the teachers. False lets it into their
+      answers and their weights, which 'pareto' holds in any case.
 
   Raises:
     InputError: an option that is unknown or out of range.
@@ -113,7 +114,7 @@ def at_aka(
 
   def check_group(count):
     if pareto:
-      check_corners(count, 'method.amalgamation')
+      check_pareto(count, 'method.amalgamation')
 
   return Method(
     inner.ce(),

@@ -38,8 +38,11 @@ def cat_aka(
   Raises:
     InputError: an option that is unknown or out of range.
   """
-  if students < 1:
-    raise InputError(f'method.students is {students}; it must be at least 1')
+  if students < 2:
+    raise InputError(
+      f'method.students is {students}; it must be at least 2, because one has nobody to '
+      'learn from'
+    )
   in_range(alpha, 0, 1, 'method.alpha')
   if amalgamation == 'pareto':
     raise InputError(

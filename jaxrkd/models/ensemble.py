@@ -12,7 +12,10 @@ Array = jax.Array
 
 
 def ensemble(
-  nets: Sequence[Net], shares: Sequence[float], average: Average
+  nets: Sequence[Net],
+  shares: Sequence[float],
+  average: Average,
+  stacking: str = 'auto',
 ) -> tuple[Net, Callable[[Sequence[Variables]], Variables]]:
   """A network whose prediction is the average of others'.
 
@@ -20,12 +23,13 @@ def ensemble(
     nets: the members; those that are the same object are evaluated together.
     shares: their weights, summing to 1.
     average: a row of `AVERAGES`.
+    stacking: see `group.is_mapped`.
 
   Returns:
     The network, and a function that makes its (params, stats) from the members'. Its
     training mode trains every member on the gradient of the average.
   """
-  group = make_group(nets, is_mapped())
+  group = make_group(nets, is_mapped(stacking))
 
   def join(members: Sequence[Variables]) -> Variables:
     return tuple(params for params, _ in members), tuple(stats for _, stats in members)

@@ -22,9 +22,9 @@ def is_mapped(stacking: str = 'auto') -> bool:
   """Whether networks of one architecture run in one vmapped call.
 
   Args:
-    stacking: 'vmap', 'loop', or 'auto' for what `benchmarks/teachers.py` found faster: a
-      loop on CPU, where a network fills the cores by itself; one call elsewhere, where
-      small networks leave the device idle.
+    stacking: 'vmap', 'loop', or 'auto': a loop on CPU, where `benchmarks/teachers.py`
+      found it 2 to 20 % faster; one call on other devices, of which none has been
+      measured, because it compiles faster and small networks leave a device idle.
   """
   one_of(stacking, STACKING, 'config.stacking')
   if stacking == 'auto':

@@ -14,6 +14,8 @@ from jaxrkd.train.crew import STUDENT, Crew
 Array = jax.Array
 Tree = Any
 Batch = Mapping[str, Array]
+# Student's logits_fn -> (images -> [B]).
+Problem = Callable[..., Callable[[Array], Array]]
 
 
 def adversarial_images(
@@ -44,7 +46,7 @@ def adversarial_images(
   mask = batch.get('mask')
   if inner.prepare is None:
     return batch['image'], stats
-  problem = inner.prepare(teachers, batch)
+  problem = _counted(inner.prepare(teachers, batch), mask)
   if attack_bn == 'train':
 
     def moving(images, carry):
@@ -60,10 +62,26 @@ def adversarial_images(
   return search(batch['key'], problem(student), batch['image']), stats
 
 
+def _counted(problem: Problem, mask: Array | None) -> Problem:
+  """The problem without the rows of padding.
+
+  With the batch's own statistics the value of a row depends on all rows that count, so
+  that padding would turn their gradients.
+  """
+  if mask is None:
+    return problem
+
+  def of_student(student):
+    values = problem(student)
+    return lambda images: values(images) * mask
+
+  return of_student
+
+
 def _with_memory(
   net: Net,
   variables: tuple[Tree, Tree],
-  problem: Callable[..., Callable[[Array], Array]],
+  problem: Problem,
   images: Array,
   mask: Array | None,
 ) -> tuple[Array, Tree]:
@@ -97,7 +115,7 @@ def group_particles(
   clean = batch['image']
   if inner.prepare is None:
     return jnp.broadcast_to(clean, (group.size, *clean.shape)), dict(stats)
-  problem = inner.prepare(teachers, batch)
+  problem = _counted(inner.prepare(teachers, batch), mask)
   if attack_bn == 'train':
 
     def moving(images, carry):
@@ -140,10 +158,12 @@ def attack_all(
     assert crew.student is not None
     variables = (params[STUDENT], stats[STUDENT])
     images, own = adversarial_images(
-      crew.student, variables, method.inner, teachers, batch, search, attack_bn
+      crew.student, variables, method.inner, teachers, batch, climber, attack_bn
     )
     return images, {**stats, STUDENT: own}
 
+  # Beside a group the student is attacked like one of them: by one particle.
+  climber = search.alone() if method.group else search
   if not method.group:
     return student(batch, stats)
   particles, moved = group_particles(

@@ -121,9 +121,26 @@ def load_trained(
       f'{str(workdir)!r} trained no network {name!r}{nearest(name, made.crew.nets)} '
       f'(there: {known})'
     )
-  return Trained(
-    made.crew.nets[name], state.nets[name], record, config, made.crew, state.nets
-  )
+  nets, several = state.nets, made.crew.student is None
+  if several and kind == 'best' and not epoch and name != chosen(made.crew, record):
+    own, record = _own_best(workdir, name, made.like.nets[name])
+    nets = {**nets, name: own}
+  return Trained(made.crew.nets[name], nets[name], record, config, made.crew, nets)
+
+
+def _own_best(
+  workdir: pathlib.Path, name: str, like: NetState
+) -> tuple[NetState, dict[str, Any]]:
+  """One of several students at the epoch at which it was best, and its record."""
+  store = _open(workdir, f'best_{name}')
+  restored = store.restore(like)
+  store.close()
+  if restored is None:
+    raise InputError(
+      f'no best checkpoint of {name} in {str(workdir)!r} can be read; take its last, or '
+      'train it again in a new workdir'
+    )
+  return restored
 
 
 def chosen(crew: Crew, record: Mapping[str, Any]) -> str:
@@ -178,7 +195,8 @@ def _load_members(workdir, kind, mesh, config, epoch, network) -> Trained:
   average_of = build.average(config)
   # Image by image one can only weigh in training; `build.check` refuses it.
   assert not isinstance(average_of, Amalgamation)
-  net, join = ensemble([member.net for member in found], shares, average_of)
+  nets = [member.net for member in found]
+  net, join = ensemble(nets, shares, average_of, config.get('stacking', 'auto'))
   everywhere = sharding.replicated(mesh)
   join = jax.jit(join, out_shardings=everywhere)
   params, stats = join([(m.state.params, m.state.stats) for m in found])

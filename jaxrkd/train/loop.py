@@ -20,9 +20,9 @@ from jaxrkd.train.setup import Setup
 from jaxrkd.train.state import NetState
 
 Tree = Any
-# Networks -> scores on the selection split and the network they belong to; 'score'
-# decides which checkpoint is best.
-Judge = Callable[[Mapping[str, NetState]], tuple[dict[str, float], str]]
+# Networks -> scores on the selection split of each student; 'score' decides which
+# checkpoint is best, and which of several students.
+Judge = Callable[[Mapping[str, NetState]], dict[str, dict[str, float]]]
 
 
 class _Log:
@@ -95,6 +95,11 @@ def fit(
   with contextlib.ExitStack() as opened:
     last = opened.enter_context(closing(Checkpoints(folder / 'last')))
     best = opened.enter_context(closing(Checkpoints(folder / 'best')))
+    crew = setup.parts.crew
+    own = {
+      name: opened.enter_context(closing(Checkpoints(folder / f'best_{name}')))
+      for name in (crew.names if crew.student is None else ())
+    }
     kept = None
     if config.keep_epochs:
       kept = opened.enter_context(closing(Checkpoints(folder / 'kept', keep=None)))
@@ -105,7 +110,8 @@ def fit(
     record.pop('step', None)
     if step:
       tell(f'{title}: resuming at step {step} of {setup.total_steps}')
-    best.set_aside_after(step)
+    for store in (best, *own.values()):
+      store.set_aside_after(step)
     if kept:
       kept.set_aside_after(step // setup.steps_per_epoch)
     # Saved with every checkpoint, so that the network can be rebuilt without the data.
@@ -115,7 +121,7 @@ def fit(
       closing(Progress(title, setup.total_steps, step, enabled=first))
     )
     log = _Log(setup, writer, progress)
-    looks = _Looks(setup, judge, writer, last, best, kept, tell, title)
+    looks = _Looks(setup, judge, writer, last, best, own, kept, tell, title)
     _epochs(setup, teacher_vars, state, {**record, **facts}, log, looks)
 
 
@@ -149,9 +155,9 @@ def _epochs(
 class _Looks:
   """What happens after an epoch: the selection split is measured, checkpoints are saved."""
 
-  def __init__(self, setup, judge, writer, last, best, kept, tell, title):
+  def __init__(self, setup, judge, writer, last, best, own, kept, tell, title):
     self._config, self._judge, self._writer = setup.config, judge, writer
-    self._last, self._best, self._kept = last, best, kept
+    self._last, self._best, self._own, self._kept = last, best, own, kept
     self._tell, self._title = tell, title
 
   def _judged(self, done: int) -> bool:
@@ -181,7 +187,11 @@ class _Looks:
 
   def _measure(self, done: int, step: int, state: Any, record: dict[str, Any]) -> bool:
     select = self._config.select
-    scores, network = self._judge(state.nets)
+    each = self._judge(state.nets)
+    network = max(each, key=lambda name: each[name]['score'])
+    scores = each[network]
+    if len(each) > 1:
+      scores = {**scores, **{name: found['score'] for name, found in each.items()}}
     self._writer.write(step, {f'{select.split}_{k}': v for k, v in scores.items()})
     fall = record.get('robust', 0) - scores.get('robust', 0)
     if select.max_drop and fall > select.max_drop:
@@ -194,4 +204,10 @@ class _Looks:
     if record['best'] is None or scores['score'] > record['best']['score']:
       record['best'] = {**scores, 'step': step, 'epoch': done, 'network': network}
       self._best.save(step, state, record)
+    for name, store in self._own.items():
+      # Of several students each has a best epoch of its own.
+      best = record.setdefault('own_best', {}).get(name)
+      if best is None or each[name]['score'] > best['score']:
+        record['own_best'][name] = {**each[name], 'step': step, 'epoch': done}
+        store.save(step, state.nets[name], record)
     return True

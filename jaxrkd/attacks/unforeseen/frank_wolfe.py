@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxrkd.attacks.base import Attack, Carry, CarryObjective, Search
 from jaxrkd.attacks.loop import repeat
-from jaxrkd.attacks.unforeseen.corruption import Corruption, at_least_one
+from jaxrkd.attacks.unforeseen.corruption import BATCH, Corruption, at_least_one
 from jaxrkd.errors import above_zero
 
 Array = jax.Array
@@ -75,7 +75,7 @@ def frank_wolfe_search(
     free, fixed = jax.vmap(corruption.start)(keys, clean)
 
     def render(free):
-      return jax.vmap(corruption.render)(free, fixed, clean)
+      return jax.vmap(corruption.render, axis_name=BATCH)(free, fixed, clean)
 
     def total(free, carry):
       values, carry = objective(render(free), carry)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd.attacks.base import Attack
+from jaxrkd.attacks.threat import L2
 from jaxrkd.attacks.unforeseen.corruption import (
   Corruption,
   corruption_search,
@@ -92,8 +93,9 @@ def jpeg_corruption(norm: str, radius: float) -> Corruption:
     shape = (count(image.shape),)
     if norm == 'linf':
       return jax.random.uniform(key, shape, image.dtype, -radius, radius), ()
-    draw = in_l2_ball if norm == 'l2' else in_l1_ball
-    return radius * draw(key, shape, image.dtype), ()
+    if norm == 'l2':
+      return L2(radius).noise(key, shape, image.dtype), ()
+    return radius * in_l1_ball(key, shape, image.dtype), ()
 
   def render(free: Array, fixed, image: Array) -> Array:
     del fixed
@@ -200,11 +202,3 @@ def shrink(plane: Array) -> Array:
 def enlarge(plane: Array) -> Array:
   """[H, W] -> [2H, 2W], each pixel four times."""
   return jnp.repeat(jnp.repeat(plane, 2, 0), 2, 1)
-
-
-def in_l2_ball(key: Array, shape: tuple[int, ...], dtype: jnp.dtype) -> Array:
-  """Uniform in the Euclidean ball of radius 1."""
-  direction_key, radius_key = jax.random.split(key)
-  direction = jax.random.normal(direction_key, shape, dtype)
-  radius = jax.random.uniform(radius_key, (), dtype) ** (1 / direction.size)
-  return radius * direction / jnp.linalg.norm(direction)

@@ -1,8 +1,8 @@
 """SVGD against PGD: how different and how strong the adversarial images of an image are.
 
-Usage: python launch/particles.py --workdir=runs/table1 \\
+Usage: python launch/diversity.py --workdir=runs/table1 \\
          --configs=configs/natural.py:digits,configs/sat.py:digits
-       python launch/particles.py --workdir=runs/table1 --runs=robust=runs/sat
+       python launch/diversity.py --workdir=runs/table1 --runs=robust=runs/sat
 
 AT-AKA's Table 1 for networks of finished runs, or of configs, which are trained first.
 Writes the table and pictures of the particles, in the plane and on a real image.
@@ -20,6 +20,7 @@ flags.DEFINE_list('configs', [], 'Config files, each optionally with :word.')
 flags.DEFINE_list('runs', [], 'Workdirs of finished runs, each PATH or NAME=PATH.')
 flags.DEFINE_integer('images', 100, 'Test images to average over.')
 flags.DEFINE_integer('particles', 10, 'Adversarial images of each image.')
+flags.DEFINE_integer('ddof', 0, 'Of the standard deviation: 0, or 1 for a sample.')
 flags.DEFINE_integer('picture', 0, 'Which of the images to draw.')
 
 
@@ -41,6 +42,7 @@ def main(overrides: list[str]) -> None:
     images=found.images,
     count=found.particles,
     picture=found.picture,
+    ddof=found.ddof,
     overrides=overrides,
     data_dir=found.data_dir,
   )
