@@ -66,7 +66,7 @@ EXPERIMENTS = [
       '',
       'cifar100,wrn_34_10,linear',
       'naive,n4,pgd',
-      'smoke',
+      'smoke,fog',
       'digits,coupled',
     )
   ),
@@ -124,6 +124,9 @@ class ShippedConfigsTest(parameterized.TestCase):
     ('at_aka', ('uniform', 'eval', 20), 300, 128, 2e-4),
     ('cat_aka', ('uniform', 'eval', 20), 120, 128, 3.5e-3),
     ('cat_aka:wrn_34_10', ('uniform', 'eval', 20), 120, 128, 7e-4),
+    ('sat:table4,en,fog', ('uniform', 'eval', 10), 120, 128, 3.5e-3),
+    ('trades:table4,wrn_34_10', ('gauss', 'eval', 10), 120, 128, 7e-4),
+    ('mart:table4,wrn_34_10', ('gauss', 'eval', 10), 120, 128, 7e-4),
   )
   def test_recipes_of_the_authors(self, spec, attack, epochs, batch, decay):
     config = experiment(spec)
