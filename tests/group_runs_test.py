@@ -11,7 +11,7 @@ import tiny
 from absl.testing import absltest
 from ml_collections import ConfigDict
 
-from jaxrkd import build, compare, remeasure
+from jaxrkd import build, compare, export, remeasure
 from jaxrkd import config as configs
 from jaxrkd import run as experiment
 from jaxrkd.dry_run import dry_run
@@ -88,6 +88,21 @@ class EqualStudentsTest(absltest.TestCase):
         np.testing.assert_array_equal(a, b)
       with self.assertRaisesRegex(InputError, "no network 'student_3'.*student_1"):
         load_trained(workdir, 'best', mesh, network='student_3')
+
+    with self.subTest('each can be exported'):
+      for name, trained in (('student_1', one), ('student_2', two)):
+        path = workdir / 'out' / f'{name}.npz'
+        self.assertEqual(export.export(workdir, path, network=name), name)
+        net, variables, about = export.load_exported(path)
+        images = jnp.asarray(build.dataset(config).test.image / 255, jnp.float32)
+        want = trained.net.apply(trained.state.params, trained.state.stats, images)
+        np.testing.assert_array_equal(net.apply(*variables, images), want)
+        self.assertEqual(about['step'], found['students'][name]['best']['step'])
+      self.assertEqual(export.export(workdir, path), found['chosen'])
+      with self.assertRaisesRegex(InputError, 'does not end in .npz'):
+        export.export(workdir, workdir / 'student.bin')
+      with self.assertRaisesRegex(InputError, 'there is no file'):
+        export.load_exported(workdir / 'none.npz')
 
     with self.subTest('each can teach'):
       given = small('rslad')

@@ -46,6 +46,7 @@ ALLOWED = {
   },
   'compare': {*LEAVES, 'build', 'evaluate', 'run', 'runtime'},
   'pictures': set(),
+  'export': {*LEAVES, 'build', 'models', 'runtime', 'train'},
   'plane': {'attacks', 'losses', 'pictures'},
   'gallery': {*LEAVES, 'attacks', 'build', 'pictures', 'runtime', 'train'},
   'diversity': {
