@@ -19,8 +19,8 @@ from jaxrkd.runtime.progress import say
 
 # Columns for methods that train networks on particles: title, key, factor.
 PARTICLES = (
-  ('particles Linf', 'linf', 1),
-  ('L2', 'l2', 255),
+  ('particles: Linf, of 255', 'linf', 1),
+  ('L2, of 255', 'l2', 255),
   ('CE', 'ce_mean', 1),
 )
 

@@ -232,7 +232,7 @@ def load_spec(spec: str) -> ConfigDict:
 def load_rows(path: str | pathlib.Path) -> dict[str, str]:
   """The experiments of a study: `ROWS` of its file, {name of a row: 'config:words'}.
 
-  Configs are named from the folder above the study's.
+  Configs are named from the folder above the study's, or from the working directory.
 
   Raises:
     InputError: no such file, or it has no `ROWS`.
@@ -242,7 +242,13 @@ def load_rows(path: str | pathlib.Path) -> dict[str, str]:
   if not isinstance(rows, dict):
     raise InputError(f'study {str(path)!r} does not define ROWS, {{name: config}}')
   home = pathlib.Path(path).resolve().parent.parent
-  return {name: str(home / spec) for name, spec in rows.items()}
+
+  def place(spec: str) -> str:
+    beside = home / spec.partition(':')[0]
+    here = pathlib.Path(spec.partition(':')[0])
+    return spec if here.is_file() and not beside.is_file() else str(home / spec)
+
+  return {name: place(spec) for name, spec in rows.items()}
 
 
 def leaves(tree: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, Any]]:

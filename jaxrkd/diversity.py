@@ -19,10 +19,11 @@ from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import load_trained, read_config
 
 STEPS = 20
+STEP = 0.003 * 255 / 8  # of eps
 COLUMNS = {
-  'linf': ('Linf /255', 1),
-  'l2': ('L2', 1),
-  'l1': ('L1', 1),
+  'linf': ('Linf, of 255', 1),
+  'l2': ('L2, of 1', 1),
+  'l1': ('L1, of 1', 1),
   'ce_mean': ('mean CE', 1),
   'ce_std': ('std CE', 1),
   'ce_max': ('max CE', 1),
@@ -33,7 +34,7 @@ COLUMNS = {
 
 def searches(threat: attacks.Threat) -> dict[str, attacks.Search]:
   """The sets that are compared: 20 steps of 0.003 at eps 8/255, in proportion to eps."""
-  options: dict[str, Any] = dict(steps=STEPS, step_size=threat.eps * 0.003 * 255 / 8)
+  options: dict[str, Any] = dict(steps=STEPS, step_size=threat.eps * STEP)
   return {
     'PGD': attacks.pgd_search(threat, **options),
     'SVGD': attacks.svgd_search(threat, **options),
@@ -58,8 +59,8 @@ def table1(
   `<network>.png` (one real image) into the workdir.
 
   Args:
-    runs: name -> workdir of a finished run, or config 'file.py:words', which is trained
-      first, in `workdir/<name>`.
+    runs: name -> workdir of a finished run, with ':network' for one of several; or
+      config 'file.py:words', which is trained first, in `workdir/<name>`.
     workdir: for what is made.
     images: the first so many of the test split are averaged over.
     count: particles per image.
@@ -77,34 +78,41 @@ def table1(
   workdir = pathlib.Path(workdir)
   _check(runs, images, count, picture, ddof, overrides)
   found: dict[str, dict[str, float]] = {}
+  settings = []
   mesh = sharding.data_mesh()
   for name, spec in runs.items():
-    home = pathlib.Path(spec)
+    path, _, network = spec.partition(':')
+    home = pathlib.Path(path)
     if '.py' in spec:
-      home = workdir / name
+      home, network = workdir / name, ''
       config = build.resolve(configs.load_spec(spec), list(overrides or []))
       train_and_evaluate(config, home, data_dir, name)
     config = build.resolve(read_config(home))
-    trained = load_trained(home, 'best', mesh, config.precision)
+    trained = load_trained(home, 'best', mesh, config.precision, network=network)
     many, one = _splits(config, images, picture, mesh, data_dir)
-    network = (
+    attacked = (
       diversity.one_network(trained.net),
       (trained.state.params, trained.state.stats),
       count,
     )
     key, drawn = jax.random.key(config.seed), {}
     threat = build.evaluation_threat(config)
+    part = config.evaluation.threat
+    settings.append(
+      f'{name}: {home} {network or "student"}, best, {part.name} eps {part.eps:.4g}, '
+      f'{STEPS} steps of {threat.eps * STEP:.4g}'
+    )
     for title, search in searches(threat).items():
-      row = diversity.describe(*network, many, mesh, search, key)
+      row = diversity.describe(*attacked, many, mesh, search, key)
       if ddof:
         row['ce_std'] *= (count / (count - 1)) ** 0.5
       found[f'{name}, {title}'] = row
-      clean, made = diversity.first_particles(*network, one, mesh, search, key)
+      clean, made = diversity.first_particles(*attacked, one, mesh, search, key)
       drawn[title] = made[:, 0]
     if sharding.is_first_process():
-      path = workdir / f'{name}.png'
-      pictures.rows_of_images(path, clean[0], drawn, _largest(clean[0], drawn))
-  table = _markdown(found, images, count)
+      picture_path = workdir / f'{name}.png'
+      pictures.rows_of_images(picture_path, clean[0], drawn, _largest(clean[0], drawn))
+  table = '\n'.join([_markdown(found, images, count), '', *settings])
   if sharding.is_first_process():
     eps = 0.12
     draw_plane(workdir / 'plane.png', searches(attacks.Linf(eps)), count, eps)

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from jaxrkd import build
 from jaxrkd import config as configs
+from jaxrkd.amalgamation import AMALGAMATIONS
 from jaxrkd.data import Dataset
 from jaxrkd.models import Net, parameter_count
 from jaxrkd.run import check_teacher
@@ -49,7 +50,8 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
   setup = prepare(config, data, nets, mesh)
   for role, shares in setup.faculty.roles.items():
     who = ', '.join(f'{name} {share:.3g}' for name, share in shares.items())
-    say(f'answering as {role!r}: {who}')
+    rule = config.ensemble.name if config.ensemble.name in AMALGAMATIONS else ''
+    say(f'answering as {role!r}: {", ".join(shares) + f", by {rule}" if rule else who}')
   state = setup.parts.init()
   for name, net in state.nets.items():
     node = config.online.get(name, config.student)
@@ -106,7 +108,7 @@ def _teachers(
       )
       check_teacher(name, found, data)
       net, values = found.net, (found.state.params, found.state.stats)
-      node, text = found.config, f'from {entry.workdir}'
+      node, text = found.config, f'from {entry.workdir} {entry.network}'.rstrip()
     else:
       node = entry.config
       nodes = build.network_nodes(node, build.method(node))

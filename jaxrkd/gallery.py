@@ -20,6 +20,7 @@ def gallery(
   *,
   names: list[str] | None = None,
   images: int = 8,
+  network: str = '',
   data_dir: str = '',
 ) -> dict[str, float]:
   """Draws the first test images of a run under attacks.
@@ -31,6 +32,7 @@ def gallery(
     path: of the PNG.
     names: of attacks; empty takes all.
     images: how many.
+    network: one of several that the run trained together; empty takes its student.
     data_dir: where TFDS data lie.
 
   Returns:
@@ -46,7 +48,8 @@ def gallery(
     choose({**build.EVALUATIONS, **own}, name, 'attack')
   test = build.dataset(config, data_dir).test
   in_range(images, 1, len(test), 'images')
-  trained = load_trained(run, 'best', sharding.data_mesh(), config.precision)
+  mesh = sharding.data_mesh()
+  trained = load_trained(run, 'best', mesh, config.precision, network=network)
   split = test.take(np.arange(images))
   clean = jnp.asarray(split.image / 255, jnp.float32)
   labels = jnp.asarray(split.label)
@@ -55,6 +58,7 @@ def gallery(
   keys = example_keys(jax.random.key(config.seed), jnp.asarray(split.index))
   right: dict[str, float] = {}
   rows: dict[str, list[np.ndarray]] = {}
+  wrong: dict[str, np.ndarray] = {}
   for name in names or dict.fromkeys([*build.EVALUATIONS, *own]):
     attack = own.get(name)
     if attack is None:
@@ -68,10 +72,12 @@ def gallery(
         raise
       say(f'{name}: left out, because {error}')
       continue
-    right[name] = float((logits_fn(made).argmax(-1) == labels).mean())
-    rows[f'{name}: {100 * right[name]:.0f} % right'] = list(np.asarray(made))
+    fails = np.asarray(logits_fn(made).argmax(-1) != labels)
+    right[name] = 1 - float(fails.mean())
+    title = f'{name}: {100 * right[name]:.0f} % right'
+    rows[title], wrong[title] = list(np.asarray(made)), fails
     say(f'{name}: {100 * right[name]:.0f} % of {images} images right')
   if sharding.is_first_process():
-    pictures.gallery(path, list(np.asarray(clean)), rows)
+    pictures.gallery(path, list(np.asarray(clean)), rows, wrong)
   say(f'written to {path}')
   return right

@@ -51,6 +51,13 @@ def plane(
       axis.plot(x, y, 'o', color=colours[label], markersize=7, markeredgecolor='black')
       axis.plot(*own.T, 'x', color=colours[label], markersize=7, markeredgewidth=2)
     axis.set(title=title, xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[], aspect='equal')
+  plt.figtext(
+    0.5,
+    0.02,
+    f'dot: point; cross: its particles (colour: true class); square: eps {eps:g}; line: '
+    'decision boundary',
+    ha='center',
+  )
   save(path)
 
 
@@ -66,17 +73,19 @@ def rows_of_images(
     path: of the PNG.
     clean: [H, W, C].
     particles: title -> [n, H, W, C].
-    eps: a change of this size is black or white (or full colour).
+    eps: a change of this size is drawn in full colour.
   """
   columns = 1 + max(map(len, particles.values()))
   axes = _grid(2 * len(particles), columns)
   for row, (title, found) in enumerate(particles.items()):
     show(axes[2 * row, 0], clean)
     axes[2 * row, 0].set_title(f'{title}: image, particles', loc='left', fontsize=8)
-    axes[2 * row + 1, 1].set_title('what they change, magnified', loc='left', fontsize=8)
+    axes[2 * row + 1, 1].set_title(
+      f'their changes; full colour is {255 * eps:.0f} of 255', loc='left', fontsize=8
+    )
     for k, image in enumerate(found):
       show(axes[2 * row, k + 1], image)
-      show(axes[2 * row + 1, k + 1], np.clip(0.5 + (image - clean) / (2 * eps), 0, 1))
+      change(axes[2 * row + 1, k + 1], (image - clean) / eps)
   save(path)
 
 
@@ -84,6 +93,7 @@ def gallery(
   path: pathlib.Path,
   clean: Sequence[np.ndarray],
   rows: Mapping[str, Sequence[np.ndarray]],
+  wrong: Mapping[str, np.ndarray],
 ) -> None:
   """A row of images for each attack below the row of clean ones.
 
@@ -91,13 +101,20 @@ def gallery(
     path: of the PNG.
     clean: B images [H, W, C].
     rows: title -> B images.
+    wrong: title -> B truth values; these images get a red frame.
   """
   table = {'clean': clean, **rows}
   axes = _grid(len(table), len(clean))
   for row, (title, images) in zip(axes, table.items()):
     row[0].set_title(title, loc='left', fontsize=8)
-    for axis, image in zip(row, images):
+    for k, (axis, image) in enumerate(zip(row, images)):
       show(axis, image)
+      if title in wrong and wrong[title][k]:
+        height, width = image.shape[:2]
+        frame = plt.Rectangle(
+          (-0.5, -0.5), width, height, fill=False, color='red', linewidth=3
+        )
+        axis.add_patch(frame)
   save(path)
 
 
@@ -110,6 +127,14 @@ def _grid(rows: int, columns: int):
   for axis in axes.ravel():
     axis.axis('off')
   return axes
+
+
+def change(axis, difference: np.ndarray) -> None:
+  """Draws a change in [-1, 1]: red is brighter, blue darker; of colour images as colours."""
+  if difference.shape[-1] == 1:
+    axis.imshow(difference[..., 0], cmap='bwr', vmin=-1, vmax=1)
+  else:
+    axis.imshow(np.clip(0.5 + difference / 2, 0, 1))
 
 
 def show(axis, image: np.ndarray) -> None:

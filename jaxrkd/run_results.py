@@ -88,12 +88,12 @@ def evaluate_run(
   )
   if several:
     say(f'{title}: {found["chosen"]} was the best on the {config.select.split} split')
-  if 'particles' in found:
+  if 'particles' in found and len(names) > 1:
     shown = found['particles']
     say(
-      f'its {len(names)} particles by {config.attack.name} are {shown["linf"]:.1f} '
-      f'(Linf, of 255) and {255 * shown["l2"]:.0f} (L2) apart in the mean, with a '
-      f'cross-entropy of {shown["ce_mean"]:.2f}'
+      f'particles of the training attack ({config.attack.name}) on {len(names)} networks, '
+      f'{part.split} images, in levels of 255: {shown["linf"]:.1f} apart in Linf, '
+      f'{255 * shown["l2"]:.0f} in L2; mean cross-entropy {shown["ce_mean"]:.2f}'
     )
   if config.members > 1:
     say(
@@ -144,6 +144,7 @@ def _measure_teacher(
     'step': teacher.record.get('steps', teacher.record['step']),
     'checkpoint': f'epoch {entry.epoch}' if entry.epoch else entry.checkpoint,
     'kind': entry.kind,
+    'network': entry.get('network', ''),
     'workdir': str(home),
   }
 

@@ -55,7 +55,10 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
     print(f'error: {error}', file=sys.stderr, flush=True)
     _leave(2)
   except KeyboardInterrupt:
-    print('stopped; the same command continues from the last checkpoint', file=sys.stderr)
+    print(
+      'stopped; the same command continues from the last checkpoint, if one was written',
+      file=sys.stderr,
+    )
     _leave(130)
 
 

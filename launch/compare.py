@@ -27,7 +27,7 @@ CONFIGS = pathlib.Path(__file__).parent.parent / 'configs'
 
 flags.DEFINE_list('configs', [], 'Config files, each optionally with :word.')
 flags.DEFINE_string('words', '', 'Take every method with this argument, e.g. digits.')
-flags.DEFINE_string('study', '', 'File of a table: {name of a row: config}.')
+flags.DEFINE_string('study', '', 'Python file with ROWS = {name of a row: config:words}.')
 flags.DEFINE_list('seeds', ['0'], 'Seeds of the students and their teachers.')
 
 

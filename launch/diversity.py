@@ -17,7 +17,7 @@ from jaxrkd import diversity
 from jaxrkd.errors import InputError
 
 flags.DEFINE_list('configs', [], 'Config files, each optionally with :word.')
-flags.DEFINE_list('runs', [], 'Workdirs of finished runs, each PATH or NAME=PATH.')
+flags.DEFINE_list('runs', [], 'Workdirs of finished runs, each [NAME=]PATH[:network].')
 flags.DEFINE_integer('images', 100, 'Test images to average over.')
 flags.DEFINE_integer('particles', 10, 'Adversarial images of each image.')
 flags.DEFINE_integer('ddof', 0, 'Of the standard deviation: 0, or 1 for a sample.')
@@ -50,9 +50,9 @@ def main(overrides: list[str]) -> None:
 
 def _named_run(text: str) -> tuple[str, str]:
   name, _, path = text.rpartition('=')
-  if not pathlib.Path(path).is_dir():
+  if not pathlib.Path(path.partition(':')[0]).is_dir():
     raise InputError(f'--runs names {path!r}, which is no folder; name finished runs')
-  return name or pathlib.Path(path).name, path
+  return name or pathlib.Path(path).name.replace(':', '-'), path
 
 
 if __name__ == '__main__':

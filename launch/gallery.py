@@ -3,8 +3,8 @@
 Usage: python launch/gallery.py --workdir=runs/mtard_digits
        python launch/gallery.py --workdir=runs/sat --attacks=fog,snow,gabor --images=10
 
-The picture is `gallery.png` in the run's workdir. Attacks of the run's evaluation have its
-settings, all others their defaults, with its eps.
+The picture is `gallery.png` in the run's workdir; wrong images have a red frame. Attacks of
+the run's evaluation have its settings, all others their defaults, with its eps.
 """
 
 import pathlib
@@ -16,6 +16,7 @@ from jaxrkd import gallery
 from jaxrkd.errors import InputError
 
 flags.DEFINE_list('attacks', [], 'Names of attacks; all if empty.')
+flags.DEFINE_string('network', '', 'One of several networks; empty takes the student.')
 flags.DEFINE_integer('images', 8, 'Test images to draw.')
 
 
@@ -29,6 +30,7 @@ def main(overrides: list[str]) -> None:
     workdir / 'gallery.png',
     names=found.attacks,
     images=found.images,
+    network=found.network,
     data_dir=found.data_dir,
   )
 

@@ -145,7 +145,7 @@ class OnlineTeachersTest(absltest.TestCase):
     for name in ('best', 't1/best', 't2/best'):
       self.assertTrue((place / 'eval' / name / 'fgsm.npz').is_file(), name)
     head, _, *lines = table.splitlines()
-    self.assertRegex(head, r'particles Linf \| L2 \| CE')
+    self.assertRegex(head, r'particles: Linf, of 255 \| L2, of 255 \| CE')
     cells = {line.split(' | ')[0].strip('| '): line.split(' | ') for line in lines}
     shown = cells['(S)AT-AKA'][-3:]
     want = [found['particles'][k] * s for _, k, s in compare.PARTICLES]

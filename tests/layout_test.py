@@ -53,7 +53,16 @@ ALLOWED = {
     *LEAVES,
     *('attacks', 'build', 'evaluate', 'pictures', 'plane', 'run', 'runtime', 'train'),
   },
-  'dry_run': {*LEAVES, 'build', 'data', 'models', 'run', 'runtime', 'train'},
+  'dry_run': {
+    *LEAVES,
+    'amalgamation',
+    'build',
+    'data',
+    'models',
+    'run',
+    'runtime',
+    'train',
+  },
   '__init__': set(),
 }
 # Library -> the only places that may know it.

@@ -9,7 +9,7 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import attacks, build
+from jaxrkd import attacks, build, run_results
 from jaxrkd import run as experiment
 from jaxrkd.errors import InputError
 from jaxrkd.methods import INNERS, METHODS
@@ -336,7 +336,7 @@ class StagesTest(absltest.TestCase):
       record = {**whole.record, 'steps': [4, 8]}
       other = whole._replace(record={**record, 'steps': [8, 8]})
       marks = [
-        experiment._identity(t, config) for t in (whole._replace(record=record), other)
+        run_results._identity(t, config) for t in (whole._replace(record=record), other)
       ]
       self.assertNotEqual(*marks)
       self.assertEqual(whole.record['steps'], [m.record['step'] for m in each])

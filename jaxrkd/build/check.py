@@ -105,7 +105,7 @@ def _check_ensemble(
   name = config.ensemble.name
   if name not in AMALGAMATIONS:
     return
-  where = f'config.ensemble is {name}, which weighs teachers by the labels of an image'
+  where = f'config.ensemble is {name}, which weighs teachers image by image in training'
   if config.members > 1:
     raise InputError(
       f'{where}, but {config.members} members are measured without them; choose '
@@ -114,8 +114,8 @@ def _check_ensemble(
   most = max((len(shares) for shares in cast.values()), default=0)
   if most < 2:
     raise InputError(
-      f'{where}, but no role of method {config.method.name!r} has more than one teacher; '
-      'add teachers, or choose probabilities'
+      f'{where}, but no role of method {config.method.name!r} has more than one teacher '
+      f'({_cast_in_words(cast)}); add teachers of that kind, or choose probabilities'
     )
   if name == 'pareto':
     check_pareto(most, 'config.ensemble')
@@ -130,6 +130,12 @@ def _check_ensemble(
       f'{where} and by one student, but {config.method.name} has several; choose naive, '
       'linear or soft'
     )
+
+
+def _cast_in_words(cast: Mapping[str, Mapping[str, float]]) -> str:
+  return (
+    ', '.join(f'{role}: {", ".join(names)}' for role, names in cast.items()) or 'none'
+  )
 
 
 def _check_numbers(config: ConfigDict) -> None:

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 
 from jaxrkd import config as configs
 from jaxrkd.build.check import check
-from jaxrkd.build.tables import DATA_KEYS, Table, options, tables
+from jaxrkd.build.tables import CLIMBERS, DATA_KEYS, Table, options, tables
 from jaxrkd.errors import InputError, choose, nearest
 from jaxrkd.methods import METHODS
 
@@ -110,6 +110,9 @@ def _rename(config: dict[str, Any], key: str, value: str) -> None:
     return
   # What does not depend on the row survives: held-out size, radius, BatchNorm mode.
   kept = {k: v for k, v in old.items() if k in (*DATA_KEYS, 'eps', 'bn')}
+  if {old.get('name'), value} <= set(CLIMBERS):
+    # Options of the same meaning: another way to climb keeps how far.
+    kept |= {k: old[k] for k in ('steps', 'step_size', 'start') if k in old}
   parent[groups[-1]] = {**kept, last: value}
 
 

@@ -25,6 +25,8 @@ SPLITS = ('heldout', 'test')
 # Arguments that the program supplies, not the config.
 SUPPLIED = ('data_dir', 'epochs', 'steps_per_epoch')
 NETWORK_KEYS = {'bn_variance': 'unbiased', 'bn_momentum': 0.9, 'mean': (), 'std': ()}
+# Searches whose steps mean the same.
+CLIMBERS = ('pgd', 'svgd', 'svgd_paper')
 DATA_KEYS = {'heldout': 0, 'train_limit': 0, 'test_limit': 0}
 # The rows that measure: with a threat set of pixels, and without.
 EVALUATIONS: Table = {**ATTACKS, **UNFORESEEN}

@@ -58,8 +58,8 @@ def _maker(answer: Answer, count: int, search: Search, mesh: jax.sharding.Mesh) 
     }
     return images, found
 
-  everywhere = sharding.replicated(mesh)
-  return jax.jit(make, out_shardings=(sharding.rows(mesh, 1), everywhere))
+  # Copied to every process, so that each can read all of it.
+  return jax.jit(make, out_shardings=sharding.replicated(mesh))
 
 
 def describe(

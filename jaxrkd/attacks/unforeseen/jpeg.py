@@ -94,7 +94,7 @@ def jpeg_corruption(norm: str, radius: float) -> Corruption:
     if norm == 'linf':
       return jax.random.uniform(key, shape, image.dtype, -radius, radius), ()
     if norm == 'l2':
-      return L2(radius).noise(key, shape, image.dtype), ()
+      return radius * L2(1.0).noise(key, shape, image.dtype), ()
     return radius * in_l1_ball(key, shape, image.dtype), ()
 
   def render(free: Array, fixed, image: Array) -> Array:
