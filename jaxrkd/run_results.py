@@ -48,9 +48,8 @@ def evaluate_run(
   best = versions['best']
   crew = best.crew
   names = crew.names if crew else ()
-  several = crew is not None and crew.student is None
   measured = functools.partial(_measure_version, measure, place, config)
-  if crew is not None and several:
+  if crew is not None and crew.student is None:
     # Equal students: each is measured, as it was best, and the best one stands for the run.
     stands = chosen(crew, best.record)
     found['students'] = {}
@@ -81,17 +80,30 @@ def evaluate_run(
   found['members'] = config.members
   found['precision'] = config.precision
   found['versions'] = results.versions()
+  _tell(config, workdir, data.name, found, title)
+  return found
+
+
+def _tell(
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  data: str,
+  found: dict[str, Any],
+  title: str,
+) -> None:
+  """Prints the table and what one must know to read it."""
   part = config.evaluation
   say(
-    f'\n{data.name} {part.split}, {part.threat.name} eps {part.threat.eps:.4g}, accuracy '
+    f'\n{data} {part.split}, {part.threat.name} eps {part.threat.eps:.4g}, accuracy '
     f'in % (W: mean of clean and robust)\n{results.table(table_rows(found, title))}'
   )
-  if several:
+  if 'chosen' in found:
     say(f'{title}: {found["chosen"]} was the best on the {config.select.split} split')
-  if 'particles' in found and len(names) > 1:
+  count = len(found.get('students') or found.get('online') or ())
+  if 'particles' in found and count > 1:
     shown = found['particles']
     say(
-      f'particles of the training attack ({config.attack.name}) on {len(names)} networks, '
+      f'particles of the training attack ({config.attack.name}) on {count} networks, '
       f'{part.split} images, in levels of 255: {shown["linf"]:.1f} apart in Linf, '
       f'{255 * shown["l2"]:.0f} in L2; mean cross-entropy {shown["ce_mean"]:.2f}'
     )
@@ -102,7 +114,6 @@ def evaluate_run(
     )
   if config.select.split == 'test':
     say(f'note: {found["selection"]["note"]}')
-  return found
 
 
 def table_rows(found: dict[str, Any], title: str) -> dict[str, dict[str, Any]]:

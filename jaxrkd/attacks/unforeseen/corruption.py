@@ -54,8 +54,30 @@ def corruption_search(corruption: Corruption, *, steps: int, step_size: float) -
   Raises:
     InputError: fewer than 1 step, a step size that is not above 0.
   """
-  at_least_one(steps)
   above_zero(step_size, 'attack step_size')
+
+  def move(done, free, gradient, fixed, image):
+    del done
+    free = corruption.ascend(free, gradient, step_size)
+    return corruption.project(free, fixed, image)
+
+  return free_search(corruption, move, steps=steps)
+
+
+def free_search(
+  corruption: Corruption, move: Callable[..., Free], *, steps: int
+) -> Search:
+  """A search over the free variables by any rule.
+
+  Args:
+    corruption: how one image changes; `project` and `ascend` are left to `move`.
+    move: (steps done, free, gradient, fixed, image) -> `free` one step on, of one image.
+    steps: gradient evaluations.
+
+  Raises:
+    InputError: fewer than 1 step.
+  """
+  at_least_one(steps)
 
   def climb(keys: Array, objective: CarryObjective, clean: Array, carry: Carry):
     free, fixed = jax.vmap(corruption.start)(keys, clean)
@@ -67,16 +89,14 @@ def corruption_search(corruption: Corruption, *, steps: int, step_size: float) -
       values, carry = objective(render(free), carry)
       return values.sum(), carry
 
-    def move(free, gradient, fixed, image):
-      free = corruption.ascend(free, gradient, step_size)
-      return corruption.project(free, fixed, image)
-
     def step(state):
-      free, carry = state
+      done, free, carry = state
       gradient, carry = jax.grad(total, has_aux=True)(free, carry)
-      return jax.vmap(move)(free, gradient, fixed, clean), carry
+      free = jax.vmap(move, (None, 0, 0, 0, 0))(done, free, gradient, fixed, clean)
+      return done + 1, free, carry
 
-    free, carry = repeat(steps, step, (free, carry))
+    begin = (jnp.zeros((), clean.dtype), free, carry)
+    _, free, carry = repeat(steps, step, begin)
     return render(free), carry
 
   return Search(climb)

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxrkd.attacks.base import Attack, Carry, CarryObjective, Search
-from jaxrkd.attacks.loop import repeat
-from jaxrkd.attacks.unforeseen.corruption import BATCH, Corruption, at_least_one
+from jaxrkd.attacks.base import Attack, Search
+from jaxrkd.attacks.unforeseen.corruption import Corruption, free_search
 from jaxrkd.errors import above_zero
 
 Array = jax.Array
@@ -69,29 +68,12 @@ def frank_wolfe_search(
   Raises:
     InputError: fewer than 1 step.
   """
-  at_least_one(steps)
 
-  def climb(keys: Array, objective: CarryObjective, clean: Array, carry: Carry):
-    free, fixed = jax.vmap(corruption.start)(keys, clean)
+  def move(done, free, gradient, fixed, image):
+    del fixed
+    return free + (corner(gradient, image) - free) / (done + 1)
 
-    def render(free):
-      return jax.vmap(corruption.render, axis_name=BATCH)(free, fixed, clean)
-
-    def total(free, carry):
-      values, carry = objective(render(free), carry)
-      return values.sum(), carry
-
-    def step(state):
-      done, free, carry = state
-      gradient, carry = jax.grad(total, has_aux=True)(free, carry)
-      way = jax.vmap(corner)(gradient, clean) - free
-      return done + 1, free + way / (done + 1), carry
-
-    begin = (jnp.zeros((), clean.dtype), free, carry)
-    _, free, carry = repeat(steps, step, begin)
-    return render(free), carry
-
-  return Search(climb)
+  return free_search(corruption, move, steps=steps)
 
 
 def l1_corner(gradient: Array, room: Array, radius: float) -> Array:
