@@ -74,6 +74,38 @@ def margin(logits: Array, labels: Array) -> Array:
   return jnp.max(jnp.where(own, -jnp.inf, logits), axis=-1) - true
 
 
+def dlr(logits: Array, labels: Array) -> Array:
+  """(max_{j != y} z_j - z_y) / (z_1 - z_3), the Difference of Logits Ratio, to be raised.
+
+  Croce & Hein (2020, 2003.01690, equation 6); z_1 >= z_2 >= z_3 in falling order.
+
+  Args:
+    logits: [..., C] with C >= 3.
+    labels: [...] integers in [0, C).
+  """
+  ordered = jnp.sort(logits, axis=-1)
+  return margin(logits, labels) / (ordered[..., -1] - ordered[..., -3] + 1e-12)
+
+
+def targeted_dlr(logits: Array, labels: Array, targets: Array) -> Array:
+  """(z_t - z_y) / (z_1 - (z_3 + z_4) / 2), to be raised (as above, equation 7).
+
+  Args:
+    logits: [..., C] with C >= 4.
+    labels: [...] integers in [0, C).
+    targets: [...] integers in [0, C).
+  """
+  ordered = jnp.sort(logits, axis=-1)
+  spread = ordered[..., -1] - 0.5 * (ordered[..., -3] + ordered[..., -4]) + 1e-12
+  return targeted_margin(logits, labels, targets) / spread
+
+
+def targeted_margin(logits: Array, labels: Array, targets: Array) -> Array:
+  """z_t - z_y; arguments as above."""
+  pick = lambda place: jnp.take_along_axis(logits, place[..., None], axis=-1)[..., 0]
+  return pick(targets) - pick(labels)
+
+
 def label_angle(logits: Array, other_logits: Array, labels: Array) -> Array:
   """Cosine of the angle at the label between two predictions, in [1/2, 1].
 

@@ -1,7 +1,7 @@
 """Attacks on any classifier of [0, 1] images that has a pure `logits_fn(images)`.
 
-An attack is one file here plus one row in `ATTACKS`: (threat, **options) -> `Attack`; one
-that has no threat set of pixels lies in `unforeseen/` and has a row in `UNFORESEEN`.
+An attack is one file here plus one row in `ATTACKS`: (threat, **options) -> `Attack`,
+`Stepwise` (may end for each image by itself) or `Cascade` (several of these); one that has no threat set of pixels lies in `unforeseen/` and has a row in `UNFORESEEN`.
 A search that training may use has a row in `SEARCHES`: (threat, **options) -> `Search`.
 """
 
@@ -11,13 +11,18 @@ from typing import Any
 
 from jaxrkd.attacks import objectives
 from jaxrkd.attacks.adam import adam_search
+from jaxrkd.attacks.apgd import apgd, apgd_t
+from jaxrkd.attacks.autoattack import VERSIONS, autoattack
 from jaxrkd.attacks.base import Attack, Search, example_keys
 from jaxrkd.attacks.cw import cw_inf
+from jaxrkd.attacks.fab import distances, fab, fab_t
 from jaxrkd.attacks.fgsm import fgsm
 from jaxrkd.attacks.pgd import pgd, pgd_sat, pgd_search, pgd_trades
+from jaxrkd.attacks.square import square
 from jaxrkd.attacks.starts import STARTS
+from jaxrkd.attacks.stepwise import Cascade, Randomised, Stepwise, cascade, uninterrupted
 from jaxrkd.attacks.svgd import svgd, svgd_search
-from jaxrkd.attacks.threat import L2, THREATS, Linf, Threat
+from jaxrkd.attacks.threat import L1, L2, THREATS, Linf, Threat
 from jaxrkd.attacks.unforeseen import (
   UNFORESEEN,
   elastic,
@@ -30,7 +35,8 @@ from jaxrkd.attacks.unforeseen import (
 
 # The width that AT-AKA prints: so narrow that every particle is on its own.
 PAPER: dict[str, Any] = dict(bandwidth='fixed', sigma=1e-3)
-ATTACKS: dict[str, Callable[..., Attack]] = {
+AnyAttack = Attack | Stepwise | Cascade
+ATTACKS: dict[str, Callable[..., AnyAttack]] = {
   'fgsm': fgsm,
   'pgd': pgd,
   'pgd_sat': pgd_sat,
@@ -38,6 +44,13 @@ ATTACKS: dict[str, Callable[..., Attack]] = {
   'cw_inf': cw_inf,
   'svgd': functools.partial(svgd, particles=10),
   'svgd_paper': functools.partial(svgd, particles=10, **PAPER),
+  'apgd_ce': functools.partial(apgd, loss='ce'),
+  'apgd_dlr': functools.partial(apgd, loss='dlr'),
+  'apgd_t': apgd_t,
+  'fab': fab,
+  'fab_t': fab_t,
+  'square': square,
+  'autoattack': autoattack,
 }
 SEARCHES: dict[str, Callable[..., Search]] = {
   'pgd': pgd_search,
@@ -48,19 +61,32 @@ SEARCHES: dict[str, Callable[..., Search]] = {
 
 __all__ = [
   'ATTACKS',
+  'L1',
   'L2',
   'SEARCHES',
   'STARTS',
   'THREATS',
   'UNFORESEEN',
+  'VERSIONS',
+  'AnyAttack',
   'Attack',
+  'Cascade',
   'Linf',
+  'Randomised',
   'Search',
+  'Stepwise',
   'Threat',
   'adam_search',
+  'apgd',
+  'apgd_t',
+  'autoattack',
+  'cascade',
   'cw_inf',
+  'distances',
   'elastic',
   'example_keys',
+  'fab',
+  'fab_t',
   'fgsm',
   'fog',
   'frank_wolfe_l1',
@@ -72,6 +98,8 @@ __all__ = [
   'pgd_search',
   'pgd_trades',
   'snow',
+  'square',
   'svgd',
   'svgd_search',
+  'uninterrupted',
 ]

@@ -59,4 +59,4 @@ def adam_search(
     images, _, carry = repeat(steps, step, (begin, adam.init(begin), carry))
     return images, carry
 
-  return Search(climb)
+  return Search(climb, queries=steps)

@@ -47,12 +47,14 @@ class Search:
     climb_together: (keys [B], objective with carry on [n, B, H, W, C], clean images
       [B, H, W, C], n, carry) -> (n particles per image, carry), for a search whose
       particles know of each other; None lets each climb by itself.
+    queries: evaluations of the objective for an image in a call; 0 where unknown.
   """
 
   climb: Callable[[Array, CarryObjective, Array, Carry], tuple[Array, Carry]]
   climb_together: (
     Callable[[Array, CarryObjective, Array, int, Carry], tuple[Array, Carry]] | None
   ) = None
+  queries: int = 0
 
   def __call__(self, key: Array, objective: Objective, images: Array) -> Array:
     """Returns adversarial images, shaped as `images` and detached from the graph.

@@ -6,6 +6,7 @@ from jaxrkd.attacks.base import Attack
 from jaxrkd.attacks.objectives import cw_margin
 from jaxrkd.attacks.pgd import pgd_search
 from jaxrkd.attacks.starts import Start
+from jaxrkd.attacks.stepwise import Stepwise, one_step
 from jaxrkd.attacks.threat import Threat
 
 
@@ -16,7 +17,8 @@ def cw_inf(
   step_size: float = 2 / 255,
   start: str | Start = 'uniform',
   kappa: float = 50.0,
-) -> Attack:
+  restarts: int = 1,
+) -> Attack | Stepwise:
   """PGD on the margin (Carlini & Wagner, 2017, 1608.04644, as Madry and IAD run it).
 
   Not the L2 optimiser of the same paper.
@@ -27,6 +29,8 @@ def cw_inf(
     step_size: in [0, 1] pixels.
     start: 'uniform', or 'none'.
     kappa: confidence; see `objectives.cw_margin`.
+    restarts: see `pgd.pgd`.
   """
   search = pgd_search(threat, steps=steps, step_size=step_size, start=start)
-  return Attack(search, functools.partial(cw_margin, kappa=kappa))
+  attack = Attack(search, functools.partial(cw_margin, kappa=kappa))
+  return attack if restarts == 1 else one_step(attack, restarts)

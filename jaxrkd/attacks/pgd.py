@@ -5,6 +5,7 @@ import jax
 from jaxrkd.attacks.base import Attack, Carry, CarryObjective, Search
 from jaxrkd.attacks.loop import repeat
 from jaxrkd.attacks.starts import STARTS, Start
+from jaxrkd.attacks.stepwise import Stepwise, one_step
 from jaxrkd.attacks.threat import Threat, check_step_size
 from jaxrkd.errors import InputError, choose
 
@@ -50,7 +51,7 @@ def pgd_search(
       return threat.project(begin, clean), carry
     return repeat(steps, step, (begin, carry))
 
-  return Search(climb)
+  return Search(climb, queries=steps)
 
 
 def pgd(
@@ -59,9 +60,22 @@ def pgd(
   steps: int = 20,
   step_size: float = 2 / 255,
   start: str | Start = 'uniform',
-) -> Attack:
-  """PGD on the cross-entropy, any number of steps; arguments as `pgd_search`."""
-  return Attack(pgd_search(threat, steps=steps, step_size=step_size, start=start))
+  restarts: int = 1,
+) -> Attack | Stepwise:
+  """PGD on the cross-entropy, any number of steps.
+
+  Args:
+    threat: see `pgd_search`.
+    steps: see `pgd_search`.
+    step_size: see `pgd_search`.
+    start: see `pgd_search`.
+    restarts: runs from different starts; an image must withstand all of them.
+
+  Raises:
+    InputError: as `pgd_search`, or no run at all.
+  """
+  search = pgd_search(threat, steps=steps, step_size=step_size, start=start)
+  return Attack(search) if restarts == 1 else one_step(Attack(search), restarts)
 
 
 def pgd_sat(
@@ -70,12 +84,15 @@ def pgd_sat(
   steps: int = 20,
   step_size: float = 2 / 255,
   start: str | Start = 'uniform',
-) -> Attack:
+  restarts: int = 1,
+) -> Attack | Stepwise:
   """PGD as the adversarial-training literature evaluates it: 20 steps of 2/255.
 
   The step is Madry's 2/255; MTARD, Table 2, "PGD_sat".
   """
-  return pgd(threat, steps=steps, step_size=step_size, start=start)
+  return pgd(
+    threat, steps=steps, step_size=step_size, start=start, restarts=restarts
+  )
 
 
 def pgd_trades(
@@ -84,9 +101,12 @@ def pgd_trades(
   steps: int = 20,
   step_size: float = 0.003,
   start: str | Start = 'uniform',
-) -> Attack:
+  restarts: int = 1,
+) -> Attack | Stepwise:
   """PGD as TRADES evaluates it: 20 steps of 0.003 (Zhang et al., 2019, 1901.08573).
 
   MTARD's text gives 2/255 here, its code 0.003; the code is the default.
   """
-  return pgd(threat, steps=steps, step_size=step_size, start=start)
+  return pgd(
+    threat, steps=steps, step_size=step_size, start=start, restarts=restarts
+  )

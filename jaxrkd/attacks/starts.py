@@ -1,11 +1,11 @@
-"""The first image of a search: the four kinds of random start in the literature."""
+"""The first image of a search: the kinds of start in the literature."""
 
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 
-from jaxrkd.attacks.threat import Threat
+from jaxrkd.attacks.threat import L1, Threat
 
 Array = jax.Array
 Start = Callable[[Threat, Array, Array], Array]
@@ -41,8 +41,21 @@ def uniform(threat: Threat, keys: Array, clean: Array) -> Array:
   return jnp.clip(uniform_noclamp(threat, keys, clean), 0, 1)
 
 
+def border(threat: Threat, keys: Array, clean: Array) -> Array:
+  """On the border of the ball, clamped to [0, 1] (AutoAttack)."""
+
+  def draw(key: Array) -> Array:
+    return threat.draw(key, clean.shape[1:], clean.dtype)
+
+  way = jax.vmap(draw)(keys)
+  if isinstance(threat, L1):
+    return threat.project(clean + way, clean)
+  return jnp.clip(clean + threat.eps * way / threat.norm(way), 0, 1)
+
+
 STARTS: dict[str, Start] = {
   'none': none,
+  'border': border,
   'gauss': gauss,
   'uniform': uniform,
   'uniform_noclamp': uniform_noclamp,

@@ -145,7 +145,9 @@ def svgd_search(
     best = jnp.argmax(values, axis=0)
     return jax.vmap(lambda row, k: row[k], (1, 0))(found, best), carry
 
-  return Search(climb, climb_together)
+  # A call asks one network, whatever `gradient` says, once for each pair or particle.
+  asked = max(particles, 1) ** (2 if gradient == 'receiver' else 1)
+  return Search(climb, climb_together, queries=steps * asked)
 
 
 @functools.wraps(svgd_search, assigned=())

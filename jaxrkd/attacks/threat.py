@@ -1,12 +1,14 @@
 """Where images may move: the ball around a clean image, cut with the box [0, 1]."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
 import jax
 import jax.numpy as jnp
 
+from jaxrkd.attacks.projections import l1_ball_and_box
 from jaxrkd.errors import InputError
 
 Array = jax.Array
@@ -30,8 +32,22 @@ class Threat(Hashable, Protocol):
     """The direction of unit norm that raises a linear function fastest, per image."""
     ...
 
+  def norm(self, moved: Array) -> Array:
+    """How far images moved: the norm that `eps` bounds, per image, [B, 1, 1, 1]."""
+    ...
+
+  def dual_norm(self, gradient: Array) -> Array:
+    """How fast a linear function can rise per unit of `norm`, [B, 1, 1, 1]."""
+    ...
+
+  def draw(self, key: Array, shape: tuple[int, ...], dtype: jnp.dtype) -> Array:
+    """A random direction for one image, of any length: where AutoAttack starts."""
+    ...
+
 
 def _check_eps(eps: float, most: float | None) -> None:
+  if isinstance(eps, jax.Array):
+    return  # a radius that a compiled program is told when it runs
   if not eps >= 0 or (most is not None and eps > most):
     allowed = 'between 0 and 1' if most else '0 or more'
     raise InputError(
@@ -42,6 +58,8 @@ def _check_eps(eps: float, most: float | None) -> None:
 
 def check_step_size(step_size: float, threat: Threat) -> None:
   """Raises `InputError` for a step that was meant in 8-bit levels, or is no number."""
+  if isinstance(step_size, jax.Array):
+    return
   if not 0 <= step_size < float('inf') or (step_size > 1 and threat.eps <= 1):
     raise InputError(
       f'attack step_size is {step_size}, but pixels are in [0, 1]: write '
@@ -74,6 +92,15 @@ class Linf:
 
   def steepest(self, gradient):
     return jnp.sign(gradient)
+
+  def norm(self, moved):
+    return _per_image(jnp.max, jnp.abs(moved))
+
+  def dual_norm(self, gradient):
+    return _per_image(jnp.sum, jnp.abs(gradient))
+
+  def draw(self, key, shape, dtype):
+    return jax.random.uniform(key, shape, dtype, -1, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,11 +136,67 @@ class L2:
   def steepest(self, gradient):
     return gradient / jnp.maximum(_length(gradient), 1e-12)
 
+  def norm(self, moved):
+    return _length(moved)
+
+  def dual_norm(self, gradient):
+    return _length(gradient)
+
+  def draw(self, key, shape, dtype):
+    return jax.random.normal(key, shape, dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class L1:
+  """The changes of all pixels of an image add up to at most `eps`.
+
+  Args:
+    eps: radius in [0, 1] pixels, usually 12 for 32x32 images.
+
+  Raises:
+    InputError: eps is negative.
+  """
+
+  eps: float
+
+  def __post_init__(self):
+    _check_eps(self.eps, None)
+
+  def noise(self, key, shape, dtype):
+    # Exponential lengths over the sum of one more of them are uniform in the simplex.
+    size_key, sign_key = jax.random.split(key)
+    count = math.prod(shape)
+    sizes = jax.random.exponential(size_key, (count + 1,), dtype)
+    signs = jax.random.rademacher(sign_key, (count,), dtype)
+    return (self.eps * signs * sizes[:-1] / jnp.sum(sizes)).reshape(shape)
+
+  def project(self, images, clean):
+    return clean + l1_ball_and_box(images - clean, clean, self.eps)
+
+  def steepest(self, gradient):
+    # Ties share the step, so that mirrored pixels move alike.
+    size = jnp.abs(gradient)
+    first = (size == _per_image(jnp.max, size)) & (size > 0)
+    share = first / jnp.maximum(_per_image(jnp.sum, first), 1)
+    return jnp.sign(gradient) * share.astype(gradient.dtype)
+
+  def norm(self, moved):
+    return _per_image(jnp.sum, jnp.abs(moved))
+
+  def dual_norm(self, gradient):
+    return _per_image(jnp.max, jnp.abs(gradient))
+
+  def draw(self, key, shape, dtype):
+    return jax.random.normal(key, shape, dtype)
+
+
+def _per_image(reduce: Callable[..., Array], images: Array) -> Array:
+  return reduce(images, axis=tuple(range(1, images.ndim)), keepdims=True)
+
 
 def _length(images: Array) -> Array:
   """Euclidean norm of each image, [B, 1, 1, 1]."""
-  axes = tuple(range(1, images.ndim))
-  return jnp.sqrt(jnp.sum(images**2, axis=axes, keepdims=True))
+  return jnp.sqrt(_per_image(jnp.sum, images**2))
 
 
-THREATS: dict[str, Callable[..., Threat]] = {'linf': Linf, 'l2': L2}
+THREATS: dict[str, Callable[..., Threat]] = {'linf': Linf, 'l2': L2, 'l1': L1}

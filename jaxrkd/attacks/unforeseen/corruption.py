@@ -99,7 +99,7 @@ def free_search(
     _, free, carry = repeat(steps, step, begin)
     return render(free), carry
 
-  return Search(climb)
+  return Search(climb, queries=steps)
 
 
 def at_least_one(steps: int) -> int:

@@ -1,0 +1,230 @@
+"""FAB: the nearest adversarial image, by projections onto linearised decision boundaries."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrkd import losses
+from jaxrkd.attacks.base import example_keys
+from jaxrkd.attacks.objectives import LogitsFn
+from jaxrkd.attacks.projections import (
+  Projection,
+  hyperplane_l1,
+  hyperplane_l2,
+  hyperplane_linf,
+)
+from jaxrkd.attacks.stepwise import Points, Stepwise, ask, fools, pick, ranked_targets
+from jaxrkd.attacks.threat import L1, L2, Linf, Threat
+from jaxrkd.errors import InputError, in_range
+
+Array = jax.Array
+PROJECTIONS: dict[type, Projection] = {
+  Linf: hyperplane_linf,
+  L2: hyperplane_l2,
+  L1: hyperplane_l1,
+}
+
+
+class Progress(NamedTuple):
+  """State of FAB, see `stepwise.State`.
+
+  Attributes:
+    fooled, found: as there; before success `found` is the clean image.
+    nearest: the nearest adversarial image so far, in the ball or not.
+    distance: [B], how far that is; infinite before there is any.
+    image: where the boundary is linearised next.
+  """
+
+  fooled: Array
+  found: Array
+  nearest: Array
+  distance: Array
+  image: Array
+
+
+def fab(
+  threat: Threat,
+  *,
+  steps: int = 100,
+  restarts: int = 1,
+  alpha_max: float = 0.1,
+  eta: float = 1.05,
+  beta: float = 0.9,
+) -> Stepwise:
+  """Fast Adaptive Boundary attack (Croce & Hein, 2020, 1907.02044).
+
+  Asks for the gradients of all classes in every step; `fab_t` asks for one.
+
+  Args:
+    threat: the ball and its norm. The search itself is not bound by it.
+    steps: of one run.
+    restarts: runs; all but the first begin at a random image, half the radius away.
+    alpha_max: largest weight of the projection of the clean image.
+    eta: by how much a step overshoots the boundary.
+    beta: how far an adversarial image is moved back towards the clean one (1: not at all).
+
+  Raises:
+    InputError: an option out of range, or a threat set without FAB's projection.
+  """
+  return _fab(threat, steps, restarts, alpha_max, eta, beta, targeted=False)
+
+
+def fab_t(
+  threat: Threat,
+  *,
+  steps: int = 100,
+  targets: int = 9,
+  alpha_max: float = 0.1,
+  eta: float = 1.05,
+  beta: float = 0.9,
+) -> Stepwise:
+  """FAB on the boundary to one class after the other; arguments as `fab`.
+
+  Args:
+    threat: see `fab`.
+    steps: for each target.
+    targets: wrong classes, most likely first; at most all of them.
+    alpha_max: see `fab`.
+    eta: see `fab`.
+    beta: see `fab`.
+  """
+  return _fab(threat, steps, targets, alpha_max, eta, beta, targeted=True)
+
+
+def distances(
+  attack: Stepwise, key: Array, logits_fn: LogitsFn, images: Array, labels: Array
+) -> tuple[Array, Array]:
+  """The nearest adversarial images and how far they are, whatever the radius.
+
+  Args:
+    attack: of `fab` or `fab_t`.
+    key: a typed key, or [B] keys, one per image.
+    logits_fn: images -> logits.
+    images: [B, H, W, C] in [0, 1].
+    labels: [B] integers.
+
+  Returns:
+    [B, H, W, C], the clean image where none was found, and [B], infinite there. Images
+    that are wrong without an attack are adversarial at some small distance too.
+  """
+  keys = key if key.ndim else example_keys(key, jnp.arange(images.shape[0]))
+  logits = ask(logits_fn, images, keys)
+  targets = ranked_targets(logits, labels)
+  labels = labels.astype(jnp.int32)
+
+  def run(number, carry):
+    found, nearest = carry
+    target = targets[:, jnp.minimum(number, targets.shape[1] - 1)]
+    runs = jnp.full(labels.shape, number, jnp.int32)
+    points = Points(keys, images, labels, target, runs)
+
+    def step(i, state):
+      return attack.step(logits_fn, points, state, jnp.full(labels.shape, i, jnp.int32))
+
+    state = jax.lax.fori_loop(0, attack.steps, step, attack.begin(points))
+    nearer = state.distance < nearest
+    return pick(nearer, state.nearest, found), jnp.minimum(state.distance, nearest)
+
+  begin = (images, jnp.full(labels.shape, jnp.inf, images.dtype))
+  return jax.lax.fori_loop(0, attack.runs_on(logits.shape[-1]), run, begin)
+
+
+def _fab(
+  threat: Threat,
+  steps: int,
+  runs: int,
+  alpha_max: float,
+  eta: float,
+  beta: float,
+  targeted: bool,
+) -> Stepwise:
+  what = 'targets' if targeted else 'restarts'
+  for name, value in (('steps', steps), (what, runs)):
+    if value < 1:
+      raise InputError(f'attack.{name} is {value}; it must be at least 1')
+  in_range(alpha_max, 0, 1, 'attack.alpha_max')
+  in_range(eta, 1, float('inf'), 'attack.eta')
+  in_range(beta, 0, 1, 'attack.beta')
+  if type(threat) not in PROJECTIONS:
+    known = ', '.join(kind.__name__ for kind in PROJECTIONS)
+    raise InputError(f'FAB has no projection for {threat}; use one of {known}')
+  project = jax.vmap(PROJECTIONS[type(threat)])
+
+  def onto(images: Array, w: Array, excess: Array) -> Array:
+    flat = lambda a: a.reshape(len(a), -1)
+    return project(flat(images), flat(w), excess).reshape(images.shape)
+
+  def one_class(logits_fn: LogitsFn, points: Points, images: Array):
+    def total(x):
+      logits = ask(logits_fn, x, points.key)
+      ahead = losses.targeted_margin(logits, points.label, points.target)
+      return ahead.sum(), ahead
+
+    w, ahead = jax.grad(total, has_aux=True)(images)
+    return ahead, w
+
+  def nearest_class(logits_fn: LogitsFn, points: Points, images: Array):
+    logits, pull = jax.vjp(lambda x: ask(logits_fn, x, points.key), images)
+    own = jax.nn.one_hot(points.label, logits.shape[-1], dtype=logits.dtype)
+    true = jnp.sum(own * logits, axis=-1, keepdims=True)
+
+    def boundary(carry, number):
+      least, ahead, w = carry
+      other = jax.nn.one_hot(number, logits.shape[-1], dtype=logits.dtype)
+      (slope,) = pull(other[None] - own)
+      gap = logits[:, number] - true[:, 0]
+      far = jnp.abs(gap) / (threat.dual_norm(slope).reshape(-1) + 1e-12)
+      nearer = (far < least) & (number != points.label)
+      carry = (
+        pick(nearer, far, least),
+        pick(nearer, gap, ahead),
+        pick(nearer, slope, w),
+      )
+      return carry, ()
+
+    zero = jnp.zeros(points.label.shape, logits.dtype)
+    begin = (zero + jnp.inf, zero, jnp.zeros_like(images))
+    (_, ahead, w), _ = jax.lax.scan(boundary, begin, jnp.arange(logits.shape[-1]))
+    return ahead, w
+
+  linearise = one_class if targeted else nearest_class
+
+  def begin(points: Points) -> Progress:
+    clean = points.clean
+    far = jnp.full(points.label.shape, jnp.inf, clean.dtype)
+    draw = lambda key: threat.draw(key, clean.shape[1:], clean.dtype)
+    way = jax.vmap(draw)(points.run_key())
+    away = jnp.clip(clean + 0.5 * threat.eps * way / threat.norm(way), 0, 1)
+    # Targets are the restarts of a targeted attack: each begins at the clean image.
+    again = (points.run > 0) & (not targeted)
+    return Progress(far < 0, clean, clean, far, pick(again, away, clean))
+
+  def step(logits_fn: LogitsFn, points: Points, state: Progress, i: Array) -> Progress:
+    del i
+    image, clean = state.image, points.clean
+    ahead, w = linearise(logits_fn, points, image)
+    axes = tuple(range(1, w.ndim))
+    to_boundary = onto(image, w, ahead)
+    from_clean = onto(clean, w, ahead + jnp.sum(w * (clean - image), axes))
+    here, there = (
+      jnp.maximum(threat.norm(step), 1e-8) for step in (to_boundary, from_clean)
+    )
+    alpha = jnp.minimum(here / (here + there), alpha_max)
+    moved = (1 - alpha) * (image + eta * to_boundary) + alpha * (clean + eta * from_clean)
+    moved = jnp.clip(moved, 0, 1)
+    wrong = fools(ask(logits_fn, moved, points.key), points.label)
+    far = threat.norm(moved - clean).reshape(-1)
+    nearer = wrong & (far < state.distance)
+    distance = pick(nearer, far, state.distance)
+    nearest = pick(nearer, moved, state.nearest)
+    inside = distance <= threat.eps
+    return Progress(
+      fooled=inside,
+      found=pick(inside, nearest, clean),
+      nearest=nearest,
+      distance=distance,
+      image=pick(wrong, clean + beta * (moved - clean), moved),
+    )
+
+  return Stepwise(begin, step, steps, runs, queries=2, targeted=targeted)

@@ -1,0 +1,137 @@
+"""Nearest points of a hyperplane or an L1 ball inside the box [0, 1]; one row per image.
+
+Each is the root of a piecewise linear function of one number, which Newton's method finds
+exactly in a few steps: no sorting, except where the order itself is the solution.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+# (point, w, excess) -> step, all of one image, flat; see `hyperplane_linf`.
+Projection = Callable[[Array, Array, Array], Array]
+# More than any root was seen to take; a loop needs an end.
+MOST_STEPS = 64
+
+
+def _room(point: Array, direction: Array) -> Array:
+  """How far each pixel may move along the sign of `direction` before it leaves [0, 1]."""
+  return jnp.maximum(jnp.where(direction > 0, 1 - point, point), 0)
+
+
+def _raise_to(total: Array, gain: Array, rate: Array, room: Array) -> Array:
+  """min(rate t, room) for the t at which it gains `total`; `room` if nothing does.
+
+  sum_i gain_i min(rate_i t, room_i) is concave in t, so that Newton's method from 0 never
+  oversteps, and ends on the root once it is on its linear piece.
+  """
+
+  def moved(t):
+    return jnp.where(rate > 0, jnp.minimum(rate * t, room), 0)
+
+  def step(state):
+    t, missing, count = state
+    slope = jnp.sum(jnp.where(rate * t < room, gain * rate, 0))
+    t = t + missing / jnp.maximum(slope, jnp.finfo(t.dtype).tiny)
+    return t, total - jnp.sum(gain * moved(t)), count + 1
+
+  def unfinished(state):
+    _, missing, count = state
+    return (missing > 4 * jnp.finfo(total.dtype).eps * total) & (count < MOST_STEPS)
+
+  most = jnp.sum(jnp.where(rate > 0, gain * room, 0))
+  zero = jnp.zeros((), total.dtype)
+  begin = (zero, jnp.where(total < most, total, 0), jnp.int32(0))
+  t, _, _ = jax.lax.while_loop(unfinished, step, begin)
+  return jnp.where(total < most, moved(t), jnp.where(rate > 0, room, 0))
+
+
+def hyperplane_linf(point: Array, w: Array, excess: Array) -> Array:
+  """The step of least max-norm after which w . v = w . point - excess, inside [0, 1].
+
+  FAB's projection (Croce & Hein, 2020, 1907.02044, equation 6). Where the box does not
+  allow it, the step goes to the corner that comes closest.
+
+  Args:
+    point: [D] in [0, 1].
+    w: [D], normal of the hyperplane; pixels where it is 0 stay.
+    excess: scalar, signed.
+
+  Returns:
+    [D].
+  """
+  way = -jnp.sign(excess) * jnp.sign(w)
+  size = jnp.abs(w)
+  moved = jnp.where(size > 0, 1.0, 0.0).astype(w.dtype)
+  return way * _raise_to(jnp.abs(excess), size, moved, _room(point, way))
+
+
+def hyperplane_l2(point: Array, w: Array, excess: Array) -> Array:
+  """As `hyperplane_linf`, with the least Euclidean norm."""
+  way = -jnp.sign(excess) * jnp.sign(w)
+  size = jnp.where(jnp.abs(w) > 1e-8, jnp.abs(w), 0)
+  # In units of the largest entry, so that float32 does not underflow.
+  rate = size / jnp.maximum(jnp.max(size), jnp.finfo(w.dtype).tiny)
+  return way * _raise_to(jnp.abs(excess), size, rate, _room(point, way))
+
+
+def hyperplane_l1(point: Array, w: Array, excess: Array) -> Array:
+  """As `hyperplane_linf`, with the least sum of changes: the steepest pixels move first."""
+  way = -jnp.sign(excess) * jnp.sign(w)
+  size = jnp.where(jnp.abs(w) > 1e-8, jnp.abs(w), 0)
+  order = jnp.argsort(-size)
+  gain, room = size[order], _room(point, way)[order]
+  before = jnp.cumsum(gain * room) - gain * room
+  wanted = (jnp.abs(excess) - before) / jnp.where(gain > 0, gain, 1)
+  filled = jnp.where(gain > 0, jnp.clip(wanted, 0, room), 0)
+  return way * jnp.zeros_like(w).at[order].set(filled)
+
+
+def l1_ball_and_box(moved: Array, clean: Array, radius: float | Array) -> Array:
+  """The change nearest to `moved` whose sum of sizes is at most `radius`, inside [0, 1].
+
+  min |d - moved|_2 with |d|_1 <= radius and 0 <= clean + d <= 1 (Croce & Hein, 2021,
+  2103.01208): d_i = sign(moved_i) min(max(|moved_i| - t, 0), room_i), t = 0 if that fits.
+  Pixels that do not move get exactly 0.
+
+  Args:
+    moved: [B, H, W, C].
+    clean: [B, H, W, C] in [0, 1].
+    radius: of the ball, scalar or [B, 1, 1, 1].
+  """
+  flat = moved.reshape(len(moved), -1)
+  radii = jnp.broadcast_to(jnp.asarray(radius, moved.dtype).reshape(-1), len(moved))
+  found = jax.vmap(_shrink)(flat, clean.reshape(flat.shape), radii)
+  return found.reshape(moved.shape)
+
+
+def _shrink(moved: Array, clean: Array, radius: Array) -> Array:
+  size = jnp.abs(moved)
+  room = _room(clean, jnp.sign(moved))
+  eps = jnp.finfo(moved.dtype).eps
+
+  def left(t):
+    return jnp.minimum(jnp.maximum(size - t, 0), room)
+
+  def step(state):
+    t, low, high, excess, count = state
+    low, high = jnp.where(excess > 0, t, low), jnp.where(excess > 0, high, t)
+    slope = jnp.sum((size > t) & (size - t < room))
+    newton = t + excess / jnp.maximum(slope, 1)
+    # Neither convex nor concave: where Newton's step leaves the bracket, halve that.
+    inside = (newton > low) & (newton < high) & (slope > 0)
+    t = jnp.where(inside, newton, (low + high) / 2)
+    return t, low, high, jnp.sum(left(t)) - radius, count + 1
+
+  def unfinished(state):
+    _, low, high, excess, count = state
+    wide = high - low > 2 * eps * high
+    return (jnp.abs(excess) > 4 * eps * radius) & wide & (count < MOST_STEPS)
+
+  zero = jnp.zeros((), moved.dtype)
+  begin = jnp.sum(left(zero)) - radius
+  start = (zero, zero, jnp.max(size), jnp.maximum(begin, 0), jnp.int32(0))
+  t, *_ = jax.lax.while_loop(unfinished, step, start)
+  return jnp.sign(moved) * left(t)

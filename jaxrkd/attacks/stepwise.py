@@ -1,0 +1,285 @@
+"""`Stepwise`: an attack as a loop of one step, which may end for each image by itself.
+
+Whoever runs it decides when to look: an evaluation stops an image as soon as it is broken
+and gives its place to another one, without a change to any image's verdict.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, Self
+
+import jax
+import jax.numpy as jnp
+
+from jaxrkd.attacks.base import Attack, example_keys
+from jaxrkd.attacks.objectives import LogitsFn
+from jaxrkd.errors import InputError
+
+Array = jax.Array
+
+
+class Points(NamedTuple):
+  """What is attacked, one row per image; rows may be in different runs.
+
+  Attributes:
+    key: [B] typed keys.
+    clean: [B, H, W, C] in [0, 1].
+    label: [B] int32.
+    target: [B] int32, the class that a targeted run aims at.
+    run: [B] int32, which restart or target this is.
+  """
+
+  key: Array
+  clean: Array
+  label: Array
+  target: Array
+  run: Array
+
+  def run_key(self) -> Array:
+    """Keys of this run, [B]."""
+    return jax.vmap(jax.random.fold_in)(self.key, self.run)
+
+
+class State(Protocol):
+  """What an attack remembers of each image; every leaf has a leading axis of images.
+
+  Attributes:
+    fooled: [B] bool, whether an adversarial image was found.
+    found: [B, H, W, C], that image; where there is none, anything inside the threat set.
+  """
+
+  @property
+  def fooled(self) -> Array: ...
+
+  @property
+  def found(self) -> Array: ...
+
+  def _replace(self, **changes: Any) -> Self: ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Stepwise:
+  """An attack on labels that goes step by step; called, it runs to its end.
+
+  Attributes:
+    begin: points -> state; asks no network.
+    step: (logits_fn, points, state, i) -> state after step i, [B] int32 from 0.
+    steps: of one run.
+    runs: restarts, or targets of a targeted attack: each for the images that still stand.
+    queries: forward passes of one step.
+    targeted: whether run r aims at the class ranked r + 2 on the clean image.
+  """
+
+  begin: Callable[[Points], Any]
+  step: Callable[[LogitsFn, Points, Any, Array], Any]
+  steps: int
+  runs: int = 1
+  queries: int = 1
+  targeted: bool = False
+
+  def runs_on(self, classes: int) -> int:
+    """How many runs there are; a targeted attack has at most one per wrong class."""
+    return min(self.runs, classes - 1) if self.targeted else self.runs
+
+  def __call__(
+    self, key: Array, logits_fn: LogitsFn, images: Array, labels: Array
+  ) -> Array:
+    """Returns adversarial images where it finds them, shaped as `images`.
+
+    Images that are wrong without an attack come back as they are, and those that withstand
+    it as the last run left them.
+
+    Args:
+      key: a typed key, or [B] keys, one per image.
+      logits_fn: images -> logits [B, classes], in evaluation mode, or `Randomised`.
+      images: [B, H, W, C] in [0, 1].
+      labels: [B] integers.
+    """
+    return Cascade((('', self),))(key, logits_fn, images, labels)
+
+  def attack(
+    self, logits_fn: LogitsFn, points: Points, targets: Array, found: Array, over: Array
+  ) -> tuple[Array, Array]:
+    """Runs to the end on the images that are not `over`.
+
+    Args:
+      logits_fn: see a call.
+      points: `target` and `run` are set here.
+      targets: [B, classes - 1], see `ranked_targets`.
+      found: [B, H, W, C], what there is for the images that are over.
+      over: [B] bool.
+
+    Returns:
+      `found` and `over` afterwards.
+    """
+
+    def run(number, carry):
+      found, over = carry
+      target = targets[:, jnp.minimum(number, targets.shape[1] - 1)]
+      own = points._replace(target=target, run=jnp.full_like(points.run, number))
+      state = self.begin(own)
+      lanes = Lanes(own, state._replace(fooled=state.fooled | over), own.run * 0)
+      state = advance(self, logits_fn, lanes, self.steps).state
+      return pick(over, found, state.found), over | state.fooled
+
+    count = self.runs_on(targets.shape[1] + 1)
+    return jax.lax.fori_loop(0, count, run, (found, over))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Cascade:
+  """Attacks one after the other, each from the clean images that the others left standing.
+
+  Attributes:
+    attacks: (name, attack), in order.
+  """
+
+  attacks: tuple[tuple[str, Stepwise], ...]
+
+  def __call__(
+    self, key: Array, logits_fn: LogitsFn, images: Array, labels: Array
+  ) -> Array:
+    """Returns adversarial images where an attack finds them; see `Stepwise`."""
+    keys = key if key.ndim else example_keys(key, jnp.arange(images.shape[0]))
+    labels = labels.astype(jnp.int32)
+    logits = ask(logits_fn, images, keys)
+    points = Points(keys, images, labels, labels, labels * 0)
+    state = images, fools(logits, labels)
+    for _, attack in self.attacks:
+      state = attack.attack(logits_fn, points, ranked_targets(logits, labels), *state)
+    return jax.lax.stop_gradient(state[0])
+
+
+class Lanes(NamedTuple):
+  """Images on their way through an attack, each at a step of its own.
+
+  Attributes:
+    points: see `Points`.
+    state: of the attack.
+    done: [B] int32, steps taken.
+  """
+
+  points: Points
+  state: Any
+  done: Array
+
+
+def advance(
+  attack: Stepwise, logits_fn: LogitsFn, lanes: Lanes, count: int | Array
+) -> Lanes:
+  """Takes up to `count` steps with every image that is neither broken nor through."""
+
+  def going(lanes: Lanes) -> Array:
+    return ~lanes.state.fooled & (lanes.done < attack.steps)
+
+  def step(carry):
+    lanes, taken = carry
+    go = going(lanes)
+    moved = attack.step(logits_fn, lanes.points, lanes.state, lanes.done)
+    state = jax.tree.map(lambda new, old: pick(go, new, old), moved, lanes.state)
+    return Lanes(lanes.points, state, lanes.done + go), taken + 1
+
+  def unfinished(carry):
+    lanes, taken = carry
+    return jnp.any(going(lanes)) & (taken < count)
+
+  return jax.lax.while_loop(unfinished, step, (lanes, jnp.int32(0)))[0]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Randomised:
+  """A classifier that draws random numbers: what AutoAttack's version `rand` is for.
+
+  Args:
+    logits_fn: (images [B, H, W, C], keys [B]) -> logits [B, classes].
+  """
+
+  logits_fn: Callable[[Array, Array], Array]
+
+  def __call__(self, images: Array) -> Array:
+    """Logits with the same draws every time, for attacks that know of no draws."""
+    keys = example_keys(jax.random.key(0), jnp.arange(images.shape[0]))
+    return self.logits_fn(images, keys)
+
+
+def ask(logits_fn: LogitsFn, images: Array, keys: Array) -> Array:
+  """Logits; the keys are for a classifier that draws random numbers."""
+  if isinstance(logits_fn, Randomised):
+    return logits_fn.logits_fn(images, keys)
+  return logits_fn(images)
+
+
+def fools(logits: Array, labels: Array) -> Array:
+  """Whether a prediction is wrong, [B]; logits that are not numbers are wrong too."""
+  broken = ~jnp.all(jnp.isfinite(logits), axis=-1)
+  return (jnp.argmax(logits, axis=-1) != labels) | broken
+
+
+def ranked_targets(logits: Array, labels: Array) -> Array:
+  """The wrong classes of each image, most likely first, [B, classes - 1]."""
+  own = jax.nn.one_hot(labels, logits.shape[-1], dtype=bool)
+  behind = jnp.where(own, -jnp.inf, logits)
+  return jnp.argsort(behind, axis=-1, descending=True)[:, :-1].astype(jnp.int32)
+
+
+def pick(rows: Array, yes: Array, no: Array) -> Array:
+  """Row by row one or the other; keys too."""
+  return jnp.where(rows.reshape(-1, *[1] * (yes.ndim - 1)), yes, no)
+
+
+class _Whole(NamedTuple):
+  fooled: Array
+  found: Array
+
+
+def one_step(attack: Attack, runs: int = 1) -> Stepwise:
+  """Any attack as a single step, so that it can stand in a cascade.
+
+  Args:
+    attack: see `Attack`.
+    runs: restarts, each with its own random numbers.
+
+  Raises:
+    InputError: no run at all.
+  """
+  if runs < 1:
+    raise InputError(f'attack.restarts is {runs}; it must be at least 1')
+
+  def begin(points: Points) -> _Whole:
+    return _Whole(jnp.zeros(points.label.shape, bool), points.clean)
+
+  def step(logits_fn: LogitsFn, points: Points, state: _Whole, i: Array) -> _Whole:
+    del state, i
+    # The first run draws as the attack does by itself.
+    keys = pick(points.run == 0, points.key, points.run_key())
+    found = attack(keys, logits_fn, points.clean, points.label)
+    logits = ask(logits_fn, found, keys)
+    return _Whole(fools(logits, points.label), found)
+
+  return Stepwise(begin, step, 1, runs, attack.search.queries)
+
+
+def cascade(attack: Attack | Stepwise | Cascade, name: str) -> Cascade:
+  """Any attack as a cascade, under its own name where it is a single one."""
+  if isinstance(attack, Cascade):
+    return attack
+  return Cascade(((name, one_step(attack) if isinstance(attack, Attack) else attack),))
+
+
+def uninterrupted(attack: Stepwise) -> Stepwise:
+  """A whole run as one step that never stops early: examples to try on another network."""
+
+  def begin(points: Points) -> _Whole:
+    return _Whole(jnp.zeros(points.label.shape, bool), points.clean)
+
+  def step(logits_fn: LogitsFn, points: Points, state: _Whole, i: Array) -> _Whole:
+    del state
+
+    def one(number, state):
+      return attack.step(logits_fn, points, state, i * 0 + number)
+
+    state = jax.lax.fori_loop(0, attack.steps, one, attack.begin(points))
+    return _Whole(jnp.ones(points.label.shape, bool), state.found)
+
+  queries = attack.queries * attack.steps
+  return Stepwise(begin, step, 1, attack.runs, queries, attack.targeted)
