@@ -226,7 +226,8 @@ def make_judge(setup: Setup) -> Judge:
 
   def score(name: str, state: NetState) -> dict[str, float]:
     variables = (state.params, state.stats)
-    found = robustness.judge(crew.nets[name], variables, loaded, setup.mesh, attack, key)
+    subject = robustness.Subject(crew.nets[name], variables)
+    found = robustness.judge(subject, loaded, attack, key)
     scores = {
       'clean': found.clean_accuracy,
       'robust': found.robust_accuracy,

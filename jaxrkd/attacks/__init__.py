@@ -17,6 +17,7 @@ from jaxrkd.attacks.base import Attack, Search, example_keys
 from jaxrkd.attacks.cw import cw_inf
 from jaxrkd.attacks.fab import distances, fab, fab_t
 from jaxrkd.attacks.fgsm import fgsm
+from jaxrkd.attacks.objectives import LogitsFn
 from jaxrkd.attacks.pgd import pgd, pgd_sat, pgd_search, pgd_trades
 from jaxrkd.attacks.square import square
 from jaxrkd.attacks.starts import STARTS
@@ -72,6 +73,7 @@ __all__ = [
   'Attack',
   'Cascade',
   'Linf',
+  'LogitsFn',
   'Randomised',
   'Search',
   'Stepwise',

@@ -164,24 +164,31 @@ class Lanes(NamedTuple):
   done: Array
 
 
+def going(attack: Stepwise, lanes: Lanes) -> Array:
+  """Which images are neither broken nor through, [B]."""
+  return ~lanes.state.fooled & (lanes.done < attack.steps)
+
+
+def advance_once(attack: Stepwise, logits_fn: LogitsFn, lanes: Lanes) -> Lanes:
+  """Takes one step with every image that is `going`; the others stay as they are."""
+  go = going(attack, lanes)
+  moved = attack.step(logits_fn, lanes.points, lanes.state, lanes.done)
+  state = jax.tree.map(lambda new, old: pick(go, new, old), moved, lanes.state)
+  return Lanes(lanes.points, state, lanes.done + go)
+
+
 def advance(
   attack: Stepwise, logits_fn: LogitsFn, lanes: Lanes, count: int | Array
 ) -> Lanes:
-  """Takes up to `count` steps with every image that is neither broken nor through."""
-
-  def going(lanes: Lanes) -> Array:
-    return ~lanes.state.fooled & (lanes.done < attack.steps)
+  """Takes up to `count` steps; fewer where no image is `going` any more."""
 
   def step(carry):
     lanes, taken = carry
-    go = going(lanes)
-    moved = attack.step(logits_fn, lanes.points, lanes.state, lanes.done)
-    state = jax.tree.map(lambda new, old: pick(go, new, old), moved, lanes.state)
-    return Lanes(lanes.points, state, lanes.done + go), taken + 1
+    return advance_once(attack, logits_fn, lanes), taken + 1
 
   def unfinished(carry):
     lanes, taken = carry
-    return jnp.any(going(lanes)) & (taken < count)
+    return jnp.any(going(attack, lanes)) & (taken < count)
 
   return jax.lax.while_loop(unfinished, step, (lanes, jnp.int32(0)))[0]
 

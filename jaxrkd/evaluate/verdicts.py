@@ -1,0 +1,156 @@
+"""What happened to each image, and the file that it is kept in."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+import zipfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxrkd.evaluate.partial import Partial
+from jaxrkd.runtime import files, sharding
+
+# Not written to the file of a run: too large, and made again by the same seed.
+IN_MEMORY = ('images',)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Verdicts:
+  """What an attack, or a cascade of attacks, did to each image, in the images' order.
+
+  Attributes:
+    index: int32 [N], place in the source.
+    label: int32 [N].
+    clean_prediction: int32 [N].
+    adversarial_prediction: int32 [N].
+    margin: float32 [N], largest wrong logit minus the true one on the adversarial image;
+      positive or not finite counts as wrong. What withstood is told by the image on which
+      it came closest to failing; what was wrong anyway was not attacked.
+    clean_correct: bool [N].
+    robust: bool [N], right on the clean image and whatever the attacks found.
+    stage: int32 [N], number of the attack that broke it; -1 where none did.
+    reached: int32 [N], number of the last attack that was tried on it; -1 for none.
+    queries: int64 [N], forward passes that searching took; 0 where the attack cannot tell.
+    about: 'attacks', their names; 'seconds' of each; 'runs' of each; 'search_robust', the
+      robust accuracy if the search's own precision had the last word, and 'refuted', how
+      often it took an image for broken that float32 did not (both None in a transfer).
+    images: float32 [N, H, W, C], the adversarial images; None if they were not kept.
+  """
+
+  index: np.ndarray
+  label: np.ndarray
+  clean_prediction: np.ndarray
+  adversarial_prediction: np.ndarray
+  margin: np.ndarray
+  clean_correct: np.ndarray
+  robust: np.ndarray
+  stage: np.ndarray
+  reached: np.ndarray
+  queries: np.ndarray
+  about: dict[str, Any]
+  images: np.ndarray | None = None
+
+  @property
+  def clean_accuracy(self) -> float:
+    return float(self.clean_correct.mean())
+
+  @property
+  def robust_accuracy(self) -> float:
+    return float(self.robust.mean())
+
+  @property
+  def weighted(self) -> float:
+    """Weighted Robust Accuracy: half clean, half robust (MTARD, equation 12)."""
+    return 0.5 * self.clean_accuracy + 0.5 * self.robust_accuracy
+
+  @property
+  def winner(self) -> np.ndarray:
+    """The attack that broke each image, [N]; 'clean' where none was needed, '' for none."""
+    names = np.array([*self.about['attacks'], ''])
+    return np.where(self.clean_correct, names[self.stage], 'clean')
+
+  @property
+  def by_attack(self) -> dict[str, np.ndarray]:
+    """For each attack 'broken', 'withstood' or 'not tried' of each image, [N]."""
+    found = {}
+    for number, name in enumerate(self.about['attacks']):
+      tried = np.where(self.reached >= number, 'withstood', 'not tried')
+      found[name] = np.where(self.stage == number, 'broken', tried)
+    return found
+
+  @property
+  def stages(self) -> dict[str, dict[str, Any]]:
+    """For each attack on how many images it was tried, how many it broke, its seconds."""
+    return {
+      name: {
+        'tried': int(np.sum(seen != 'not tried')),
+        'broken': int(np.sum(seen == 'broken')),
+        'seconds': round(self.about['seconds'][name], 3),
+      }
+      for name, seen in self.by_attack.items()
+    }
+
+
+def fingerprint(settings: Any) -> str:
+  """A short name for settings, to recognise results that still hold."""
+  text = json.dumps(settings, sort_keys=True, default=str)
+  return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def stored(
+  paths: Sequence[pathlib.Path], mark: str, compute: Callable[[Partial], Verdicts]
+) -> Verdicts:
+  """Reads verdicts of the same settings, or computes and writes them.
+
+  Args:
+    paths: .npz files to look into; the first is written where none has them.
+    mark: `fingerprint` of everything the verdicts depend on.
+    compute: makes them, and is told where it may note how far it is.
+
+  Raises:
+    InputError: the file cannot be written.
+  """
+  sound = [v for v in (read(path, mark) for path in paths) if v is not None]
+  if sharding.agreed(bool(sound)) and sound:
+    return sound[0]
+  partial = Partial(paths[0].with_name(f'{paths[0].stem}.partial'), mark)
+  if sharding.is_first_process():
+    # Hours of work end in this folder.
+    files.check_writable(paths[0].parent)
+  verdicts = compute(partial)
+  if sharding.is_first_process():
+    write(paths[0], mark, verdicts)
+    partial.remove()
+  return verdicts
+
+
+def write(path: pathlib.Path, mark: str, verdicts: Verdicts) -> None:
+  """Writes verdicts without their images.
+
+  Raises:
+    InputError: the file cannot be written.
+  """
+  names = [f.name for f in dataclasses.fields(Verdicts)]
+  arrays = {n: getattr(verdicts, n) for n in names if n not in ('about', *IN_MEMORY)}
+  about = np.array(json.dumps(verdicts.about))
+  winner = verdicts.winner
+  files.write_npz(
+    path, {**arrays, 'winner': winner, 'about': about, 'mark': np.array(mark)}
+  )
+
+
+def read(path: pathlib.Path, mark: str) -> Verdicts | None:
+  """Verdicts of these settings; None if the file is missing, damaged or of others."""
+  names = [f.name for f in dataclasses.fields(Verdicts) if f.name not in IN_MEMORY]
+  try:
+    # Opened here because np.load leaves a damaged file open.
+    with path.open('rb') as file, np.load(file, allow_pickle=False) as archive:
+      if str(archive['mark']) == mark:
+        found = {name: archive[name] for name in names}
+        return Verdicts(**{**found, 'about': json.loads(str(found['about']))})
+  except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
+    pass  # missing, damaged or of another version: measured again
+  return None
