@@ -95,11 +95,18 @@ def base() -> ConfigDict:
         max_drop=0.0,
         attack=dict(name='pgd_trades'),
       ),
-      # The final measurement. Each key of `attacks` is a column; `name` says which attack
-      # if the key does not.
+      # The final measurement, in float32. Each key of `attacks` is a column; `name` says
+      # which attack if the key does not, `surrogate` on which other network (a teacher, or
+      # a run's workdir) its images are made. `images` are the first so many in file order
+      # (0 is all). Attacks search in `search_precision`; whatever they find counts only if
+      # float32 agrees. `trust.images` of them go through the checks that tell whether
+      # the numbers can be believed (0 makes none).
       evaluation=dict(
         split='test',
+        images=0,
         batch_size=256,
+        search_precision='float32',
+        trust=dict(images=100),
         threat=dict(name='linf', eps=EIGHT),
         attacks=dict(fgsm={}, pgd_sat={}, pgd_trades={}, cw_inf={}),
       ),

@@ -1,5 +1,6 @@
 """Pictures of adversarial images. The only file that knows matplotlib."""
 
+import io
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
@@ -141,3 +142,18 @@ def show(axis, image: np.ndarray) -> None:
   """Draws one image [H, W, 1 or 3] in [0, 1]."""
   grey = image.shape[-1] == 1
   axis.imshow(image[..., 0] if grey else image, cmap='gray', vmin=0, vmax=1)
+
+
+def accuracy_curve(points: Sequence[Sequence[float]]) -> bytes:
+  """A PNG of (eps, accuracy) points for growing eps."""
+  eps, accuracy = zip(*points)
+  _, axis = plt.subplots(figsize=(6, 3))
+  # The last radius, which holds everything, is far away from the others.
+  axis.plot(range(len(eps)), [100 * a for a in accuracy], 'o-')
+  axis.set_xticks(range(len(eps)), [f'{e:.3g}' for e in eps])
+  axis.set(xlabel='eps (not to scale)', ylabel='accuracy under PGD, %', ylim=(-3, 103))
+  axis.grid(alpha=0.3)
+  buffer = io.BytesIO()
+  plt.savefig(buffer, dpi=110, bbox_inches='tight')
+  plt.close()
+  return buffer.getvalue()

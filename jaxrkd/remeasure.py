@@ -3,21 +3,26 @@
 import pathlib
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError
-from jaxrkd.evaluate import robustness
+from jaxrkd.evaluate.verdicts import fingerprint
 from jaxrkd.run import train_teachers
 from jaxrkd.run_results import evaluate_run
-from jaxrkd.runtime import files, sharding
+from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import read_config
 
-FREE = ('evaluation', 'precision', 'seed')
+FREE = ('evaluation', 'seed')
 
 
 def remeasure(
-  workdir: str | pathlib.Path, overrides: list[str], data_dir: str = ''
+  workdir: str | pathlib.Path,
+  overrides: list[str],
+  data_dir: str = '',
+  attacks: list[str] | None = None,
 ) -> dict[str, Any]:
   """Measures student and teachers of a run; returns what it writes.
 
@@ -25,6 +30,7 @@ def remeasure(
     workdir: the run.
     overrides: 'key=value' texts that change how it is measured.
     data_dir: where TFDS data lie.
+    attacks: the columns, by their short names (`build.columns`); None keeps the run's.
 
   Raises:
     InputError: not a run, or an override of something that training has fixed.
@@ -38,26 +44,25 @@ def remeasure(
         f'config.{key} belongs to training, which is done; evaluation can change '
         f'{", ".join(FREE)}'
       )
-  config = build.resolve(old, overrides)
+  given = ConfigDict(old.to_dict())
+  if attacks is not None:
+    given.evaluation.attacks = build.columns(attacks, build.resolve(old))
+  config = build.resolve(given, overrides)
   mesh = sharding.data_mesh()
   data = build.dataset(config, data_dir)
   settings, was = (
     [
       c.evaluation.to_dict(),
-      c.precision,
       c.seed,
       {name: entry.workdir for name, entry in c.teachers.items()},
     ]
     for c in (config, build.resolve(old))
   )
-  mark = robustness.fingerprint(settings)[:8]
-  same = mark == robustness.fingerprint(was)[:8]
+  mark = fingerprint(settings)[:8]
+  same = mark == fingerprint(was)[:8]
   teachers = train_teachers(config, workdir, data, data_dir, mesh)
-  found = evaluate_run(
-    config, workdir, data, mesh, teachers, 'eval' if same else f'eval-{mark}'
-  )
   path = workdir / ('results.json' if same else f'results-{mark}.json')
-  if sharding.is_first_process():
-    files.write_json(path, found)
+  folder = 'eval' if same else f'eval-{mark}'
+  found = evaluate_run(config, workdir, data, mesh, teachers, path, folder)
   say(f'written to {path}')
   return found

@@ -36,6 +36,7 @@ def train_and_evaluate(
   workdir: str | pathlib.Path,
   data_dir: str = '',
   title: str = 'student',
+  checks: bool = True,
 ) -> dict[str, Any]:
   """Does whatever of an experiment is not done yet; returns its results.
 
@@ -44,15 +45,16 @@ def train_and_evaluate(
     workdir: folder of the run; see the README for what it holds.
     data_dir: where TFDS data lie.
     title: what the network is called in what is printed.
+    checks: whether to check, at the end, that the numbers can be trusted.
 
   Raises:
     InputError: the config, the data or the workdir cannot be used.
   """
   workdir = pathlib.Path(workdir)
   done = workdir / 'results.json'
-  if sharding.agreed(done.is_file()):
+  found = _finished(done)
+  if sharding.agreed(found is not None) and found is not None:
     claim(workdir, config)
-    found = json.loads(done.read_text())
     say(f'{title}: finished before; {done} holds the results, nothing to do')
     say(results.table(table_rows(found, title)))
     return found
@@ -73,10 +75,19 @@ def train_and_evaluate(
     train_members(config, workdir, data_dir, title)
   else:
     train_student(config, workdir, data, mesh, teachers, title)
-  found = evaluate_run(config, workdir, data, mesh, teachers, title=title)
-  if sharding.is_first_process():
-    files.write_json(done, found)
-  return found
+  return evaluate_run(
+    config, workdir, data, mesh, teachers, done, title=title, checks=checks
+  )
+
+
+def _finished(path: pathlib.Path) -> dict[str, Any] | None:
+  """The results of a run that has nothing left to do."""
+  try:
+    found = json.loads(path.read_text())
+  except (OSError, ValueError):
+    return None
+  # Without the key in runs of older versions, which wrote results last.
+  return found if found.get('finished', True) else None
 
 
 def train_student(
@@ -110,7 +121,8 @@ def train_members(
     for name, entry in member.teachers.items():
       entry.workdir = str(teacher_folder(config, workdir, name))
     train_and_evaluate(
-      member.lock(), member_folder(workdir, number), data_dir, f'{title} {number}'
+      *(member.lock(), member_folder(workdir, number), data_dir, f'{title} {number}'),
+      checks=False,
     )
 
 
@@ -169,7 +181,9 @@ def train_teachers(
   for name, entry in order:
     place = teacher_folder(config, workdir, name)
     if not entry.workdir:
-      train_and_evaluate(entry.config, place, data_dir, title=f'teacher {name}')
+      train_and_evaluate(
+        entry.config, place, data_dir, title=f'teacher {name}', checks=False
+      )
     elif not sharding.agreed((place / 'results.json').is_file()):
       read_config(place)
       raise InputError(

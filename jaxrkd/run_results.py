@@ -9,9 +9,15 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from jaxrkd import build
 from jaxrkd.data import Dataset
-from jaxrkd.evaluate import results, robustness
-from jaxrkd.evaluate.measure import Measurement
+from jaxrkd.errors import InputError
+from jaxrkd.evaluate import results, trust
+from jaxrkd.evaluate.cascade import Subject
+from jaxrkd.evaluate.measure import Measurement, Surrogate
+from jaxrkd.evaluate.verdicts import fingerprint
+from jaxrkd.report import write_report
+from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import Trained, chosen, load_trained, teacher_folder
 
@@ -22,10 +28,14 @@ def evaluate_run(
   data: Dataset,
   mesh: jax.sharding.Mesh,
   teachers: dict[str, Trained],
+  path: pathlib.Path,
   folder: str = 'eval',
   title: str = 'student',
+  checks: bool = True,
 ) -> dict[str, Any]:
   """Measures teachers and student, prints the table, returns results.json.
+
+  Accuracies are written before what is optional begins: particles, checks, the report.
 
   Args:
     config: of the run; its `evaluation` may differ from the one it was trained with.
@@ -33,22 +43,29 @@ def evaluate_run(
     data: all splits.
     mesh: the devices.
     teachers: loaded.
+    path: of results.json.
     folder: per-example results go to workdir/folder/<network>/<attack>.npz.
     title: what the student is called in the table.
+    checks: whether to make those of `evaluation.trust`.
   """
-  measure = Measurement(config, data, mesh)
+  surrogates = load_surrogates(config, workdir, data, mesh)
+  measure = Measurement(config, data, mesh, surrogates)
   place = workdir / folder
   found: dict[str, Any] = {'teachers': {}, 'student': {}}
-  for name, teacher in teachers.items():
+  for name in teachers:
     say(f'measuring teacher {name}')
     found['teachers'][name] = _measure_teacher(
-      measure, config, workdir, name, teacher, folder
+      measure, config, workdir, name, folder, mesh
     )
-  versions = student_versions(workdir, mesh, config)
+  versions = student_versions(workdir, mesh)
+  precision = config.evaluation.search_precision
+  searched = versions
+  if precision != 'float32':
+    searched = student_versions(workdir, mesh, precision)
   best = versions['best']
   crew = best.crew
   names = crew.names if crew else ()
-  measured = functools.partial(_measure_version, measure, place, config)
+  measured = functools.partial(_measure_version, measure, place)
   if crew is not None and crew.student is None:
     # Equal students: each is measured, as it was best, and the best one stands for the run.
     stands = chosen(crew, best.record)
@@ -56,32 +73,83 @@ def evaluate_run(
     for name in names:
       say(f'measuring {name}')
       own = {version: t.of(name, version == 'ema') for version, t in versions.items()}
-      own['best'] = load_trained(workdir, 'best', mesh, config.precision, network=name)
+      own['best'] = load_trained(workdir, 'best', mesh, 'float32', network=name)
       found['students'][name] = {
-        version: measured(t, version, f'{name}/') for version, t in own.items()
+        version: measured(t, searched[version].of(name), version, name, name)
+        for version, t in own.items()
       }
     found['student'] = found['students'][stands]
     found['chosen'] = stands
   else:
     for version, trained in versions.items():
       say(f'measuring {title} {version}')
-      found['student'][version] = measured(trained, version)
+      found['student'][version] = measured(trained, searched[version], version, title)
     found['online'] = {}
     for name in names:
       say(f'measuring online teacher {name}')
-      found['online'][name] = measured(best.of(name), 'best', f'{name}/')
-  # Particles climb the cross-entropy; what another inner problem makes is not described.
-  if crew is not None and names and config.inner.name in ('own', 'ce'):
-    members = [(best.nets[n].params, best.nets[n].stats) for n in names]
-    found['particles'] = measure.particles(crew.group, members)
+      nets = best.of(name), searched['best'].of(name)
+      found['online'][name] = measured(*nets, 'best', f'online {name}', name)
   found['selection'] = _selection(config, best.record['best'])
   found['evaluation'] = json.loads(config.evaluation.to_json())
   found['seed'] = config.seed
   found['members'] = config.members
-  found['precision'] = config.precision
+  found['precision'] = 'float32'
   found['versions'] = results.versions()
+  found['finished'] = False
+  # Printed first: numbers on a screen survive a full disk.
   _tell(config, workdir, data.name, found, title)
+  _write(path, found)
+  # Particles climb the cross-entropy; what another inner problem makes is not described.
+  if crew is not None and names and config.inner.name in ('own', 'ce'):
+    members = [(best.nets[n].params, best.nets[n].stats) for n in names]
+    found['particles'] = measure.particles(crew.group, members)
+    _tell_particles(config, found)
+  if checks and config.evaluation.trust.images:
+    checked = best.of(found['chosen']) if 'chosen' in found else best
+    found['trust'] = _check_trust(config, workdir, mesh, measure, checked, title)
+  found['finished'] = True
+  _write(path, found)
+  if sharding.is_first_process():
+    part = config.evaluation
+    name = f'{data.name} {part.split}, {part.threat.name} eps {part.threat.eps:.4g}'
+    report = path.with_name(path.name.replace('results', 'report')).with_suffix('.html')
+    write_report(report, name, table_rows(found, title), found)
+    say(f'report: {report}')
   return found
+
+
+def _write(path: pathlib.Path, found: dict[str, Any]) -> None:
+  if sharding.is_first_process():
+    files.write_json(path, found)
+
+
+def _check_trust(
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  mesh: jax.sharding.Mesh,
+  measure: Measurement,
+  trained: Trained,
+  title: str,
+) -> dict[str, Any]:
+  """The checks of the network that stands for a run, with its teachers as surrogates."""
+  say(f'checking whether the numbers of {title} can be trusted')
+  others = {
+    name: _subject(load_teacher(config, workdir, name, mesh)) for name in config.teachers
+  }
+  panel = trust.panel(
+    _subject(trained),
+    measure.loaded,
+    build.evaluation_threat(config),
+    jax.random.key(config.seed),
+    images=config.evaluation.trust.images,
+    surrogates=others,
+  )
+  for check in panel.checks:
+    value = '' if check.value is None else f'{check.value:.3g} {check.unit}'.rstrip()
+    say(f'  {check.status}  {check.name}  {value}'.rstrip())
+    if check.status in ('warn', 'fail'):
+      say(f'        {check.advice}')
+  return panel.as_dict()
 
 
 def _tell(
@@ -99,14 +167,6 @@ def _tell(
   )
   if 'chosen' in found:
     say(f'{title}: {found["chosen"]} was the best on the {config.select.split} split')
-  count = len(found.get('students') or found.get('online') or ())
-  if 'particles' in found and count > 1:
-    shown = found['particles']
-    say(
-      f'particles of the training attack ({config.attack.name}) on {count} networks, '
-      f'{part.split} images, in levels of 255: {shown["linf"]:.1f} apart in Linf, '
-      f'{255 * shown["l2"]:.0f} in L2; mean cross-entropy {shown["ce_mean"]:.2f}'
-    )
   if config.members > 1:
     say(
       f'{title}: the average of {config.members} networks, attacked as one; each one has '
@@ -114,6 +174,18 @@ def _tell(
     )
   if config.select.split == 'test':
     say(f'note: {found["selection"]["note"]}')
+
+
+def _tell_particles(config: ConfigDict, found: dict[str, Any]) -> None:
+  count = len(found.get('students') or found.get('online') or ())
+  if count < 2:
+    return
+  shown = found['particles']
+  say(
+    f'particles of the training attack ({config.attack.name}) on {count} networks, '
+    f'{config.evaluation.split} images, in levels of 255: {shown["linf"]:.1f} apart in '
+    f'Linf, {255 * shown["l2"]:.0f} in L2; mean cross-entropy {shown["ce_mean"]:.2f}'
+  )
 
 
 def table_rows(found: dict[str, Any], title: str) -> dict[str, dict[str, Any]]:
@@ -132,24 +204,78 @@ def table_rows(found: dict[str, Any], title: str) -> dict[str, dict[str, Any]]:
   }
 
 
+def load_surrogates(
+  config: ConfigDict, workdir: pathlib.Path, data: Dataset, mesh: jax.sharding.Mesh
+) -> dict[str, Surrogate]:
+  """The networks on which columns make their images, by the name that they have there.
+
+  Raises:
+    InputError: not a run, or a network of other images or classes.
+  """
+  found = {}
+  columns = config.evaluation.attacks.values()
+  for name in {node.surrogate for node in columns} - {''}:
+    if name in config.teachers:
+      trained = load_teacher(config, workdir, name, mesh)
+    else:
+      trained = load_trained(pathlib.Path(name), 'best', mesh, 'float32')
+    shape, classes = tuple(trained.record['image_shape']), trained.record['classes']
+    if shape != tuple(data.image_shape) or classes != data.classes:
+      raise InputError(
+        f'the surrogate {name!r} knows {classes} classes of images {list(shape)}, but '
+        f'{data.name} has {data.classes} classes of images {list(data.image_shape)}; '
+        f'choose a network trained on {data.name}'
+      )
+    found[name] = Surrogate(_subject(trained), _identity(trained))
+  return found
+
+
+def load_teacher(
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  name: str,
+  mesh: jax.sharding.Mesh,
+  precision: str = 'float32',
+) -> Trained:
+  """A teacher of a run, as its config says, in the precision it is measured in."""
+  entry, home = config.teachers[name], teacher_folder(config, workdir, name)
+  network = entry.get('network', '')
+  return load_trained(home, entry.checkpoint, mesh, precision, entry.epoch, network)
+
+
+def _subject(trained: Trained) -> Subject:
+  return Subject(trained.net, (trained.state.params, trained.state.stats))
+
+
 def _measure_teacher(
   measure: Measurement,
   config: ConfigDict,
   workdir: pathlib.Path,
   name: str,
-  teacher: Trained,
   folder: str,
+  mesh: jax.sharding.Mesh,
 ) -> dict[str, Any]:
   entry, home = config.teachers[name], teacher_folder(config, workdir, name)
+  teacher = load_teacher(config, workdir, name, mesh)
+  precision = config.evaluation.search_precision
+  searched = teacher
+  if precision != 'float32':
+    searched = load_teacher(config, workdir, name, mesh, precision)
   # What its own run measured with the same settings is taken from there.
   also = None if entry.epoch or entry.get('network') else home / folder / entry.checkpoint
-  variables = (teacher.state.params, teacher.state.stats)
-  identity = _identity(teacher, config)
+  identity = _identity(teacher)
   if entry.checkpoint == 'ema':
     identity['version'] = 'ema'
   if entry.get('network'):
     identity['network'] = entry.network
-  summary = measure(teacher.net, variables, workdir / folder / name, identity, also)
+  summary = measure(
+    _subject(teacher),
+    workdir / folder / name,
+    identity,
+    also,
+    _subject(searched),
+    f'teacher {name}',
+  )
   return {
     **summary,
     'step': teacher.record.get('steps', teacher.record['step']),
@@ -163,30 +289,39 @@ def _measure_teacher(
 def _measure_version(
   measure: Measurement,
   place: pathlib.Path,
-  config: ConfigDict,
   trained: Trained,
+  searched: Trained,
   version: str,
-  prefix: str = '',
+  title: str,
+  network: str = '',
 ) -> dict[str, Any]:
   """One version of a network; its step is in the result."""
-  identity = _identity(trained, config)
+  identity = _identity(trained)
   if version == 'ema':
     identity['version'] = 'ema'
-  if prefix:
-    identity['network'] = prefix
-  home = place / f'{prefix}{version}'
-  variables = (trained.state.params, trained.state.stats)
+  if network:
+    identity['network'] = network
+    place = place / network
+  # The weights are the same in every precision.
+  search = Subject(searched.net, _subject(trained).variables)
   # Where the last epoch was the best, it is measured once.
-  summary = measure(trained.net, variables, home, identity, place / f'{prefix}best')
+  summary = measure(
+    _subject(trained),
+    place / version,
+    identity,
+    place / 'best',
+    search,
+    f'{title} {version}',
+  )
   return {**summary, 'step': trained.record.get('steps', trained.record['step'])}
 
 
 def student_versions(
-  workdir: pathlib.Path, mesh: jax.sharding.Mesh, config: ConfigDict
+  workdir: pathlib.Path, mesh: jax.sharding.Mesh, precision: str = 'float32'
 ) -> dict[str, Trained]:
   """The student's best, last and averaged parameters."""
   found = {
-    kind: load_trained(workdir, kind, mesh, config.precision) for kind in ('best', 'last')
+    kind: load_trained(workdir, kind, mesh, precision) for kind in ('best', 'last')
   }
   if jax.tree.leaves(found['last'].state.average):
     average = found['last'].state.average
@@ -210,11 +345,11 @@ def _selection(config: ConfigDict, best: Any) -> dict[str, Any]:
   }
 
 
-def _identity(trained: Trained, config: ConfigDict) -> dict[str, Any]:
+def _identity(trained: Trained) -> dict[str, Any]:
   own = trained.config.to_dict()
-  own.pop('evaluation')
+  for key in ('evaluation', 'precision'):
+    own.pop(key)
   return {
-    'run': robustness.fingerprint(own),
+    'run': fingerprint(own),
     'step': trained.record.get('steps', trained.record['step']),
-    'precision': config.precision,
   }

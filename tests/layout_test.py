@@ -39,7 +39,8 @@ ALLOWED = {
     *('attacks', 'build', 'data', 'losses', 'models', 'particles', 'runtime'),
   },
   'run': {*LEAVES, 'build', 'data', 'evaluate', 'run_results', 'runtime', 'train'},
-  'run_results': {*LEAVES, 'data', 'evaluate', 'runtime', 'train'},
+  'run_results': {*LEAVES, 'build', 'data', 'evaluate', 'report', 'runtime', 'train'},
+  'report': {'pictures', 'runtime'},
   'remeasure': {
     *LEAVES,
     *('build', 'evaluate', 'run', 'run_results', 'runtime', 'train'),

@@ -39,6 +39,7 @@ def config(method='mtard', teachers=True, **changes) -> ConfigDict:
   made.attack = dict(name='pgd', steps=2, step_size=0.05, start='gauss')
   made.select.attack = dict(name='pgd', steps=1)
   made.evaluation.batch_size = 16
+  made.evaluation.trust.images = 0
   made.evaluation.attacks = dict(fgsm=dict(), cw_inf=dict(steps=2))
   made.log_every = 2
   if teachers is True:

@@ -1,7 +1,8 @@
 """Attacks on any classifier of [0, 1] images that has a pure `logits_fn(images)`.
 
 An attack is one file here plus one row in `ATTACKS`: (threat, **options) -> `Attack`,
-`Stepwise` (may end for each image by itself) or `Cascade` (several of these); one that has no threat set of pixels lies in `unforeseen/` and has a row in `UNFORESEEN`.
+`Stepwise` (each image may end by itself) or `Cascade` (several of these); one that has no
+threat set of pixels lies in `unforeseen/` and has a row in `UNFORESEEN`.
 A search that training may use has a row in `SEARCHES`: (threat, **options) -> `Search`.
 """
 

@@ -139,9 +139,9 @@ def _apgd(
     if value < 1:
       raise InputError(f'attack.{name} is {value}; it must be at least 1')
   first = choose(STARTS, start, 'start') if isinstance(start, str) else start
-  shape = dict(runs=runs, targeted=targeted, queries=eot)
+  shape = (runs, eot, targeted)
   if isinstance(threat, L1):
-    return Stepwise(*l1_steps(threat, asked, steps, large_eps, first), **shape)
+    return Stepwise(*l1_steps(threat, asked, steps, large_eps, first), *shape)
   if large_eps:
     raise InputError(
       f'attack.large_eps is on, but the threat set is {threat}; it is a part of APGD in '
@@ -205,4 +205,4 @@ def _apgd(
       step_size=size,
     )
 
-  return Stepwise(begin, step, steps + 1, **shape)
+  return Stepwise(begin, step, steps + 1, *shape)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -58,11 +58,11 @@ class Plan(NamedTuple):
     counts: whether success there is success.
   """
 
-  eps: np.ndarray
-  first: np.ndarray
-  last: np.ndarray
-  adapt: np.ndarray
-  counts: np.ndarray
+  eps: Any
+  first: Any
+  last: Any
+  adapt: Any
+  counts: Any
 
 
 def make_plan(eps: float, steps: int, large_eps: bool) -> Plan:

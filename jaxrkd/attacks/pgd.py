@@ -90,9 +90,7 @@ def pgd_sat(
 
   The step is Madry's 2/255; MTARD, Table 2, "PGD_sat".
   """
-  return pgd(
-    threat, steps=steps, step_size=step_size, start=start, restarts=restarts
-  )
+  return pgd(threat, steps=steps, step_size=step_size, start=start, restarts=restarts)
 
 
 def pgd_trades(
@@ -107,6 +105,4 @@ def pgd_trades(
 
   MTARD's text gives 2/255 here, its code 0.003; the code is the default.
   """
-  return pgd(
-    threat, steps=steps, step_size=step_size, start=start, restarts=restarts
-  )
+  return pgd(threat, steps=steps, step_size=step_size, start=start, restarts=restarts)

@@ -65,7 +65,7 @@ def square(
   if not isinstance(threat, Linf | L2 | L1):
     raise InputError(f'Square has no squares for {threat}; use one of Linf, L2, L1')
   shares = p_schedule(queries, p, rescale)
-  moves = _linf_moves if isinstance(threat, Linf) else _window_moves
+  moves: Callable[..., Moves] = _linf_moves if isinstance(threat, Linf) else _window_moves
 
   def begin(points: Points) -> Progress:
     begin, _ = moves(threat, points.clean.shape[1:], shares)

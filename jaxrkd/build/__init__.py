@@ -1,10 +1,12 @@
 """From names to things: the only reader of config groups."""
 
+from jaxrkd.build.columns import columns
 from jaxrkd.build.make import (
   average,
   dataset,
   evaluation_attacks,
   evaluation_threat,
+  evaluation_threats,
   group,
   method,
   network,
@@ -21,9 +23,11 @@ __all__ = [
   'EVALUATIONS',
   'NETWORK_KEYS',
   'average',
+  'columns',
   'dataset',
   'evaluation_attacks',
   'evaluation_threat',
+  'evaluation_threats',
   'group',
   'method',
   'network',

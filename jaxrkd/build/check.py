@@ -24,6 +24,10 @@ def check(config: ConfigDict) -> None:
   one_of(config.select.metric, METRICS, 'config.select.metric')
   one_of(config.select.split, SPLITS, 'config.select.split')
   one_of(config.evaluation.split, SPLITS, 'config.evaluation.split')
+  choose(
+    PRECISIONS, config.evaluation.search_precision, 'config.evaluation.search_precision'
+  )
+  check_surrogates(config)
   one_of(config.stacking, STACKING, 'config.stacking')
   one_of(config.label_smoothing.on, ('extra', 'all'), 'config.label_smoothing.on')
   for user in ('select', 'evaluation'):
@@ -57,6 +61,20 @@ def check(config: ConfigDict) -> None:
   make.evaluation_attacks(config)
   make.selection_attack(config)
   sgd(make.schedule(config, 1000), **config.optimizer.to_dict())
+
+
+def check_surrogates(config: ConfigDict) -> None:
+  """The networks on which columns make their images."""
+  for name, node in config.evaluation.attacks.items():
+    chosen = node.surrogate
+    # A path is looked at where it is read: the config may be resolved elsewhere.
+    if chosen and chosen not in config.teachers and '/' not in chosen:
+      known = ', '.join(config.teachers) or 'none'
+      raise InputError(
+        f'config.evaluation.attacks.{name}.surrogate is {chosen!r}'
+        f'{nearest(chosen, config.teachers)}, which is no teacher of this run (teachers: '
+        f'{known}); name one, or the workdir of a finished run as a path with a /'
+      )
 
 
 def _check_group(config: ConfigDict, method: Method) -> None:
@@ -147,6 +165,12 @@ def _check_numbers(config: ConfigDict) -> None:
       f'config.evaluation.batch_size is {config.evaluation.batch_size}; it must be at '
       'least 1'
     )
+  for key in ('images', 'trust.images'):
+    value = config.evaluation.trust.images if '.' in key else config.evaluation.images
+    if value < 0:
+      raise InputError(
+        f'config.evaluation.{key} is {value}; it must be a number of images, or 0'
+      )
   if config.select.every < 1:
     raise InputError(
       f'config.select.every is {config.select.every}; it must be at least 1'

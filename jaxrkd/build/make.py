@@ -12,7 +12,7 @@ from jaxrkd.attacks import (
   SEARCHES,
   THREATS,
   UNFORESEEN,
-  Attack,
+  AnyAttack,
   Search,
   Threat,
 )
@@ -131,13 +131,14 @@ def _threat(node: ConfigDict, eps: float = 0.0) -> Threat:
   return row(**{**chosen, **({'eps': eps} if eps else {})})
 
 
-def _attack(node: ConfigDict, threat: ConfigDict) -> Attack:
-  request = json.dumps(node.to_dict(), sort_keys=True)
+def _attack(node: ConfigDict, threat: ConfigDict) -> AnyAttack:
+  chosen = {key: value for key, value in node.items() if key != 'surrogate'}
+  request = json.dumps(chosen, sort_keys=True)
   return _attack_in(request, _threat(threat, node.eps))
 
 
 @functools.lru_cache(maxsize=64)
-def _attack_in(request: str, threat: Threat) -> Attack:
+def _attack_in(request: str, threat: Threat) -> AnyAttack:
   """The same request gives the same object: see `network`."""
   chosen = json.loads(request)
   name, eps = chosen.pop('name'), chosen.pop('eps')
@@ -156,13 +157,22 @@ def evaluation_threat(config: ConfigDict) -> Threat:
   return _threat(config.evaluation.threat)
 
 
-def evaluation_attacks(config: ConfigDict) -> dict[str, Attack]:
+def evaluation_threats(config: ConfigDict) -> dict[str, Threat | None]:
+  """Where images may move, by column; None for attacks without a ball."""
+  part = config.evaluation
+  return {
+    name: None if node.name in UNFORESEEN else _threat(part.threat, node.eps)
+    for name, node in part.attacks.items()
+  }
+
+
+def evaluation_attacks(config: ConfigDict) -> dict[str, AnyAttack]:
   """Builds the attacks of the final measurement, by column."""
   part = config.evaluation
   return {name: _attack(node, part.threat) for name, node in part.attacks.items()}
 
 
-def selection_attack(config: ConfigDict) -> Attack | None:
+def selection_attack(config: ConfigDict) -> AnyAttack | None:
   """Builds the attack that chooses the best checkpoint; None if clean accuracy does."""
   if config.select.metric == 'clean':
     return None

@@ -30,8 +30,11 @@ CLIMBERS = ('pgd', 'svgd', 'svgd_paper')
 DATA_KEYS = {'heldout': 0, 'train_limit': 0, 'test_limit': 0}
 # The rows that measure: with a threat set of pixels, and without.
 EVALUATIONS: Table = {**ATTACKS, **UNFORESEEN}
-# Evaluation attacks may leave the common threat set; eps 0 means they do not.
+# Attacks may leave the common threat set; eps 0 means they do not.
 ATTACK_KEYS = {'eps': 0.0}
+# A column may make its adversarial images on another network: a teacher's name, or the
+# workdir of a finished run. Empty is the network that is measured.
+COLUMN_KEYS = {**ATTACK_KEYS, 'surrogate': ''}
 
 
 def _own() -> None:
@@ -76,5 +79,5 @@ def tables(config: Mapping[str, Any]) -> dict[str, tuple[Table, dict[str, Any]]]
   for name in config.get('online', {}):
     found[f'online.{name}'] = (NETWORKS, NETWORK_KEYS)
   for name in config.get('evaluation', {}).get('attacks', {}):
-    found[f'evaluation.attacks.{name}'] = (EVALUATIONS, ATTACK_KEYS)
+    found[f'evaluation.attacks.{name}'] = (EVALUATIONS, COLUMN_KEYS)
   return found

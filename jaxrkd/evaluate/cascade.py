@@ -167,7 +167,8 @@ class Run:
     self.ledger = Ledger.begin(images, clean)
     self.seconds = dict.fromkeys((name for name, _ in cascade.attacks), 0.0)
     self.found = images.pixels(np.arange(len(images))) if keep else None
-    self._stage, self._held = 0, None
+    self._stage = 0
+    self._held: dict[str, np.ndarray] | None = None
     self._resume()
 
   def finish(self) -> 'Run':

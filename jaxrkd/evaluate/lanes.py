@@ -6,7 +6,7 @@ when it entered, where, or beside whom.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -32,7 +32,7 @@ Tree = Any
 SLACK = 1e-4
 
 
-class Classifier(Protocol):
+class Classifier(Hashable, Protocol):
   """What is measured: `models.Net`, or anything else with this function."""
 
   def logits_fn(self, params: Tree, stats: Tree, /) -> LogitsFn: ...
@@ -60,7 +60,7 @@ class Programs(NamedTuple):
   look: Callable[[Lanes], tuple[Array, Array]]
   found: Callable[[Lanes], Array]
   resume: Callable[[Array, Lanes], Lanes]
-  take: Callable[[Lanes, Array], Lanes]
+  take: Callable[[Lanes, Any], Lanes]
   whole: Callable[[Lanes], Lanes]
   restore: Callable[[Lanes], Lanes]
 
@@ -133,7 +133,7 @@ def programs(net: Classifier, attack: Stepwise, mesh: jax.sharding.Mesh) -> Prog
 
 
 class Look(NamedTuple):
-  """What a network says about images, one row each.
+  """What a network says about images, one row each, on devices or as numpy arrays.
 
   Attributes:
     prediction: [B].
@@ -143,11 +143,11 @@ class Look(NamedTuple):
     allowed: [B], whether the image lies in [0, 1] and in the ball.
   """
 
-  prediction: Array
-  margin: Array
-  finite: Array
-  targets: Array
-  allowed: Array
+  prediction: Any
+  margin: Any
+  finite: Any
+  targets: Any
+  allowed: Any
 
 
 @functools.lru_cache(maxsize=64)

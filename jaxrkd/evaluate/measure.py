@@ -3,22 +3,40 @@
 import functools
 import pathlib
 import re
+import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from ml_collections import ConfigDict
 
 from jaxrkd import build
-from jaxrkd.attacks import ATTACKS, UNFORESEEN, Attack
+from jaxrkd.attacks import ATTACKS, UNFORESEEN, AnyAttack
 from jaxrkd.data import Dataset
 from jaxrkd.evaluate import diversity, robustness
-from jaxrkd.evaluate.results import summarize, versions, worst_case
-from jaxrkd.models import Net
+from jaxrkd.evaluate.cascade import Subject
+from jaxrkd.evaluate.partial import Partial
+from jaxrkd.evaluate.results import index_hash, summarize, versions, worst_case
+from jaxrkd.evaluate.verdicts import Verdicts, fingerprint, stored
 from jaxrkd.models.group import Group
 from jaxrkd.runtime import files, sharding
+from jaxrkd.runtime.progress import say
 
 Tree = Any
+# An attack that takes longer than this tells its result when it is there.
+TELL_AFTER = 20.0
+
+
+class Surrogate(NamedTuple):
+  """A network on which adversarial images are made for others.
+
+  Attributes:
+    subject: its functions and weights.
+    identity: what tells it from others.
+  """
+
+  subject: Subject
+  identity: Mapping[str, Any]
 
 
 class Measurement:
@@ -28,61 +46,88 @@ class Measurement:
     config: resolved; `evaluation`, `data` and `seed` are read.
     data: all splits.
     mesh: the devices.
+    surrogates: by the name that columns have for them.
   """
 
-  def __init__(self, config: ConfigDict, data: Dataset, mesh: jax.sharding.Mesh):
+  def __init__(
+    self,
+    config: ConfigDict,
+    data: Dataset,
+    mesh: jax.sharding.Mesh,
+    surrogates: Mapping[str, Surrogate] | None = None,
+  ):
     part = config.evaluation
     self._search = build.search(config)
     self._mesh = mesh
     self._key = jax.random.key(config.seed)
-    self._loaded = robustness.load_split(getattr(data, part.split), part.batch_size, mesh)
+    split = getattr(data, part.split)
+    self.loaded = robustness.load_split(split, part.batch_size, mesh, part.images)
     self._settings = {
       'data': config.data.to_dict(),
       'split': part.split,
+      'images': index_hash(self.loaded.images.index),
       'seed': config.seed,
       'threat': part.threat.to_dict(),
+      'search_precision': part.search_precision,
     }
     self._options = {name: node.to_dict() for name, node in part.attacks.items()}
     self._attacks = _in_table_order(build.evaluation_attacks(config), self._options)
+    self._threats = build.evaluation_threats(config)
+    self._surrogates = surrogates or {}
 
   def __call__(
     self,
-    net: Net,
-    variables: tuple[Tree, Tree],
+    subject: Subject,
     folder: pathlib.Path,
     identity: Mapping[str, Any],
     also: pathlib.Path | None = None,
+    search: Subject | None = None,
+    title: str = '',
   ) -> dict[str, Any]:
     """Measures one network; see `results.summarize`.
 
     Args:
-      net: its functions.
-      variables: its (params, stats).
+      subject: the network, in float32.
       folder: where per-example results go, one .npz per attack and `worst.npz`.
-      identity: what tells this network from others (run, step, precision): results on
-        disk with the same identity and settings are taken as they are.
+      identity: what tells this network from others (run, step): results on disk with the
+        same identity and settings are taken as they are.
       also: another folder to take them from; never written to.
+      search: the same network in the precision that attacks search in.
+      title: what it is called while this takes long.
     """
-    verdicts = {}
+    verdicts: dict[str, Verdicts] = {}
 
     @functools.cache
     def clean():
-      return robustness.predict(net, variables, self._loaded, self._mesh)
+      return robustness.look_at_clean(subject, self.loaded, self._key)
 
-    def compute(attack: Attack) -> robustness.Verdicts:
+    def compute(name: str, partial: Partial) -> Verdicts:
+      surrogate = self._surrogate(name)
       return robustness.judge(
-        net, variables, self._loaded, self._mesh, attack, self._key, clean()
+        subject,
+        self.loaded,
+        self._attacks[name],
+        self._key,
+        name=name,
+        clean=clean(),
+        threat=self._threats[name],
+        search=search,
+        surrogate=surrogate.subject if surrogate else None,
+        partial=partial,
+        title=f'{title}:',
       )
 
-    for name, attack in self._attacks.items():
-      mark = robustness.fingerprint(
-        [self._settings, self._options[name], dict(identity), versions()]
-      )
-      verdicts[name] = robustness.stored(
-        [place / f'{name}.npz' for place in (folder, also) if place],
-        mark,
-        functools.partial(compute, attack),
-      )
+    for name in self._attacks:
+      surrogate = self._surrogate(name)
+      settings = [self._settings, self._options[name], dict(identity), versions()]
+      if surrogate:
+        settings.append(dict(surrogate.identity))
+      began = time.monotonic()
+      places = [place / f'{name}.npz' for place in (folder, also) if place]
+      found = stored(places, fingerprint(settings), functools.partial(compute, name))
+      verdicts[name] = found
+      if time.monotonic() - began > TELL_AFTER:
+        say(f'{title}: {_told(name, found)}, in {places[0]}')
     # An attack without a ball is another question than the worst in the ball.
     inside = {
       name: found
@@ -92,6 +137,10 @@ class Measurement:
     if sharding.is_first_process():
       files.write_npz(folder / 'worst.npz', worst_case(inside or verdicts))
     return summarize(verdicts, inside)
+
+  def _surrogate(self, name: str) -> Surrogate | None:
+    chosen = self._options[name].get('surrogate', '')
+    return self._surrogates[chosen] if chosen else None
 
   def particles(self, group: Group, members: list[tuple[Tree, Tree]]) -> dict[str, float]:
     """What the particles of the training attack are like on this split.
@@ -104,16 +153,22 @@ class Measurement:
       group.logits,
       group.join(members),
       group.size,
-      self._loaded,
+      self.loaded,
       self._mesh,
       self._search,
       self._key,
     )
 
 
+def _told(name: str, found: Verdicts) -> str:
+  """One attack's result in a few words."""
+  parts = [f'{n} broke {s["broken"]} of {s["tried"]}' for n, s in found.stages.items()]
+  return f'{name} {100 * found.robust_accuracy:.2f} % robust ({", ".join(parts)} images)'
+
+
 def _in_table_order(
-  attacks: dict[str, Attack], options: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Attack]:
+  attacks: dict[str, AnyAttack], options: Mapping[str, Mapping[str, Any]]
+) -> dict[str, AnyAttack]:
   """Weak attacks first, as in their tables; configs do not keep the order of their keys."""
   known = [*ATTACKS, *UNFORESEEN]
 

@@ -78,9 +78,7 @@ class Partial:
     }
     seconds = json.loads(str(found['seconds']))
     held = part('held/') or None
-    return Noted(
-      int(found['stage']), part('ledger/'), seconds, held, found.get('found')
-    )
+    return Noted(int(found['stage']), part('ledger/'), seconds, held, found.get('found'))
 
   def remove(self) -> None:
     """Deletes the file: its results are written."""

@@ -1,13 +1,15 @@
 """Verdicts put together: accuracies, the worst case, and the table a person reads."""
 
+import hashlib
 from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
 import jax
 import numpy as np
+from scipy import stats
 
-from jaxrkd.evaluate.robustness import Verdicts
+from jaxrkd.evaluate.verdicts import Verdicts
 
 PACKAGES = ('jaxrkd', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
@@ -16,13 +18,16 @@ def worst_case(verdicts: Mapping[str, Verdicts]) -> dict[str, np.ndarray]:
   """Per image: whether it withstood every attack, and which one broke it first.
 
   Returns:
-    `index`, `label`, `robust`, and `winner`: the attack's name, 'clean' where the image is
-    wrong without one, '' where none succeeded.
+    `index`, `label`, `robust`, and `winner`: the attack's name (of a cascade with that of
+    its part, 'autoattack/apgd_t'), 'clean' where the image is wrong without one, '' where
+    none succeeded.
   """
   first = next(iter(verdicts.values()))
-  winner = np.where(first.clean_correct, '', 'clean').astype('U32')
+  winner = np.where(first.clean_correct, '', 'clean').astype('U64')
   for name, found in verdicts.items():
-    winner = np.where((winner == '') & ~found.robust, name, winner)
+    own = found.winner
+    full = np.where(own == name, name, np.char.add(f'{name}/', own.astype('U32')))
+    winner = np.where((winner == '') & ~found.robust, full, winner)
   return {
     'index': first.index,
     'label': first.label,
@@ -41,18 +46,47 @@ def summarize(
     inside: those that the worst case is taken over; all if there are none.
 
   Returns:
-    {'images', 'clean', 'attacks': {name: {'robust', 'weighted'}}, 'worst_case'}.
+    {'images', 'index_hash', 'clean', 'clean_interval', 'attacks': {name: {'robust',
+    'interval', 'weighted', 'stages', 'queries', 'search_robust', 'refuted'}},
+    'worst_case', 'worst_case_interval'}; see `interval` and `Verdicts`.
   """
   first = next(iter(verdicts.values()))
+  worst = worst_case(inside or verdicts)['robust']
   return {
     'images': len(first.label),
+    'index_hash': index_hash(first.index),
     'clean': first.clean_accuracy,
-    'attacks': {
-      name: {'robust': found.robust_accuracy, 'weighted': found.weighted}
-      for name, found in verdicts.items()
-    },
-    'worst_case': float(worst_case(inside or verdicts)['robust'].mean()),
+    'clean_interval': interval(first.clean_correct),
+    'attacks': {name: _attack(found) for name, found in verdicts.items()},
+    'worst_case': float(worst.mean()),
+    'worst_case_interval': interval(worst),
   }
+
+
+def _attack(found: Verdicts) -> dict[str, Any]:
+  asked = found.queries[found.clean_correct]
+  return {
+    'robust': found.robust_accuracy,
+    'interval': interval(found.robust),
+    'weighted': found.weighted,
+    'stages': found.stages,
+    # Of an image that was attacked; None where an attack cannot tell.
+    'queries': float(asked.mean()) if len(asked) and asked.all() else None,
+    'search_robust': found.about['search_robust'],
+    'refuted': found.about['refuted'],
+  }
+
+
+def interval(right: np.ndarray) -> list[float]:
+  """Wilson's 95% confidence interval of an accuracy, for drawing other test images."""
+  test = stats.binomtest(int(np.sum(right)), len(right))
+  found = test.proportion_ci(0.95, method='wilson')
+  return [float(found.low), float(found.high)]
+
+
+def index_hash(index: np.ndarray) -> str:
+  """A short name for which images were measured, in which order."""
+  return hashlib.sha256(np.asarray(index, '<i8').tobytes()).hexdigest()[:16]
 
 
 def versions() -> dict[str, str]:

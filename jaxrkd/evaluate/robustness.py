@@ -4,7 +4,6 @@ import dataclasses
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd.attacks import AnyAttack, Cascade, Stepwise, Threat, cascade, uninterrupted

@@ -13,9 +13,6 @@ import numpy as np
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.runtime import files, sharding
 
-# Not written to the file of a run: too large, and made again by the same seed.
-IN_MEMORY = ('images',)
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Verdicts:
@@ -128,13 +125,15 @@ def stored(
 
 
 def write(path: pathlib.Path, mark: str, verdicts: Verdicts) -> None:
-  """Writes verdicts without their images.
+  """Writes verdicts, with their images where these were kept.
 
   Raises:
     InputError: the file cannot be written.
   """
-  names = [f.name for f in dataclasses.fields(Verdicts)]
-  arrays = {n: getattr(verdicts, n) for n in names if n not in ('about', *IN_MEMORY)}
+  arrays = {f.name: getattr(verdicts, f.name) for f in dataclasses.fields(Verdicts)}
+  arrays.pop('about')
+  if verdicts.images is None:
+    arrays.pop('images')
   about = np.array(json.dumps(verdicts.about))
   winner = verdicts.winner
   files.write_npz(
@@ -144,12 +143,12 @@ def write(path: pathlib.Path, mark: str, verdicts: Verdicts) -> None:
 
 def read(path: pathlib.Path, mark: str) -> Verdicts | None:
   """Verdicts of these settings; None if the file is missing, damaged or of others."""
-  names = [f.name for f in dataclasses.fields(Verdicts) if f.name not in IN_MEMORY]
+  names = [f.name for f in dataclasses.fields(Verdicts)]
   try:
     # Opened here because np.load leaves a damaged file open.
     with path.open('rb') as file, np.load(file, allow_pickle=False) as archive:
       if str(archive['mark']) == mark:
-        found = {name: archive[name] for name in names}
+        found = {n: archive[n] for n in names if n in archive or n != 'images'}
         return Verdicts(**{**found, 'about': json.loads(str(found['about']))})
   except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
     pass  # missing, damaged or of another version: measured again

@@ -1,0 +1,174 @@
+"""Any classifier under any attack: the library call behind every program."""
+
+import hashlib
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxrkd.attacks import AnyAttack, LogitsFn, Threat, cascade
+from jaxrkd.errors import InputError
+from jaxrkd.evaluate.cascade import Images, Subject
+from jaxrkd.evaluate.inputs import check_classifier, check_finite, check_images
+from jaxrkd.evaluate.partial import Partial
+from jaxrkd.evaluate.robustness import Loaded, judge, look_at_clean
+from jaxrkd.evaluate.trust import Panel, panel
+from jaxrkd.evaluate.verdicts import Verdicts, fingerprint, stored
+from jaxrkd.runtime import sharding
+
+
+class Given:
+  """A function in the place of a network."""
+
+  def __init__(self, logits_fn: LogitsFn):
+    self._logits_fn = logits_fn
+
+  def logits_fn(self, params: Any, stats: Any) -> LogitsFn:
+    del params, stats
+    return self._logits_fn
+
+
+def attack_images(
+  logits_fn: LogitsFn,
+  images: np.ndarray | jax.Array,
+  labels: np.ndarray | jax.Array,
+  attack: AnyAttack,
+  *,
+  threat: Threat | None = None,
+  batch_size: int = 256,
+  seed: int = 0,
+  index: np.ndarray | None = None,
+  search_logits_fn: LogitsFn | None = None,
+  surrogate: LogitsFn | None = None,
+  path: str | pathlib.Path | None = None,
+  keep_images: bool = True,
+  title: str = '',
+  check: bool = True,
+) -> Verdicts:
+  """Attacks images and returns what happened to each.
+
+  The verdict on an image depends on the image, its index, the classifier, the attack and
+  the seed; neither on its batch nor on the devices, over all of which batches are spread.
+
+  Args:
+    logits_fn: images [B, H, W, C] in [0, 1] -> logits [B, classes], in evaluation mode, or
+      `attacks.Randomised`. Traced and compiled.
+    images: [N, H, W, C], floats in [0, 1] or uint8.
+    labels: [N] integers.
+    attack: such as `attacks.autoattack(attacks.Linf(8 / 255))`.
+    threat: if given, what is outside this ball does not count as a success.
+    batch_size: images at a time; made a multiple of the devices.
+    seed: of all random numbers.
+    index: [N], which random numbers belong to an image; 0 ... N - 1 by default.
+    search_logits_fn: the same classifier in a faster precision: the attack sees this one,
+      and only what fools `logits_fn` too is a success.
+    surrogate: another classifier: adversarial images are made on it (a transfer attack).
+    path: an .npz file for the verdicts. Killed and called again with the same arguments,
+      the evaluation goes on where it was; finished, it is read. Give each classifier and
+      attack a path of its own.
+    keep_images: return adversarial images (and keep them in `path`).
+    title: what is shown while it works; nothing if empty.
+    check: refuse classifiers whose verdicts would mean nothing.
+
+  Returns:
+    `Verdicts`: per image whether it is robust, the attack that broke it, margins, queries;
+    seconds and counts of each attack.
+
+  Raises:
+    InputError: images outside [0, 1], labels or logits of the wrong kind, probabilities, a
+      classifier whose answers change, or a path that cannot be written.
+  """
+  subject, loaded = _loaded(logits_fn, images, labels, index, batch_size, check)
+  key = jax.random.key(seed)
+  clean = look_at_clean(subject, loaded, key)
+  if check:
+    check_finite(clean.finite)
+  both = search_logits_fn, surrogate
+  if None not in both:
+    raise InputError(
+      'both search_logits_fn and surrogate are given; attack either the same classifier in '
+      'another precision, or another one'
+    )
+  search, other = (Subject(Given(f), ((), ())) if f else None for f in both)
+
+  def compute(partial: Partial | None) -> Verdicts:
+    return judge(
+      *(subject, loaded, attack, key),
+      clean=clean,
+      threat=threat,
+      search=search,
+      surrogate=other,
+      partial=partial,
+      keep=keep_images,
+      title=title,
+    )
+
+  if path is None:
+    return compute(None)
+  shapes = [(n, a.steps, a.runs) for n, a in cascade(attack, 'attack').attacks]
+  pixels = hashlib.sha256(np.ascontiguousarray(loaded.images.image)).hexdigest()
+  # A function has no name, but answers of its own.
+  answers = hashlib.sha256(np.ascontiguousarray(clean.margin)).hexdigest()
+  kinds = [search is not None, other is not None, keep_images]
+  settings = [seed, shapes, repr(threat), pixels, answers, kinds]
+  settings.append(loaded.images.index.tolist())
+  path = pathlib.Path(path)
+  if path.suffix != '.npz':
+    raise InputError(f'path is {str(path)!r}; verdicts are written as .npz, so name one')
+  return stored([path], fingerprint(settings), compute)
+
+
+def trust_panel(
+  logits_fn: LogitsFn,
+  images: np.ndarray | jax.Array,
+  labels: np.ndarray | jax.Array,
+  threat: Threat,
+  *,
+  count: int = 100,
+  batch_size: int = 256,
+  seed: int = 0,
+  surrogates: dict[str, LogitsFn] | None = None,
+) -> Panel:
+  """Checks whether accuracies under attack can be believed; see `trust.panel`.
+
+  Args:
+    logits_fn: see `attack_images`. A classifier whose answers change is not refused here,
+      but fails.
+    images: see `attack_images`; the first `count` that are right are used.
+    labels: see `attack_images`.
+    threat: the ball that is asked about.
+    count: images to use at most.
+    batch_size: see `attack_images`.
+    seed: see `attack_images`.
+    surrogates: other classifiers for the transfer check, by name.
+
+  Raises:
+    InputError: images or labels of the wrong kind.
+  """
+  subject, loaded = _loaded(logits_fn, images, labels, None, batch_size, check=False)
+  others = {n: Subject(Given(f), ((), ())) for n, f in (surrogates or {}).items()}
+  key = jax.random.key(seed)
+  return panel(subject, loaded, threat, key, images=count, surrogates=others)
+
+
+def _loaded(logits_fn, images, labels, index, batch_size, check):
+  images, labels = np.asarray(images), np.asarray(labels)
+  check_images(images, labels)
+  if images.dtype not in (np.uint8, np.float64):
+    images = images.astype(np.float32)
+  if index is None:
+    index = np.arange(len(images))
+  if np.shape(index) != labels.shape:
+    raise InputError(
+      f'index has shape {np.shape(index)}; give one number for each of the {len(images)} '
+      'images'
+    )
+  if batch_size < 1:
+    raise InputError(f'batch_size is {batch_size}; it must be at least 1')
+  own = Images(images, labels.astype(np.int32), np.asarray(index, np.int32))
+  if check:
+    check_classifier(logits_fn, own.pixels(np.arange(len(own))[:8]), own.label)
+  mesh = sharding.data_mesh()
+  size = -(-batch_size // mesh.size) * mesh.size
+  return Subject(Given(logits_fn), ((), ())), Loaded(own, size, mesh)

@@ -1,0 +1,331 @@
+"""Whether robust accuracies can be believed: known signs of attacks that fail to attack.
+
+A model may look robust because its gradients are useless, its answers random, or the
+attack weak (Athalye et al., 2018, 1802.00420; Carlini et al., 2019, 1902.06705). Each check
+is a number with two limits.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrkd import losses
+from jaxrkd.attacks import L2, Linf, Threat, autoattack, example_keys, pgd_search
+from jaxrkd.attacks.objectives import cross_entropy
+from jaxrkd.attacks.stepwise import ask
+from jaxrkd.evaluate.cascade import Images, Subject, ladder
+from jaxrkd.evaluate.lanes import Classifier
+from jaxrkd.evaluate.robustness import Loaded, judge, look_at_clean
+from jaxrkd.runtime import sharding
+
+Array = jax.Array
+# Radii of the curve, in units of the threat set's; the last point is `everything`.
+FACTORS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0)
+PGD_STEPS, APGD_STEPS, QUERIES = 20, 30, 300
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+  """One sign.
+
+  Attributes:
+    name: of the check.
+    status: 'pass', 'warn', 'fail', or 'skip' where it could not be made.
+    value: what was measured; None where it was skipped.
+    warn: from which value on it warns.
+    fail: from which value on it fails.
+    unit: of value and limits: '%' of images, or '' for a plain number.
+    advice: one sentence on what it means and what to do.
+  """
+
+  name: str
+  status: str
+  value: float | None
+  warn: float
+  fail: float
+  unit: str
+  advice: str
+
+
+# Name -> (warn above, fail above, unit, advice).
+LIMITS: dict[str, tuple[float, float, str, str]] = {
+  'repeated outputs differ': (
+    *(1e-5, 1e-2, ''),
+    'Logits of the same images change from call to call, or with the other images of the '
+    'batch: switch BatchNorm and dropout to evaluation mode, or attack the mean over the '
+    "randomness (attacks.Randomised, AutoAttack's version rand).",
+  ),
+  'zero gradients': (
+    *(1.0, 10.0, '%'),
+    'The cross-entropy has no gradient on these images, so that gradient attacks stand '
+    'still: trust the margin losses and Square, and look for saturation, quantisation or '
+    'other steps that block gradients.',
+  ),
+  'FGSM beats PGD': (
+    *(2.0, 10.0, '%'),
+    'One step breaks images that 20 steps do not: the loss surface misleads the search, so '
+    'use APGD, more steps, smaller steps and restarts.',
+  ),
+  'Square beats APGD': (
+    *(1.0, 5.0, '%'),
+    'Random search without gradients breaks images that gradients do not: gradients are '
+    'masked, and only black-box or adaptive attacks tell how robust the network is.',
+  ),
+  'accuracy rises with eps': (
+    *(1.0, 5.0, '%'),
+    'A larger ball holds every smaller one, so accuracy under attack must not rise: the '
+    'attack fails, use more steps and restarts or an adaptive loss.',
+  ),
+  'large eps leaves images right': (
+    *(0.5, 5.0, '%'),
+    'In a ball that holds a blank image for everyone nothing can stay right: the attack '
+    'fails, so look for masked gradients, and at preprocessing outside the network.',
+  ),
+  'transfer beats white-box': (
+    *(1.0, 5.0, '%'),
+    'Images made on another network break ones that an attack on this network does not: '
+    'its gradients are masked, so attack through a smooth substitute or the surrogate.',
+  ),
+}
+STATUSES = ('pass', 'warn', 'fail', 'skip')
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+  """All checks of one network.
+
+  Attributes:
+    checks: in the order of `LIMITS`.
+    curve: (eps, accuracy under PGD) for growing eps.
+    images: how many were used, of those that are right without an attack.
+  """
+
+  checks: tuple[Check, ...]
+  curve: tuple[tuple[float, float], ...]
+  images: int
+
+  @property
+  def status(self) -> str:
+    """The worst of the checks."""
+    found = {check.status for check in self.checks}
+    return next((s for s in ('fail', 'warn') if s in found), 'pass')
+
+  def as_dict(self) -> dict[str, Any]:
+    """What results.json holds."""
+    return {
+      'status': self.status,
+      'images': self.images,
+      'checks': [dataclasses.asdict(check) for check in self.checks],
+      'curve': [list(point) for point in self.curve],
+    }
+
+
+def check(name: str, value: float | None) -> Check:
+  """A check with the limits of its name; None skips it."""
+  warn, fail, unit, advice = LIMITS[name]
+  if value is None:
+    return Check(name, 'skip', None, warn, fail, unit, advice)
+  # Not a number is no reason for trust.
+  status = 'fail' if not value <= fail else 'warn' if value > warn else 'pass'
+  return Check(name, status, float(value), warn, fail, unit, advice)
+
+
+def everything(threat: Threat, pixels: int) -> float:
+  """A radius that holds one image, evenly grey, for all clean ones."""
+  if isinstance(threat, Linf):
+    return 0.5
+  return math.sqrt(pixels) / 2 if isinstance(threat, L2) else pixels / 2
+
+
+def panel(
+  subject: Subject,
+  loaded: Loaded,
+  threat: Threat,
+  key: Array,
+  *,
+  images: int = 100,
+  surrogates: Mapping[str, Subject] | None = None,
+) -> Panel:
+  """Makes all checks.
+
+  Args:
+    subject: the network that is measured.
+    loaded: images; the first that are right without an attack are used.
+    threat: the ball that is asked about.
+    key: for random numbers.
+    images: how many to use at most.
+    surrogates: other networks for the transfer attack; none skips that check.
+  """
+  part = _right_ones(subject, loaded, key, images)
+  count = len(part.images)
+  if not count:
+    return Panel(tuple(check(name, None) for name in LIMITS), (), 0)
+  look = functools.partial(_Probe, part, key, threat)
+  own = look(subject)
+  radii = [factor * threat.eps for factor in FACTORS]
+  radii.append(max(everything(threat, own.pixels), radii[-1]))
+  stays = [own.withstands(eps, PGD_STEPS) for eps in radii]
+  accuracy = [float(np.mean(right)) for right in stays]
+  at_eps = stays[FACTORS.index(1.0)]
+  one_step = own.withstands(threat.eps, 1)
+  parts = autoattack(
+    threat,
+    version='custom',
+    parts=('apgd_ce', 'apgd_dlr', 'square'),
+    steps=APGD_STEPS,
+    queries=QUERIES,
+  )
+  search = judge(subject, part, parts, key, threat=threat)
+  transferred = [
+    ~own.right(look(surrogate).made(threat.eps, PGD_STEPS))
+    for surrogate in (surrogates or {}).values()
+  ]
+  gradients = ~np.isin(search.stage, (0, 1)) & at_eps
+  values: dict[str, float | None] = {
+    'repeated outputs differ': own.unrepeatable(),
+    'zero gradients': 100 * own.zero_gradients(),
+    'FGSM beats PGD': 100 * float(np.mean(~one_step & at_eps)),
+    'Square beats APGD': 100 * float(np.mean(search.stage == 2)),
+    'accuracy rises with eps': 100 * max(float(np.max(np.diff(accuracy))), 0.0),
+    'large eps leaves images right': 100 * accuracy[-1],
+    'transfer beats white-box': 100
+    * float(np.mean(np.any(transferred, axis=0) & gradients))
+    if transferred
+    else None,
+  }
+  curve = tuple(zip(radii, accuracy))
+  return Panel(tuple(check(name, values[name]) for name in LIMITS), curve, count)
+
+
+def _right_ones(subject: Subject, loaded: Loaded, key: Array, images: int) -> Loaded:
+  """The first images that are right without an attack, in smaller batches if few."""
+  every = loaded.images
+  # Twice as many are enough for a network that is right half of the time.
+  first = np.arange(min(len(every), 4 * images))
+  near = Loaded(_rows(every, first), loaded.batch_size, loaded.mesh)
+  clean = look_at_clean(subject, near, key)
+  right = (clean.prediction == near.images.label) & (clean.margin <= 0)
+  rows = np.flatnonzero(right)[:images]
+  fits = (s for s in ladder(loaded.batch_size, loaded.mesh.size) if s >= len(rows))
+  size = next(fits, loaded.batch_size)
+  return Loaded(_rows(every, rows), size, loaded.mesh)
+
+
+def _rows(images: Images, rows: np.ndarray) -> Images:
+  return Images(images.image[rows], images.label[rows], images.index[rows])
+
+
+class _Probe:
+  """Short questions to one network about the images of a check.
+
+  Args:
+    part: the images.
+    key: for random numbers.
+    threat: whose norm is used; the radius is told with each question.
+    subject: the network.
+  """
+
+  def __init__(self, part: Loaded, key: Array, threat: Threat, subject: Subject):
+    self._part, self._key, self._kind = part, key, type(threat)
+    self._subject = subject
+    self.pixels = math.prod(part.images.image.shape[1:])
+
+  def _each(self, ask: Callable[..., Any], *more: Any) -> list[np.ndarray]:
+    """One answer for each batch, without the filling of the last one."""
+    left, found = len(self._part.images), []
+    for batch in self._part.batches:
+      answer = np.asarray(ask(self._subject.variables, self._key, batch, *more))
+      found.append(answer[:left])
+      left -= len(answer)
+    return found
+
+  def made(self, eps: float, steps: int) -> np.ndarray:
+    """Images of PGD, or of FGSM for one step, [N, H, W, C]."""
+    search = _searcher(self._subject.net, self._kind, steps, self._part.mesh)
+    return np.concatenate(self._each(search, jnp.float32(eps)))
+
+  def right(self, images: np.ndarray) -> np.ndarray:
+    """Whether images like ours are still right, [N]."""
+    own = self._part.images
+    other = Loaded(
+      Images(images, own.label, own.index), self._part.batch_size, self._part.mesh
+    )
+    seen = look_at_clean(self._subject, other, self._key)
+    return np.asarray((seen.prediction == own.label) & (seen.margin <= 0))
+
+  def withstands(self, eps: float, steps: int) -> np.ndarray:
+    """Whether images are right after PGD, [N]."""
+    return self.right(self.made(eps, steps))
+
+  def zero_gradients(self) -> float:
+    """Share of images where the cross-entropy has no slope at all."""
+    slope = _slope(self._subject.net, self._part.mesh)
+    return float(np.mean(np.concatenate(self._each(slope)) == 0))
+
+  def unrepeatable(self) -> float:
+    """How far logits move when asked again, and in other company; 1 is their size."""
+    again = _again(self._subject.net, self._part.mesh)
+    return float(max(float(np.max(found)) for found in self._each(again)))
+
+
+@functools.lru_cache(maxsize=16)
+def _searcher(
+  net: Classifier, kind: type, steps: int, mesh: jax.sharding.Mesh
+) -> Callable:
+  """PGD whose radius is told at run time, so that a whole curve compiles once."""
+
+  def made(variables, key, batch, eps):
+    size = eps if steps == 1 else eps / 4
+    start = 'none' if steps == 1 else 'uniform'
+    search = pgd_search(kind(eps), steps=steps, step_size=size, start=start)
+    keys = example_keys(key, batch['index'])
+    logits_fn = lambda x: ask(net.logits_fn(*variables), x, keys)
+    return search(keys, cross_entropy(logits_fn, batch['label']), batch['image'])
+
+  return jax.jit(made, out_shardings=sharding.replicated(mesh))
+
+
+@functools.lru_cache(maxsize=16)
+def _slope(net: Classifier, mesh: jax.sharding.Mesh) -> Callable:
+  """The largest entry of the cross-entropy's gradient, [B]."""
+
+  def slope(variables, key, batch):
+    keys = example_keys(key, batch['index'])
+    ce = lambda x: losses.cross_entropy(
+      ask(net.logits_fn(*variables), x, keys), batch['label']
+    )
+    gradient = jax.grad(lambda x: ce(x).sum())(batch['image'])
+    return jnp.max(jnp.abs(gradient), axis=tuple(range(1, gradient.ndim)))
+
+  return jax.jit(slope, out_shardings=sharding.replicated(mesh))
+
+
+@functools.lru_cache(maxsize=16)
+def _again(net: Classifier, mesh: jax.sharding.Mesh) -> Callable:
+  """How far logits of a batch move, relative to the largest one, [B]."""
+
+  def once(variables, key, batch):
+    return ask(
+      net.logits_fn(*variables), batch['image'], example_keys(key, batch['index'])
+    )
+
+  ask_once = jax.jit(once, out_shardings=sharding.replicated(mesh))
+
+  def again(variables, key, batch):
+    first = ask_once(variables, key, batch)
+    second = ask_once(variables, jax.random.fold_in(key, 1), batch)
+    # Half of the images replaced by black ones: the rest must not notice.
+    half = (jnp.arange(len(first)) % 2)[:, None, None, None]
+    other = {**batch, 'image': batch['image'] * (1 - half)}
+    third = jnp.where(half[:, 0, 0] == 0, ask_once(variables, key, other), first)
+    size = jnp.maximum(jnp.max(jnp.abs(first)), 1e-12)
+    moved = jnp.maximum(jnp.abs(second - first), jnp.abs(third - first))
+    return jnp.max(moved, axis=-1) / size
+
+  return again
