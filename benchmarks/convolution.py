@@ -1,8 +1,8 @@
-"""Why convolutions are matrix products on CPU: input gradients in a loop, both ways.
+"""Why convolutions have a gradient of their own on CPU: attack steps in a loop, both ways.
 
-Usage: python benchmarks/convolution.py [--batch=32] [--steps=3]
+Usage: python benchmarks/convolution.py [--network=resnet18] [--batch=32] [--steps=3]
 
-Times `--steps` sign steps on the input of ResNet-18 in evaluation mode, rolled in a
+Times `--steps` sign steps on the input of a network in evaluation mode, rolled in a
 `fori_loop` and written out, with XLA's convolutions and with jaxrkd's.
 """
 
@@ -19,10 +19,11 @@ from jaxrkd.models.layers import Layers
 
 def main():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('--network', default='resnet18')
   parser.add_argument('--batch', type=int, default=32)
   parser.add_argument('--steps', type=int, default=3)
   options = parser.parse_args()
-  net = from_nnx(lambda rngs: NETWORKS['resnet18'](Layers(rngs), 10, 3))
+  net = from_nnx(lambda rngs: NETWORKS[options.network](Layers(rngs), 10, 3))
   variables = jax.jit(net.init)(jax.random.key(0))
   images = jax.random.uniform(jax.random.key(1), (options.batch, 32, 32, 3))
   slope = jax.grad(lambda x, v: jax.nn.logsumexp(net.apply(*v, x), axis=-1).sum())
@@ -39,10 +40,10 @@ def main():
     return x
 
   cases, best = {}, {}
-  for matmul in (True, False):
+  for own in (True, False):
     for shape in (rolled, unrolled):
-      name = f'{"jaxrkd" if matmul else "XLA"} {shape.__name__}'
-      with mock.patch.object(conv, 'use_matmul', lambda m=matmul: m):
+      name = f'{"jaxrkd" if own else "XLA"} {shape.__name__}'
+      with mock.patch.object(conv, 'on_cpu', lambda m=own: m):
         began = time.perf_counter()
         program = (
           jax.jit(lambda x, v, f=shape: f(x, v)).lower(images, variables).compile()
@@ -54,7 +55,9 @@ def main():
       began = time.perf_counter()
       jax.block_until_ready(program(images, variables))
       best[name] = min(best[name], time.perf_counter() - began)
-  print(f'{options.steps} input-gradient steps of ResNet-18, batch {options.batch}')
+  print(
+    f'{options.steps} input-gradient steps of {options.network}, batch {options.batch}'
+  )
   print(f'{"":18}{"compile s":>10}{"run s":>8}')
   for name, (_, compiling) in cases.items():
     print(f'{name:18}{compiling:10.1f}{best[name]:8.2f}')

@@ -11,6 +11,7 @@ from absl.testing import absltest, parameterized
 from flax import nnx
 
 from jaxrkd import models
+from jaxrkd.attacks.loop import slow_in_loop
 from jaxrkd.errors import InputError
 from jaxrkd.models import NETWORKS, conv, layers
 from jaxrkd.models.batch_norm import BatchNorm, counted_rows
@@ -182,11 +183,25 @@ class ConvolutionTest(parameterized.TestCase):
         return value, *pull(jnp.cos(value))
 
       found = []
-      for matmul in (True, False):
-        with mock.patch.object(conv, 'use_matmul', lambda m=matmul: m):
+      for own in (True, False):
+        with mock.patch.object(conv, 'on_cpu', lambda m=own: m):
           found.append(jax.jit(lambda *a: everything(*a))(x, kernel))  # traced anew
       for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+    # float32 takes other programs.
+    single = jax.jit(lambda *a: everything(*a))(
+      *(jnp.asarray(np.asarray(a), jnp.float32) for a in (x, kernel))
+    )
+    for a, b in zip(single, found[0], strict=True):
+      np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
+
+  def test_own_gradient_stays_in_its_loop(self):
+    """No attack loop is written out for it, and XLA's own gradient is still noticed."""
+    x, kernel = jnp.ones((2, 8, 8, 16)), jnp.ones((3, 3, 16, 16))
+    for function, slow in ((conv.conv2d, False), (conv._xla_conv, True)):
+      more = (1, 1) if slow else (1,)
+      total = lambda x, f=function, m=more: f(x, kernel, *m).sum()
+      self.assertEqual(slow_in_loop(jax.grad(total), x), slow)
 
   def test_winograd_rounds_little_in_float32(self):
     """The error of an image gradient stays within a few times that of direct products."""
@@ -198,7 +213,7 @@ class ConvolutionTest(parameterized.TestCase):
     x, kernel = jnp.asarray(x, jnp.float32), jnp.asarray(kernel, jnp.float32)
     want = np.asarray(want)
     error = np.abs(np.asarray(winograd_conv(x, kernel)) - want).max()
-    direct = np.abs(np.asarray(conv._matmul_conv(x, kernel, 1)) - want).max()
+    direct = np.abs(np.asarray(conv._product(x, kernel, 1)) - want).max()
     self.assertLess(error, 6 * direct)
 
 

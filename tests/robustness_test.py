@@ -12,6 +12,8 @@ from jaxrkd.attacks import ATTACKS, Linf
 from jaxrkd.data import SOURCES
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import results, robustness
+from jaxrkd.evaluate.cascade import Subject
+from jaxrkd.evaluate.verdicts import stored
 from jaxrkd.models import Net
 from jaxrkd.runtime import sharding
 
@@ -41,14 +43,15 @@ class InvarianceTest(parameterized.TestCase):
   @parameterized.named_parameters(*ATTACK_NAMES)
   def test_batch_size_and_devices(self, name):
     net, variables = linear_net()
-    attack = ATTACKS[name](Linf(0.1), **({} if name == 'fgsm' else {'step_size': 0.02}))
+    usual = {} if name == 'fgsm' else {'step_size': 0.02}
+    attack = ATTACKS[name](Linf(0.1), **tiny.QUICK.get(name, usual))
     test = SOURCES['digits']()[1].take(np.arange(60))
     found = {}
     for batch, devices in ((1, 1), (7, 1), (256, 1), (8, 2), (8, 8), (64, 4)):
       where = mesh(devices)
       loaded = robustness.load_split(test, batch, where)
       found[batch, devices] = robustness.judge(
-        net, variables, loaded, where, attack, jax.random.key(0)
+        Subject(net, variables), loaded, attack, jax.random.key(0), threat=Linf(0.1)
       )
     first = found[1, 1]
     self.assertBetween(first.robust_accuracy, 0.05, first.clean_accuracy - 0.1)
@@ -69,7 +72,7 @@ class InvarianceTest(parameterized.TestCase):
       loaded = robustness.load_split(split, 16, mesh())
       margins.append(
         robustness.judge(
-          net, variables, loaded, mesh(), attack, jax.random.key(seed)
+          Subject(net, variables), loaded, attack, jax.random.key(seed)
         ).margin
       )
     np.testing.assert_allclose(margins[0][turned], margins[1], rtol=1e-4, atol=1e-5)
@@ -77,18 +80,26 @@ class InvarianceTest(parameterized.TestCase):
 
 
 class VerdictTest(absltest.TestCase):
-  def judged(self, logits, attacked, labels):
+  def judged(self, logits, attacked, labels, name='a'):
     """Verdicts of a classifier with these logits before and after an attack."""
     count = len(labels)
     split = tiny_split(labels)
-    net = Net(None, lambda p, s, x: jnp.where(x[:, :1, 0, 0] > 0.5, p, s), None)
+
+    def apply(attacked, logits, images):
+      row = jnp.round(images[:, 1, 1, 0] * 255).astype(int)
+      return jnp.where(images[:, :1, 0, 0] > 0.5, attacked[row], logits[row])
+
+    net = Net(None, apply, None)
     attack = ATTACKS['fgsm'](Linf(1.0))
     moved = type(attack)(
-      type(attack.search)(lambda k, o, x, c: (jnp.ones_like(x), c)), attack.objective
+      type(attack.search)(lambda k, o, x, c: (x.at[:, 0, 0].set(1.0), c)),
+      attack.objective,
     )
     variables = (jnp.asarray(attacked), jnp.asarray(logits))
     loaded = robustness.load_split(split, count, mesh())
-    return robustness.judge(net, variables, loaded, mesh(), moved, jax.random.key(0))
+    return robustness.judge(
+      Subject(net, variables), loaded, moved, jax.random.key(0), name=name
+    )
 
   def test_already_wrong_and_not_a_number_count_as_not_robust(self):
     right, wrong, nan = [2.0, 1.0], [1.0, 2.0], [np.nan, np.nan]
@@ -100,7 +111,8 @@ class VerdictTest(absltest.TestCase):
     self.assertEqual((found.clean_accuracy, found.robust_accuracy), (0.75, 0.25))
     self.assertEqual(found.weighted, 0.5)
     summary = results.summarize({'a': found})
-    self.assertEqual(summary['attacks']['a'], {'robust': 0.25, 'weighted': 0.5})
+    self.assertEqual(summary['attacks']['a']['robust'], 0.25)
+    self.assertEqual(summary['attacks']['a']['weighted'], 0.5)
     self.assertEqual(summary['images'], 4)
 
   def test_worst_case_names_the_first_attack_that_broke_an_image(self):
@@ -108,7 +120,7 @@ class VerdictTest(absltest.TestCase):
     clean = [right, right, right, wrong]
     verdicts = {
       'a': self.judged(clean, [right, wrong, right, wrong], [0, 0, 0, 0]),
-      'b': self.judged(clean, [right, wrong, wrong, wrong], [0, 0, 0, 0]),
+      'b': self.judged(clean, [right, wrong, wrong, wrong], [0, 0, 0, 0], 'b'),
     }
     worst = results.worst_case(verdicts)
     self.assertEqual(list(worst['winner']), ['', 'a', 'b', 'clean'])
@@ -121,16 +133,17 @@ class VerdictTest(absltest.TestCase):
     found = self.judged([[2.0, 1.0]], [[1.0, 2.0]], [0])
     calls = []
 
-    def compute():
+    def compute(partial):
+      del partial
       calls.append(1)
       return found
 
     for mark in ('x', 'x', 'y'):
-      back = robustness.stored([path], mark, compute)
+      back = stored([path], mark, compute)
       np.testing.assert_array_equal(back.robust, found.robust)
     self.assertLen(calls, 2)
     path.write_bytes(path.read_bytes()[:100])
-    robustness.stored([path], 'y', compute)
+    stored([path], 'y', compute)
     self.assertLen(calls, 3)
 
   def test_batch_size_that_devices_do_not_divide(self):
@@ -146,7 +159,9 @@ class VerdictTest(absltest.TestCase):
 def tiny_split(labels):
   from jaxrkd.data.dataset import make_split
 
-  return make_split(np.zeros((len(labels), 2, 2, 1), np.uint8), np.array(labels), 'x')
+  images = np.zeros((len(labels), 2, 2, 1), np.uint8)
+  images[:, 1, 1, 0] = np.arange(len(labels))
+  return make_split(images, np.array(labels), 'x')
 
 
 if __name__ == '__main__':

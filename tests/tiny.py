@@ -12,6 +12,17 @@ from jaxrkd.methods import METHODS
 from jaxrkd.runtime import sharding
 from jaxrkd.train.setup import prepare
 
+# Options with which attacks of many steps take few.
+QUICK: dict[str, dict[str, int]] = {
+  'apgd_ce': dict(steps=10),
+  'apgd_dlr': dict(steps=10),
+  'apgd_t': dict(steps=10, targets=2),
+  'fab': dict(steps=5),
+  'fab_t': dict(steps=5, targets=2),
+  'square': dict(queries=40),
+  'autoattack': dict(steps=5, queries=20),
+}
+
 
 def kinds(method: str) -> list[str]:
   """Kinds of teachers that a method needs."""

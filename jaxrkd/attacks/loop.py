@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 import jax
 
 T = TypeVar('T')
+# Functions of `models.conv` that attacks may have in their loops.
+FAST = ('fast_in_loop', 'kernel_gradient')
 
 
 def repeat(steps: int, body: Callable[[T], T], start: T) -> T:
@@ -23,7 +25,25 @@ def repeat(steps: int, body: Callable[[T], T], start: T) -> T:
 
 
 def slow_in_loop(body: Callable[[T], Any], start: T) -> bool:
-  """Whether `body` should be written out: it holds an XLA convolution, on CPU."""
+  """Whether `body` should be written out: it holds an XLA convolution, on CPU.
+
+  Those in functions named as `FAST` says are fast there, or not asked for by attacks.
+  """
   if jax.default_backend() != 'cpu':
     return False
-  return 'conv_general_dilated' in str(jax.make_jaxpr(body)(start))
+  return _has_convolution(jax.make_jaxpr(body)(start).jaxpr)
+
+
+def _has_convolution(jaxpr: Any) -> bool:
+  for equation in jaxpr.eqns:
+    if equation.primitive.name == 'conv_general_dilated':
+      return True
+    if equation.params.get('name') in FAST:
+      continue
+    inner = jax.tree.leaves(equation.params, is_leaf=lambda leaf: hasattr(leaf, 'eqns'))
+    for leaf in inner:
+      # A jaxpr with constants holds one without.
+      found = getattr(leaf, 'jaxpr', leaf)
+      if hasattr(found, 'eqns') and _has_convolution(found):
+        return True
+  return False

@@ -1,5 +1,6 @@
 """Any classifier under any attack: the library call behind every program."""
 
+import dataclasses
 import hashlib
 import pathlib
 from typing import Any
@@ -18,15 +19,15 @@ from jaxrkd.evaluate.verdicts import Verdicts, fingerprint, stored
 from jaxrkd.runtime import sharding
 
 
+@dataclasses.dataclass(frozen=True)
 class Given:
-  """A function in the place of a network."""
+  """A function in the place of a network; the same one is compiled once."""
 
-  def __init__(self, logits_fn: LogitsFn):
-    self._logits_fn = logits_fn
+  function: LogitsFn
 
   def logits_fn(self, params: Any, stats: Any) -> LogitsFn:
     del params, stats
-    return self._logits_fn
+    return self.function
 
 
 def attack_images(
@@ -107,11 +108,11 @@ def attack_images(
   if path is None:
     return compute(None)
   shapes = [(n, a.steps, a.runs) for n, a in cascade(attack, 'attack').attacks]
-  pixels = hashlib.sha256(np.ascontiguousarray(loaded.images.image)).hexdigest()
-  # A function has no name, but answers of its own.
-  answers = hashlib.sha256(np.ascontiguousarray(clean.margin)).hexdigest()
+  pixels = hashlib.sha256(loaded.images.image.tobytes()).hexdigest()
   kinds = [search is not None, other is not None, keep_images]
-  settings = [seed, shapes, repr(threat), pixels, answers, kinds]
+  settings = [seed, shapes, repr(threat), pixels, kinds]
+  # A function has no name, but answers of its own.
+  settings.append(clean.prediction.tolist())
   settings.append(loaded.images.index.tolist())
   path = pathlib.Path(path)
   if path.suffix != '.npz':

@@ -1,10 +1,11 @@
 """Two-dimensional convolutions that are fast on every backend.
 
-On CPU, gradients of XLA's convolutions are several times slower inside a loop than written
-out, and a loop is where every attack lives. There convolutions become matrix products,
-which keep their speed in a loop and compile once: Winograd's transforms for wide stride-1
-3x3 kernels, shifted slices for the others. GPUs and TPUs get XLA's own convolution.
-`benchmarks/convolution.py` measures both.
+On CPU, gradients of XLA's convolutions are up to fifteen times slower inside a loop than
+outside, and a loop is where every attack lives; XLA's convolutions themselves are not. There
+3x3 kernels bring their own gradient: that of a stride-1 convolution is another one, with the
+kernel turned round; the others are matrix products of shifted slices. Wide stride-1 kernels
+become Winograd's transforms. GPUs and TPUs get XLA's own convolution and gradient.
+`benchmarks/convolution.py` measures all of them.
 """
 
 import functools
@@ -20,6 +21,8 @@ Array = jax.Array
 # Multiplications per image from which Winograd's transforms pay for the time that they
 # take to compile: reached by every stage of ResNet-18, by none of ResNet-56.
 MIN_WINOGRAD_WORK = 2**20
+# Input channels from which the gradient is faster as a convolution than as slices.
+MIN_CONV_CHANNELS = 16
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 
 
@@ -46,26 +49,6 @@ def _product(images: Array, kernel: Array, stride: int) -> Array:
   return columns @ kernel.reshape(-1, kernel.shape[-1])
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _matmul_conv(images: Array, kernel: Array, stride: int) -> Array:
-  return _product(images, kernel, stride)
-
-
-def _matmul_conv_fwd(images, kernel, stride):
-  # Keeps the images, not the k*k times larger columns.
-  return _product(images, kernel, stride), (images, kernel)
-
-
-def _matmul_conv_bwd(stride, saved, cotangent):
-  images, kernel = saved
-  _, pull_images = jax.vjp(lambda x: _product(x, kernel, stride), images)
-  _, pull_kernel = jax.vjp(lambda k: _product(images, k, stride), kernel)
-  return pull_images(cotangent) + pull_kernel(cotangent)
-
-
-_matmul_conv.defvjp(_matmul_conv_fwd, _matmul_conv_bwd)
-
-
 def _xla_conv(images: Array, kernel: Array, stride: int, groups: int) -> Array:
   pad = kernel.shape[0] // 2
   return lax.conv_general_dilated(
@@ -78,8 +61,58 @@ def _xla_conv(images: Array, kernel: Array, stride: int, groups: int) -> Array:
   )
 
 
-def use_matmul() -> bool:
-  """Whether convolutions become matrix products: on CPU only."""
+@functools.partial(jax.jit, static_argnums=2)
+def fast_in_loop(images: Array, kernel: Array, stride: int) -> Array:
+  """A convolution that is no gradient of one; `attacks.loop` knows it by its name."""
+  return _xla_conv(images, kernel, stride, groups=1)
+
+
+def _forward(images: Array, kernel: Array, stride: int) -> Array:
+  # XLA has a fast program for float32 only.
+  if images.dtype != jnp.float32:
+    return _product(images, kernel, stride)
+  return fast_in_loop(images, kernel, stride)
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def kernel_gradient(images: Array, kernel: Array, cotangent: Array, stride: int) -> Array:
+  """What no attack asks for: outside loops XLA's own is the fastest."""
+
+  def conv(kernel: Array) -> Array:
+    if images.dtype != jnp.float32:
+      return _product(images, kernel, stride)
+    return _xla_conv(images, kernel, stride, groups=1)
+
+  _, pull = jax.vjp(conv, kernel)
+  return pull(cotangent)[0]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _cpu_conv(images: Array, kernel: Array, stride: int) -> Array:
+  return _forward(images, kernel, stride)
+
+
+def _cpu_conv_fwd(images, kernel, stride):
+  return _forward(images, kernel, stride), (images, kernel)
+
+
+def _cpu_conv_bwd(stride, saved, cotangent):
+  images, kernel = saved
+  single = images.dtype == jnp.float32
+  if single and stride == 1 and images.shape[-1] >= MIN_CONV_CHANNELS:
+    turned = kernel[::-1, ::-1].swapaxes(2, 3)
+    to_images = fast_in_loop(cotangent, turned, 1)
+  else:
+    _, pull = jax.vjp(lambda x: _product(x, kernel, stride), images)
+    (to_images,) = pull(cotangent)
+  return to_images, kernel_gradient(images, kernel, cotangent, stride)
+
+
+_cpu_conv.defvjp(_cpu_conv_fwd, _cpu_conv_bwd)
+
+
+def on_cpu() -> bool:
+  """Whether convolutions need a gradient of their own."""
   return jax.default_backend() == 'cpu'
 
 
@@ -98,13 +131,13 @@ def conv2d(images: Array, kernel: Array, stride: int = 1) -> Array:
   """
   if kernel.shape[0] == 1:
     return images[:, ::stride, ::stride, :] @ kernel[0, 0]
-  if not use_matmul():
+  if not on_cpu():
     return _xla_conv(images, kernel, stride, groups=1)
   work = math.prod(images.shape[1:]) * kernel.shape[-1]
   narrow = min(kernel.shape[2:]) < 16  # the stem: little to multiply, much to transform
   if kernel.shape[0] == 3 and stride == 1 and work >= MIN_WINOGRAD_WORK and not narrow:
     return winograd_conv(images, kernel)
-  return _matmul_conv(images, kernel, stride)
+  return _cpu_conv(images, kernel, stride)
 
 
 def depthwise_conv2d(images: Array, kernel: Array, stride: int = 1) -> Array:
@@ -115,7 +148,7 @@ def depthwise_conv2d(images: Array, kernel: Array, stride: int = 1) -> Array:
     kernel: [k, k, 1, C], k odd.
     stride: of both directions.
   """
-  if not use_matmul():
+  if not on_cpu():
     return _xla_conv(images, kernel, stride, groups=images.shape[-1])
   taps = kernel.reshape(-1, 1, 1, 1, kernel.shape[-1])
   views = _shifted(images, kernel.shape[0], stride)
