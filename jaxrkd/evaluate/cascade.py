@@ -120,6 +120,17 @@ def ladder(batch_size: int, devices: int) -> list[int]:
   return sorted({-(-half // devices) * devices for half in halves})
 
 
+def lane_sizes(waiting: int, batch_size: int, devices: int) -> list[int]:
+  """As `ladder`, from the size that `waiting` images fill in as few rounds, but evenly.
+
+  In eighths of the batch, so that few sizes are compiled.
+  """
+  rounds = max(-(-waiting // batch_size), 1)
+  eighth = max(-(-batch_size // 8), 1)
+  even = -(-waiting // rounds)
+  return ladder(min(-(-even // eighth) * eighth, batch_size), devices)
+
+
 class Run:
   """A cascade on its way through images.
 
@@ -275,6 +286,7 @@ class Stage:
     ledger = whole.ledger
     waiting = np.flatnonzero(ledger.standing & (ledger.run < self._runs))
     self._total = len(waiting)
+    self._sizes = lane_sizes(len(waiting), whole._sizes[-1], whole._mesh.size)
     self._over += int(ledger.run[waiting].sum())
     self._put_back()
     held = set(self._place[self._place >= 0].tolist())
@@ -294,7 +306,7 @@ class Stage:
       now = time.monotonic()
       whole.seconds[self._name] += now - last
       last = now
-      self._show(now)
+      self._show(now, done)
       if whole._partial and sharding.agreed(now - self._saved > SAVE_EVERY):
         whole.save(self)
         last = self._saved = time.monotonic()
@@ -316,8 +328,8 @@ class Stage:
     whole._held = None
     if held is None:
       return
-    place = held['place'][: whole._sizes[-1]]
-    size = next(s for s in whole._sizes if s >= len(place))
+    place = held['place'][: self._sizes[-1]]
+    size = next(s for s in self._sizes if s >= len(place))
     begun = self._begin(np.zeros(size, int), np.zeros(size, bool))
     like = self._programs.whole(begun)
     leaves = [
@@ -347,7 +359,7 @@ class Stage:
 
   def _fill(self) -> None:
     """Gives free lanes to waiting images; fewer lanes where few images are left."""
-    sizes, busy = self._whole._sizes, np.flatnonzero(self._place >= 0)
+    sizes, busy = self._sizes, np.flatnonzero(self._place >= 0)
     wanted = min(len(busy) + len(self._queue), sizes[-1])
     size = next(s for s in sizes if s >= wanted)
     if size != len(self._place):
@@ -423,7 +435,7 @@ class Stage:
     ledger.standing[places[broken]] = False
     return broken
 
-  def _show(self, now: float) -> None:
+  def _show(self, now: float, done: np.ndarray) -> None:
     """A line every few seconds, once it takes longer than that."""
     whole = self._whole
     if not whole._title or now - self._began < SHOW_AFTER:
@@ -431,7 +443,8 @@ class Stage:
     if self._progress is None:
       self._progress = Progress(
         f'{whole._title} {self._name}',
-        max(self._total * self._runs, 1),
+        max(self._total * self._runs * self._attack.steps, 1),
         enabled=sharding.is_first_process(),
       )
-    self._progress.show(self._over, {'standing': int(whole.ledger.standing.sum())}, 0)
+    taken = self._over * self._attack.steps + int(done[self._place >= 0].sum())
+    self._progress.show(taken, {'standing': int(whole.ledger.standing.sum())}, 0)
