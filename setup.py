@@ -30,6 +30,7 @@ setup(
     'optax>=0.2.6,<0.4',
     'orbax-checkpoint>=0.11.30,<1.0',
     'scikit-learn>=1.5',
+    'scipy>=1.13',
     'tensorboardX>=2.6.2',
     'tensorflow-datasets>=4.9.9,<5',
     'tqdm>=4.66',

@@ -13,7 +13,7 @@ from jaxrkd.attacks.apgd_l1 import make_plan
 from jaxrkd.attacks.apgd_loss import LOSSES, TARGETED, look
 from jaxrkd.attacks.autoattack import plan
 from jaxrkd.attacks.square import p_schedule, square_sides, window_sides
-from jaxrkd.attacks.stepwise import Points, one_step, ranked_targets, uninterrupted
+from jaxrkd.attacks.stepwise import Points, one_step, ranked_targets
 from jaxrkd.errors import InputError
 
 NORMS = {'linf': Linf, 'l2': L2, 'l1': L1}
@@ -374,18 +374,6 @@ class CompositionTest(parameterized.TestCase):
     found = single(jax.random.key(3), logits_fn, images, labels)
     np.testing.assert_array_equal(count[1], jnp.argmax(logits_fn(found), -1) != labels)
     self.assertTrue(np.all(count[20] >= count[1]))
-
-  def test_uninterrupted_goes_on_after_success(self):
-    images, labels, logits_fn, weights = linear()
-    threat = Linf(1.2 * float(nearest(images, labels, weights, 'linf').max()))
-    attack = attacks.apgd(threat, loss='dlr', steps=20)
-    keys = example_keys(jax.random.key(0), jnp.arange(len(images)))
-    margin = lambda a: losses.margin(
-      logits_fn(a(keys, logits_fn, images, labels)), labels
-    )
-    early, whole = margin(attack), margin(uninterrupted(attack))
-    self.assertTrue(bool(jnp.all(early > 0)))
-    self.assertGreater(float(whole.mean()), 1.2 * float(early.mean()))
 
 
 class ThreatTest(parameterized.TestCase):

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import stats
 
 from jaxrkd import losses
 from jaxrkd.attacks import L2, Linf, Threat, autoattack, example_keys, pgd_search
@@ -38,8 +39,8 @@ class Check:
     name: of the check.
     status: 'pass', 'warn', 'fail', or 'skip' where it could not be made.
     value: what was measured; None where it was skipped.
-    warn: from which value on it warns.
-    fail: from which value on it fails.
+    warn: above which value it warns; for shares, where the 95% interval lies above it.
+    fail: above which it fails.
     unit: of value and limits: '%' of images, or '' for a plain number.
     advice: one sentence on what it means and what to do.
   """
@@ -126,13 +127,24 @@ class Panel:
     }
 
 
-def check(name: str, value: float | None) -> Check:
-  """A check with the limits of its name; None skips it."""
+def check(name: str, value: float | None, images: int = 0) -> Check:
+  """A check with the limits of its name.
+
+  Args:
+    name: a key of `LIMITS`.
+    value: what was measured; None skips the check.
+    images: how many a share is of: few images exceed a limit only where the 95% interval
+      of the share lies above it. 0 takes the value as it is.
+  """
   warn, fail, unit, advice = LIMITS[name]
   if value is None:
     return Check(name, 'skip', None, warn, fail, unit, advice)
+  sure = value
+  if images and unit == '%' and np.isfinite(value):
+    test = stats.binomtest(round(value / 100 * images), images)
+    sure = 100 * test.proportion_ci(0.95, method='wilson').low
   # Not a number is no reason for trust.
-  status = 'fail' if not value <= fail else 'warn' if value > warn else 'pass'
+  status = 'fail' if not sure <= fail else 'warn' if sure > warn else 'pass'
   return Check(name, status, float(value), warn, fail, unit, advice)
 
 
@@ -200,7 +212,7 @@ def panel(
     else None,
   }
   curve = tuple(zip(radii, accuracy))
-  return Panel(tuple(check(name, values[name]) for name in LIMITS), curve, count)
+  return Panel(tuple(check(n, values[n], count) for n in LIMITS), curve, count)
 
 
 def _right_ones(subject: Subject, loaded: Loaded, key: Array, images: int) -> Loaded:
