@@ -1,18 +1,23 @@
 """The documents' code runs as printed, and their commands name files that exist."""
 
+import contextlib
+import io
 import pathlib
 import re
 from unittest import mock
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import tiny
 from absl.testing import absltest
 
 from jaxrkd import build
 from jaxrkd import config as configs
-from jaxrkd.attacks import ATTACKS, UNFORESEEN
+from jaxrkd.attacks import ATTACKS, UNFORESEEN, VERSIONS
+from jaxrkd.build.columns import PRESETS
 from jaxrkd.build.tables import RULES
+from jaxrkd.evaluate import trust
 from jaxrkd.methods import INNERS, METHODS
 from jaxrkd.optimizers import SCHEDULES
 
@@ -20,6 +25,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 TEXT = (ROOT / 'README.md').read_text()
 PAGE = (ROOT / 'docs' / 'methods.md').read_text()
 ATTACK_PAGE = (ROOT / 'docs' / 'attacks.md').read_text()
+ROBUST_PAGE = (ROOT / 'docs' / 'robustness.md').read_text()
 
 
 class ReadmeTest(absltest.TestCase):
@@ -39,8 +45,30 @@ class ReadmeTest(absltest.TestCase):
     exec(blocks[1], names)
     self.assertTrue(bool(jnp.all(names['adversarial'] >= images)))
 
+  def test_code_of_the_robustness_page(self):
+    rng = np.random.default_rng(0)
+    weights = jnp.asarray(rng.normal(size=(64, 5)), jnp.float32)
+    names = {
+      'images': rng.uniform(size=(12, 8, 8, 1)).astype(np.float32),
+      'logits_fn': lambda x: 9 * (x.reshape(len(x), -1) @ weights),
+    }
+    names['labels'] = np.asarray(names['logits_fn'](names['images'])).argmax(-1)
+    blocks = re.findall(r'```python\n(.*?)```', ROBUST_PAGE, re.S)
+    self.assertLen(blocks, 2)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+      exec(blocks[0], names)
+      whole = names['found'].robust
+      exec(blocks[1], names)
+    self.assertIn("'apgd_t'", printed.getvalue())
+    self.assertIn('adaptive', names['found'].stages)
+    np.testing.assert_array_equal(names['found'].robust, whole)
+    for name in trust.LIMITS:
+      self.assertIn(f'| {name} |', ROBUST_PAGE)
+    for name in (*VERSIONS, *PRESETS):
+      self.assertIn(f'`{name}`', ATTACK_PAGE + ROBUST_PAGE)
+
   def test_paths(self):
-    for text in (TEXT, PAGE, ATTACK_PAGE):
+    for text in (TEXT, PAGE, ATTACK_PAGE, ROBUST_PAGE):
       found = re.findall(r'(?:configs|launch|benchmarks|tests|jaxrkd)/[\w/]*\.py', text)
       self.assertGreater(len(found), 2)
       for path in found:
@@ -72,12 +100,12 @@ class ReadmeTest(absltest.TestCase):
   def test_page_has_every_attack_and_all_its_options(self):
     for name in (*ATTACKS, *UNFORESEEN):
       self.assertIn(f'`{name}`', ATTACK_PAGE)
-    for row in (ATTACKS['svgd'], *UNFORESEEN.values()):
+    for row in (*ATTACKS.values(), *UNFORESEEN.values()):
       for option in build.options(row):
         self.assertRegex(ATTACK_PAGE, rf'`{option}[`=]', option)
 
   def test_every_option_named_in_the_page_exists(self):
-    pages = PAGE + ATTACK_PAGE
+    pages = PAGE + ATTACK_PAGE + ROBUST_PAGE
     found = set(re.findall(r'--config\.([a-z_.]+)=', pages))
     self.assertGreater(len(found), 10)
     groups = {'teachers', 'config', 'KEY', 'online', 'evaluation'}
