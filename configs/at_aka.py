@@ -35,7 +35,7 @@ SMALL = dict(name='resnet8', width=8)
 
 def get_config(arg: str = '') -> configs.ConfigDict:
   words = (*SETTING.DATA, *SETTING.STUDENTS, *RULES, *NUMBERS, *ATTACKS, *INPUTS)
-  on = SETTING.choose(arg, ('fog', 'smoke'), words)
+  on = SETTING.choose(arg, ('aa', 'fog', 'smoke'), words)
   rule = configs.one_word(on.words, RULES)
   recipe = dict(
     method=dict(

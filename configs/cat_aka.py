@@ -26,6 +26,7 @@ def get_config(arg: str = '') -> configs.ConfigDict:
     *RULES,
     *NUMBERS,
     *FAMILY.ATTACKS,
+    'aa',
     'fog',
     'smoke',
   )

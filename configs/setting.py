@@ -9,6 +9,9 @@ and a student. Arguments are words separated by commas, in any order:
              without teachers, three students measured as one network
   at_plus    the AT+ recipe of Rebuffi et al. (2103.01946): EMA, Nesterov, warm-up, cosine
   fog        four more columns: Fog of strength 64, 128, 256 and 512 (AT-AKA, Table 4)
+  aa         one more column: AutoAttack, standard
+  black_box  three more columns: Square with 100 queries, and PGD_trades and CW_inf made on the
+             robust teacher (MTARD, Tables 4 and 5)
   smoke      the same stages in about a minute on a CPU, with tiny networks
 """
 
@@ -28,7 +31,7 @@ NORMAL = {
   'cifar10': dict(mean=(0.4914, 0.4822, 0.4465), std=(0.2471, 0.2435, 0.2616)),
   'cifar100': dict(mean=(0.5071, 0.4865, 0.4409), std=(0.2673, 0.2564, 0.2762)),
 }
-WORDS = {*DATA, *STUDENTS, 'en', 'at_plus', 'fog', 'smoke'}
+WORDS = {*DATA, *STUDENTS, 'en', 'at_plus', 'aa', 'black_box', 'fog', 'smoke'}
 FOGS = (64, 128, 256, 512)
 MEMBERS = 3
 # 8x8 digits are almost black and white, so a ball that tests them is larger than the
@@ -158,14 +161,11 @@ def experiment(
   config.update(ConfigDict(dict(recipe), convert_dict=True))
   if on.at_plus:
     _at_plus(config)
-  if 'fog' in on.words:
-    for strength in FOGS:
-      config.evaluation.attacks[f'fog_{strength}'] = dict(
-        name='fog', strength=float(strength)
-      )
   if on.data == 'digits':
     _shrink(config, digits or {})
+  _add_columns(config, on)
   if on.smoke:
+    config.evaluation.trust.images = 8
     config.epochs = 1
     config.schedule = dict(name='cosine', peak=0.1)
     if on.data != 'digits':
@@ -173,6 +173,24 @@ def experiment(
       # The networks' real sizes are what `--dry_run` is for.
       config.student = dict(name='resnet8', width=8)
   return config
+
+
+def _add_columns(config: ConfigDict, on: Chosen) -> None:
+  """What the words about the measurement ask for."""
+  columns = config.evaluation.attacks
+  if 'fog' in on.words:
+    for strength in FOGS:
+      columns[f'fog_{strength}'] = dict(name='fog', strength=float(strength))
+  if 'aa' in on.words:
+    columns.autoattack = dict()
+  if 'black_box' in on.words:
+    robust = [name for name in config.teachers if name.startswith('robust')]
+    if not robust:
+      refuse(on, ('black_box',), 'its images are made on a robust teacher, and there is none')
+    columns.square_100 = dict(name='square', queries=100, rescale=True)
+    for name in ('pgd_trades', 'cw_inf'):
+      own = columns[name].to_dict()
+      columns[f'{name}_from_robust'] = {**own, 'name': name, 'surrogate': robust[0]}
 
 
 def table6(recipe: dict[str, Any]) -> dict[str, Any]:

@@ -59,7 +59,9 @@ def gallery(
   right: dict[str, float] = {}
   rows: dict[str, list[np.ndarray]] = {}
   wrong: dict[str, np.ndarray] = {}
-  for name in names or dict.fromkeys([*build.EVALUATIONS, *own]):
+  # The parts of a cascade are drawn by themselves.
+  every = (n for n in dict.fromkeys([*build.EVALUATIONS, *own]) if n != 'autoattack')
+  for name in names or every:
     attack = own.get(name)
     if attack is None:
       row = build.EVALUATIONS[name]

@@ -15,7 +15,8 @@ from jaxrkd import config as configs
 from jaxrkd.data import Dataset
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import results, robustness
-from jaxrkd.run_results import evaluate_run, table_rows
+from jaxrkd.run_results import evaluate_run
+from jaxrkd.run_told import table_rows
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.crew import STUDENT

@@ -17,6 +17,7 @@ from jaxrkd.evaluate.cascade import Subject
 from jaxrkd.evaluate.measure import Measurement, Surrogate
 from jaxrkd.evaluate.verdicts import fingerprint
 from jaxrkd.report import write_report
+from jaxrkd.run_told import table_rows, tell, tell_checks, tell_particles
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import Trained, chosen, load_trained, teacher_folder
@@ -97,13 +98,13 @@ def evaluate_run(
   found['versions'] = results.versions()
   found['finished'] = False
   # Printed first: numbers on a screen survive a full disk.
-  _tell(config, workdir, data.name, found, title)
+  tell(config, workdir, data.name, found, title)
   _write(path, found)
   # Particles climb the cross-entropy; what another inner problem makes is not described.
   if crew is not None and names and config.inner.name in ('own', 'ce'):
     members = [(best.nets[n].params, best.nets[n].stats) for n in names]
     found['particles'] = measure.particles(crew.group, members)
-    _tell_particles(config, found)
+    tell_particles(config, found)
   if checks and config.evaluation.trust.images:
     checked = best.of(found['chosen']) if 'chosen' in found else best
     found['trust'] = _check_trust(config, workdir, mesh, measure, checked, title)
@@ -144,64 +145,8 @@ def _check_trust(
     images=config.evaluation.trust.images,
     surrogates=others,
   )
-  for check in panel.checks:
-    value = '' if check.value is None else f'{check.value:.3g} {check.unit}'.rstrip()
-    say(f'  {check.status}  {check.name}  {value}'.rstrip())
-    if check.status in ('warn', 'fail'):
-      say(f'        {check.advice}')
+  tell_checks(panel)
   return panel.as_dict()
-
-
-def _tell(
-  config: ConfigDict,
-  workdir: pathlib.Path,
-  data: str,
-  found: dict[str, Any],
-  title: str,
-) -> None:
-  """Prints the table and what one must know to read it."""
-  part = config.evaluation
-  say(
-    f'\n{data} {part.split}, {part.threat.name} eps {part.threat.eps:.4g}, accuracy '
-    f'in % (W: mean of clean and robust)\n{results.table(table_rows(found, title))}'
-  )
-  if 'chosen' in found:
-    say(f'{title}: {found["chosen"]} was the best on the {config.select.split} split')
-  if config.members > 1:
-    say(
-      f'{title}: the average of {config.members} networks, attacked as one; each one has '
-      f'its own results in {workdir / "members"}'
-    )
-  if config.select.split == 'test':
-    say(f'note: {found["selection"]["note"]}')
-
-
-def _tell_particles(config: ConfigDict, found: dict[str, Any]) -> None:
-  count = len(found.get('students') or found.get('online') or ())
-  if count < 2:
-    return
-  shown = found['particles']
-  say(
-    f'particles of the training attack ({config.attack.name}) on {count} networks, '
-    f'{config.evaluation.split} images, in levels of 255: {shown["linf"]:.1f} apart in '
-    f'Linf, {255 * shown["l2"]:.0f} in L2; mean cross-entropy {shown["ce_mean"]:.2f}'
-  )
-
-
-def table_rows(found: dict[str, Any], title: str) -> dict[str, dict[str, Any]]:
-  """The rows of the printed table, out of results.json."""
-  teachers = {f'teacher {name}': row for name, row in found['teachers'].items()}
-  online = {f'online {name}': row for name, row in found.get('online', {}).items()}
-  students = found.get('students') or {title: found['student']}
-  return {
-    **teachers,
-    **online,
-    **{
-      f'{name} {version}': row
-      for name, versions in students.items()
-      for version, row in versions.items()
-    },
-  }
 
 
 def load_surrogates(
@@ -214,7 +159,8 @@ def load_surrogates(
   """
   found = {}
   columns = config.evaluation.attacks.values()
-  for name in {node.surrogate for node in columns} - {''}:
+  # In one order on all processes.
+  for name in sorted({node.surrogate for node in columns} - {''}):
     if name in config.teachers:
       trained = load_teacher(config, workdir, name, mesh)
     else:

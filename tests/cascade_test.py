@@ -15,8 +15,9 @@ from jaxrkd import attacks, losses
 from jaxrkd.attacks import Linf, Randomised
 from jaxrkd.data import SOURCES
 from jaxrkd.errors import InputError
-from jaxrkd.evaluate import attack_images, cascade, results
-from jaxrkd.evaluate.cascade import Images, Subject, lane_sizes
+from jaxrkd.evaluate import attack_images, cascade, results, stage
+from jaxrkd.evaluate.cascade import Images, Subject
+from jaxrkd.evaluate.lanes import lane_sizes
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.evaluate.robustness import Loaded, judge
 from jaxrkd.runtime import files, sharding
@@ -120,16 +121,16 @@ class CascadeTest(parameterized.TestCase):
         raise KeyboardInterrupt
 
     settings = [(7, 1), (8, 2), (16, 8), (32, 1)]
-    step = cascade.Stage._settle
+    step = stage.Stage._settle
 
-    def counting(stage, fooled, done):
-      taken.append(stage._name)
-      step(stage, fooled, done)
+    def counting(whole, fooled, done):
+      taken.append(whole._name)
+      step(whole, fooled, done)
 
     with (
-      mock.patch.object(cascade, 'SAVE_EVERY', -1.0),
+      mock.patch.object(stage, 'SAVE_EVERY', -1.0),
       mock.patch.object(partial, 'write', dying),
-      mock.patch.object(cascade.Stage, '_settle', counting),
+      mock.patch.object(stage.Stage, '_settle', counting),
     ):
       found = None
       while found is None:
@@ -434,7 +435,7 @@ class FullDiskTest(absltest.TestCase):
       save(*arguments, **arrays)
 
     with (
-      mock.patch.object(cascade, 'SAVE_EVERY', -1.0),
+      mock.patch.object(stage, 'SAVE_EVERY', -1.0),
       mock.patch.object(np, 'savez', filling),
       self.assertRaisesRegex(InputError, 'No space left'),
     ):

@@ -38,8 +38,15 @@ ALLOWED = {
     *LEAVES,
     *('attacks', 'build', 'data', 'losses', 'models', 'particles', 'runtime'),
   },
-  'run': {*LEAVES, 'build', 'data', 'evaluate', 'run_results', 'runtime', 'train'},
-  'run_results': {*LEAVES, 'build', 'data', 'evaluate', 'report', 'runtime', 'train'},
+  'run': {
+    *LEAVES,
+    *('build', 'data', 'evaluate', 'run_results', 'run_told', 'runtime', 'train'),
+  },
+  'run_results': {
+    *LEAVES,
+    *('build', 'data', 'evaluate', 'report', 'run_told', 'runtime', 'train'),
+  },
+  'run_told': {'evaluate', 'runtime'},
   'report': {'pictures', 'runtime'},
   'remeasure': {
     *LEAVES,

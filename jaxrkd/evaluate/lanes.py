@@ -28,6 +28,8 @@ from jaxrkd.runtime import sharding
 
 Array = jax.Array
 Tree = Any
+# Halvings of the batch for the last images: each is one more compilation.
+HALVINGS = 3
 # How far outside the ball rounding may put an image; beyond it, an attack has a defect.
 SLACK = 1e-4
 
@@ -176,3 +178,20 @@ def looker(net: Classifier, mesh: jax.sharding.Mesh, threat: Threat | None) -> C
     )
 
   return jax.jit(look, out_shardings=sharding.replicated(mesh))
+
+
+def ladder(batch_size: int, devices: int) -> list[int]:
+  """Batch sizes that are used: the full one, and halves of it for the last images."""
+  halves = (-(-batch_size // 2**k) for k in range(HALVINGS + 1))
+  return sorted({-(-half // devices) * devices for half in halves})
+
+
+def lane_sizes(waiting: int, batch_size: int, devices: int) -> list[int]:
+  """As `ladder`, from the size that `waiting` images fill in as few rounds, but evenly.
+
+  In eighths of the batch, so that few sizes are compiled.
+  """
+  rounds = max(-(-waiting // batch_size), 1)
+  eighth = max(-(-batch_size // 8), 1)
+  even = -(-waiting // rounds)
+  return ladder(min(-(-even // eighth) * eighth, batch_size), devices)

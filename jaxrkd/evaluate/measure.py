@@ -119,7 +119,9 @@ class Measurement:
 
     for name in self._attacks:
       surrogate = self._surrogate(name)
-      settings = [self._settings, self._options[name], dict(identity), versions()]
+      # Not the devices: on others the same verdicts come out.
+      made_by = {key: value for key, value in versions().items() if key != 'device'}
+      settings = [self._settings, self._options[name], dict(identity), made_by]
       if surrogate:
         settings.append(dict(surrogate.identity))
       began = time.monotonic()

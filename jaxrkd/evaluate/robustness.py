@@ -9,8 +9,8 @@ import numpy as np
 from jaxrkd.attacks import AnyAttack, Cascade, Stepwise, Threat, cascade, uninterrupted
 from jaxrkd.data import Split
 from jaxrkd.data.batches import plain_order
-from jaxrkd.evaluate.cascade import Images, Run, Subject, ladder, look
-from jaxrkd.evaluate.lanes import Look
+from jaxrkd.evaluate.cascade import Images, Run, Subject, look
+from jaxrkd.evaluate.lanes import Look, ladder
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.evaluate.verdicts import Verdicts
 from jaxrkd.runtime import sharding

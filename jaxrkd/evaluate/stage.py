@@ -1,0 +1,207 @@
+"""One attack on images that still stand: lanes filled, moved on, looked at and emptied."""
+
+import collections
+import time
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from jaxrkd.attacks import Stepwise
+from jaxrkd.evaluate.lanes import lane_sizes, programs
+from jaxrkd.runtime import sharding
+from jaxrkd.runtime.progress import Progress
+
+if TYPE_CHECKING:
+  from jaxrkd.evaluate.cascade import Run
+
+# Steps between two looks at which images are done: a share of the attack's steps.
+LOOKS, MOST = 20, 50
+# Seconds between two notes of how far the evaluation is.
+SAVE_EVERY = 20.0
+# Seconds after which an attack shows that it is at work.
+SHOW_AFTER = 5.0
+
+
+class Stage:
+  """One attack of a cascade on its way.
+
+  Args:
+    whole: the cascade's run.
+    name: of the attack.
+    attack: itself.
+  """
+
+  def __init__(self, whole: Run, name: str, attack: Stepwise):
+    self._whole, self._name, self._attack = whole, name, attack
+    self._programs = programs(whole.search.net, attack, whole.mesh)
+    self._runs = attack.runs_on(whole.clean.targets.shape[1] + 1)
+    self._lanes: Any = None
+    self._place = np.zeros(0, int)  # of the image in each lane; -1 where there is none
+    self._saved = self._began = time.monotonic()
+    self._over = 0  # runs that are decided
+    ledger = whole.ledger
+    waiting = np.flatnonzero(ledger.standing & (ledger.run < self._runs))
+    self._total = len(waiting)
+    self._sizes = lane_sizes(len(waiting), whole.sizes[-1], whole.mesh.size)
+    self._over += int(ledger.run[waiting].sum())
+    self._put_back()
+    held = set(self._place[self._place >= 0].tolist())
+    order = sorted(set(waiting.tolist()) - held, key=lambda p: (ledger.run[p], p))
+    self._queue = collections.deque(order)
+    self._progress: Progress | None = None
+
+  def finish(self) -> None:
+    """Until every image is broken or through."""
+    whole, last = self._whole, time.monotonic()
+    count = min(max(self._attack.steps // LOOKS, 1), MOST)
+    while self._queue or np.any(self._place >= 0):
+      self._fill()
+      self._lanes = self._programs.advance(whole.search.variables, self._lanes, count)
+      fooled, done = (np.array(a) for a in self._programs.look(self._lanes))
+      self._settle(fooled, done)
+      now = time.monotonic()
+      whole.seconds[self._name] += now - last
+      last = now
+      self._show(now, done)
+      if whole.partial and sharding.agreed(now - self._saved > SAVE_EVERY):
+        whole.save(self)
+        last = self._saved = time.monotonic()
+    if self._progress:
+      self._progress.close()
+
+  def held(self) -> dict[str, np.ndarray] | None:
+    """What is in the lanes, by leaf, and `place`; None if they are empty."""
+    busy = np.flatnonzero(self._place >= 0)
+    if not len(busy):
+      return None
+    leaves = jax.tree.leaves(self._programs.whole(self._lanes))
+    rows = {f'leaf_{k}': np.asarray(leaf)[busy] for k, leaf in enumerate(leaves)}
+    return {**rows, 'place': self._place[busy]}
+
+  def _put_back(self) -> None:
+    """Fills the lanes with what an earlier process held in them."""
+    whole, held = self._whole, self._whole.held
+    whole.held = None
+    if held is None:
+      return
+    place = held['place'][: self._sizes[-1]]
+    size = next(s for s in self._sizes if s >= len(place))
+    begun = self._begin(np.zeros(size, int), np.zeros(size, bool))
+    like = self._programs.whole(begun)
+    leaves = [
+      np.concatenate([rows, np.repeat(rows[:1], size - len(rows), axis=0)])
+      for rows in (held[f'leaf_{k}'][:size] for k in range(len(jax.tree.leaves(like))))
+    ]
+    tree = jax.tree.unflatten(jax.tree.structure(like), leaves)
+    old = self._programs.restore(sharding.put(tree, whole.rows))
+    busy = np.arange(size) < len(place)
+    self._lanes = self._programs.merge(sharding.put(busy, whole.rows), old, begun)
+    self._place = np.where(busy, np.resize(place, size), -1)
+
+  def _begin(self, places: np.ndarray, busy: np.ndarray) -> Any:
+    whole = self._whole
+    run = whole.ledger.run[places]
+    targets = whole.clean.targets
+    aim = targets[places, np.minimum(run, targets.shape[1] - 1)]
+    batch = {
+      'index': whole.images.index[places],
+      'clean': whole.images.pixels(places),
+      'label': whole.images.label[places],
+      'target': aim,
+      'run': run,
+    }
+    batch, idle = sharding.put((batch, ~busy), whole.rows)
+    return self._programs.begin(whole.key, batch, idle)
+
+  def _fill(self) -> None:
+    """Gives free lanes to waiting images; fewer lanes where few images are left."""
+    sizes, busy = self._sizes, np.flatnonzero(self._place >= 0)
+    wanted = min(len(busy) + len(self._queue), sizes[-1])
+    size = next(s for s in sizes if s >= wanted)
+    if size != len(self._place):
+      rows = np.resize(busy if len(busy) else [0], size)
+      if self._lanes is not None and len(busy):
+        self._lanes = self._programs.take(self._lanes, rows)
+      else:
+        self._lanes = None
+      kept = np.arange(size) < len(busy)
+      self._place = np.where(kept, np.resize(self._place[busy], size), -1)
+      fresh = ~kept
+    else:
+      fresh = self._place < 0
+      if not self._queue:
+        return
+    places = np.where(self._place >= 0, self._place, 0)
+    taken = np.zeros(size, bool)
+    for lane in np.flatnonzero(fresh):
+      if not self._queue:
+        break
+      places[lane] = self._place[lane] = self._queue.popleft()
+      taken[lane] = True
+    ledger, began = self._whole.ledger, self._place[taken]
+    ledger.reached[began] = self._whole.stage
+    begun = self._begin(places, taken)
+    if self._lanes is None:
+      self._lanes = begun
+      return
+    fresh = sharding.put(fresh, self._whole.rows)
+    self._lanes = self._programs.merge(fresh, begun, self._lanes)
+
+  def _settle(self, fooled: np.ndarray, done: np.ndarray) -> None:
+    """Takes images out of the lanes that are broken or through."""
+    busy, ended = self._place >= 0, done >= self._attack.steps
+    asked = np.flatnonzero(busy & (fooled | ended))
+    if not len(asked):
+      return
+    broken = np.zeros(len(busy), bool)
+    broken[asked] = self._judge(asked, fooled[asked])
+    through = busy & ended & ~broken
+    over = np.flatnonzero(broken | through)
+    whole, ledger = self._whole, self._whole.ledger
+    ledger.queries[self._place[over]] += done[over] * self._attack.queries
+    self._over += int(np.sum(self._runs - ledger.run[self._place[broken]]))
+    self._over += int(np.sum(through))
+    ledger.run[self._place[through]] += 1
+    again = self._place[through]
+    self._queue.extend(again[ledger.run[again] < self._runs].tolist())
+    self._place[over] = -1
+    refuted = busy & fooled & ~broken & ~ended
+    if np.any(refuted):
+      rows = sharding.put(refuted, whole.rows)
+      self._lanes = self._programs.resume(rows, self._lanes)
+
+  def _judge(self, lanes: np.ndarray, claimed: np.ndarray) -> np.ndarray:
+    """Asks the measured network about what was found; whether it is broken, [lanes]."""
+    whole, ledger = self._whole, self._whole.ledger
+    places = self._place[lanes]
+    found = np.asarray(self._programs.found(self._lanes))[lanes]
+    seen = whole.look(whole.target, places, found, salt=whole.stage + 1)
+    wrong = (seen.prediction != whole.images.label[places]) | ~(seen.margin <= 0)
+    broken = wrong & seen.allowed
+    # What withstands is told by the image on which it came closest to failing.
+    told = broken | (seen.allowed & (seen.margin > ledger.margin[places]))
+    ledger.prediction[places[told]] = seen.prediction[told]
+    ledger.margin[places[told]] = seen.margin[told]
+    if whole.found is not None:
+      whole.found[places[told]] = found[told]
+    if not whole.transfer:
+      ledger.claimed[places] |= claimed
+      ledger.refuted[places] += claimed & ~broken
+    ledger.stage[places[broken]] = whole.stage
+    ledger.standing[places[broken]] = False
+    return broken
+
+  def _show(self, now: float, done: np.ndarray) -> None:
+    """A line every few seconds, once it takes longer than that."""
+    whole = self._whole
+    if not whole.title or now - self._began < SHOW_AFTER:
+      return
+    if self._progress is None:
+      self._progress = Progress(
+        f'{whole.title} {self._name}',
+        max(self._total * self._runs * self._attack.steps, 1),
+        enabled=sharding.is_first_process(),
+      )
+    taken = self._over * self._attack.steps + int(done[self._place >= 0].sum())
+    self._progress.show(taken, {'standing': int(whole.ledger.standing.sum())}, 0)

@@ -1,0 +1,72 @@
+"""What a measured run prints."""
+
+import pathlib
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxrkd.evaluate import results
+from jaxrkd.evaluate.trust import Panel
+from jaxrkd.runtime.progress import say
+
+
+def tell(
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  data: str,
+  found: dict[str, Any],
+  title: str,
+) -> None:
+  """Prints the table and what one must know to read it."""
+  part = config.evaluation
+  say(
+    f'\n{data} {part.split}, {part.threat.name} eps {part.threat.eps:.4g}, accuracy '
+    f'in % (W: mean of clean and robust)\n{results.table(table_rows(found, title))}'
+  )
+  if 'chosen' in found:
+    say(f'{title}: {found["chosen"]} was the best on the {config.select.split} split')
+  if config.members > 1:
+    say(
+      f'{title}: the average of {config.members} networks, attacked as one; each one has '
+      f'its own results in {workdir / "members"}'
+    )
+  if config.select.split == 'test':
+    say(f'note: {found["selection"]["note"]}')
+
+
+def tell_particles(config: ConfigDict, found: dict[str, Any]) -> None:
+  """Prints what the particles of the training attack are like, of several networks."""
+  count = len(found.get('students') or found.get('online') or ())
+  if count < 2:
+    return
+  shown = found['particles']
+  say(
+    f'particles of the training attack ({config.attack.name}) on {count} networks, '
+    f'{config.evaluation.split} images, in levels of 255: {shown["linf"]:.1f} apart in '
+    f'Linf, {255 * shown["l2"]:.0f} in L2; mean cross-entropy {shown["ce_mean"]:.2f}'
+  )
+
+
+def table_rows(found: dict[str, Any], title: str) -> dict[str, dict[str, Any]]:
+  """The rows of the printed table, out of results.json."""
+  teachers = {f'teacher {name}': row for name, row in found['teachers'].items()}
+  online = {f'online {name}': row for name, row in found.get('online', {}).items()}
+  students = found.get('students') or {title: found['student']}
+  return {
+    **teachers,
+    **online,
+    **{
+      f'{name} {version}': row
+      for name, versions in students.items()
+      for version, row in versions.items()
+    },
+  }
+
+
+def tell_checks(panel: Panel) -> None:
+  """Prints the trust checks, with advice where one did not pass."""
+  for check in panel.checks:
+    value = '' if check.value is None else f'{check.value:.3g} {check.unit}'.rstrip()
+    say(f'  {check.status}  {check.name}  {value}'.rstrip())
+    if check.status in ('warn', 'fail'):
+      say(f'        {check.advice}')
