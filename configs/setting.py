@@ -186,7 +186,9 @@ def _add_columns(config: ConfigDict, on: Chosen) -> None:
   if 'black_box' in on.words:
     robust = [name for name in config.teachers if name.startswith('robust')]
     if not robust:
-      refuse(on, ('black_box',), 'its images are made on a robust teacher, and there is none')
+      refuse(
+        on, ('black_box',), 'its images are made on a robust teacher, and there is none'
+      )
     columns.square_100 = dict(name='square', queries=100, rescale=True)
     for name in ('pgd_trades', 'cw_inf'):
       own = columns[name].to_dict()

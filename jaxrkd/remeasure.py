@@ -46,13 +46,20 @@ def remeasure(
       )
   given = ConfigDict(old.to_dict())
   if attacks is not None:
-    given.evaluation.attacks = build.columns(attacks, build.resolve(old))
+    # Steps follow the radius, which an override may have changed.
+    first = [text for text in overrides if 'evaluation.attacks.' not in text]
+    given.evaluation.attacks = build.columns(attacks, build.resolve(old, first))
   config = build.resolve(given, overrides)
   mesh = sharding.data_mesh()
   data = build.dataset(config, data_dir)
   settings, was = (
     [
-      c.evaluation.to_dict(),
+      # What changes no number needs no other file.
+      {
+        k: v
+        for k, v in c.evaluation.to_dict().items()
+        if k not in ('batch_size', 'trust')
+      },
       c.seed,
       {name: entry.workdir for name, entry in c.teachers.items()},
     ]

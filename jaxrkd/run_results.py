@@ -2,11 +2,14 @@
 
 import dataclasses
 import functools
+import hashlib
 import json
 import pathlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 
 from jaxrkd import build
@@ -137,6 +140,7 @@ def _check_trust(
   others = {
     name: _subject(load_teacher(config, workdir, name, mesh)) for name in config.teachers
   }
+  others |= {name: other.subject for name, other in measure.surrogates.items()}
   panel = trust.panel(
     _subject(trained),
     measure.loaded,
@@ -295,7 +299,17 @@ def _identity(trained: Trained) -> dict[str, Any]:
   own = trained.config.to_dict()
   for key in ('evaluation', 'precision'):
     own.pop(key)
+  weights = hashlib.sha256()
+  for leaf in jax.tree.leaves((trained.state.params, trained.state.stats)):
+    weights.update(_bytes(leaf))
   return {
     'run': fingerprint(own),
+    'weights': weights.hexdigest(),
     'step': trained.record.get('steps', trained.record['step']),
   }
+
+
+def _bytes(leaf: jax.Array) -> bytes:
+  if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    leaf = jax.random.key_data(leaf)
+  return np.asarray(leaf).tobytes()

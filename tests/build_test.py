@@ -86,6 +86,31 @@ def experiment(spec, overrides=()):
   return build.resolve(configs.load(CONFIGS / f'{name}.py', argument), list(overrides))
 
 
+class ColumnsTest(absltest.TestCase):
+  def test_short_names(self):
+    config = build.resolve(
+      tiny.config('mtard', evaluation__threat=dict(name='linf', eps=0.2))
+    )
+    found = build.columns(
+      ['pgd_40', 'square_100', 'cw_inf', 'fgsm@robust', 'svgd'], config
+    )
+    self.assertEqual(found['pgd_40'], {'name': 'pgd', 'steps': 40, 'step_size': 0.05})
+    self.assertEqual(
+      found['square_100'], {'name': 'square', 'queries': 100, 'rescale': True}
+    )
+    self.assertEqual(found['cw_inf']['steps'], 2)  # as the config has it
+    self.assertEqual(found['fgsm_from_robust']['surrogate'], 'robust')
+    self.assertAlmostEqual(found['svgd']['step_size'], 0.003 * 0.2 * 255 / 8)
+    with self.assertRaisesRegex(InputError, 'two columns .pgd_7_from_x'):
+      build.columns(['pgd_7@a/x', 'pgd_7@b/x'], config)
+
+  def test_a_transfer_column_stays_one(self):
+    made = tiny.config('mtard')
+    made.evaluation.attacks.t = dict(name='fgsm', surrogate='robust')
+    config = build.resolve(made)
+    self.assertEqual(build.columns(['t'], config)['t']['surrogate'], 'robust')
+
+
 class ShippedConfigsTest(parameterized.TestCase):
   @parameterized.parameters(*EXPERIMENTS)
   def test_resolves_and_survives_json(self, spec):

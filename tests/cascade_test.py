@@ -15,7 +15,7 @@ from jaxrkd import attacks, losses
 from jaxrkd.attacks import Linf, Randomised
 from jaxrkd.data import SOURCES
 from jaxrkd.errors import InputError
-from jaxrkd.evaluate import attack_images, cascade, results, stage
+from jaxrkd.evaluate import attack_images, cascade, results, stage, verdicts
 from jaxrkd.evaluate.cascade import Images, Subject
 from jaxrkd.evaluate.lanes import lane_sizes
 from jaxrkd.evaluate.partial import Partial
@@ -232,6 +232,20 @@ class SearchPrecisionTest(absltest.TestCase):
     # Refuted claims go on searching: almost as much is broken.
     self.assertLessEqual(found.robust_accuracy, whole.robust_accuracy + 0.1)
 
+  def test_fab_goes_on_after_a_claim_that_is_refuted(self):
+    """The search network has its boundary nearer; farther images of the ball still count."""
+    images, labels, _ = digits()
+
+    def nearer(x):
+      return linear_digits(x) + 0.3 * jax.nn.one_hot(5, 10)
+
+    attack = attacks.fab_t(Linf(0.12), steps=20, targets=3)
+    whole = attack_images(linear_digits, images, labels, attack)
+    found = attack_images(linear_digits, images, labels, attack, search_logits_fn=nearer)
+    self.assertGreater(found.about['refuted'], 0)
+    self.assertLess(whole.robust_accuracy, whole.clean_accuracy - 0.3)
+    self.assertLessEqual(found.robust_accuracy, whole.robust_accuracy + 0.1)
+
   def test_a_search_that_claims_everything_breaks_nothing(self):
     images, labels, _ = digits()
     liar = lambda x: -linear_digits(x)
@@ -255,6 +269,20 @@ class TransferTest(absltest.TestCase):
     np.testing.assert_array_equal(moved.robust, moved.clean_correct & ~wrong)
     self.assertGreater(moved.robust_accuracy, white.robust_accuracy)
     self.assertIsNone(moved.about['search_robust'])
+
+  def test_networks_that_cannot_stand_beside_it_are_refused(self):
+    images, labels, _ = digits()
+    for other, message in (
+      (lambda x: linear_digits(x) / 0, 'surrogate: .*not finite'),
+      (
+        lambda x: jnp.pad(linear_digits(x), ((0, 0), (0, 2))),
+        '12 classes and logits_fn 10',
+      ),
+    ):
+      with self.assertRaisesRegex(InputError, message):
+        attack_images(
+          *(linear_digits, images, labels, attacks.fgsm(Linf(EPS))), surrogate=other
+        )
 
   def test_attacks_of_many_steps_run_to_their_end_on_the_surrogate(self):
     images, labels, _ = digits()
@@ -283,6 +311,52 @@ class LibraryTest(parameterized.TestCase):
     self.assertEqual([p.name for p in path.parent.iterdir()], ['aa.npz'])
     other = call(attacks.autoattack(Linf(0.05), steps=6, queries=20, **parts))
     self.assertEqual(other.queries.max(), 7 + 21)
+
+  @parameterized.named_parameters(
+    ('radius', lambda g: g.update(attack=attacks.fgsm(Linf(0.3)))),
+    ('labels', lambda g: g.update(labels=(g['labels'] + 1) % 10)),
+    ('network', lambda g: g.update(f=lambda x: linear_digits(x) * 1.5)),
+    ('seed', lambda g: g.update(seed=1)),
+  )
+  def test_a_path_is_not_read_for_anything_else(self, change):
+    images, labels, _ = digits()
+    given = dict(f=linear_digits, labels=labels, attack=attacks.fgsm(Linf(0.01)), seed=0)
+    path = tiny.folder(self) / 'aa.npz'
+
+    def call(f, labels, attack, seed):
+      return attack_images(f, images, labels, attack, seed=seed, path=path)
+
+    call(**given)
+    change(given)
+    finish, calls = cascade.Run.finish, []
+
+    def counting(run):
+      calls.append(1)
+      return finish(run)
+
+    with mock.patch.object(cascade.Run, 'finish', counting):
+      call(**given)
+      call(**given)
+    self.assertLen(calls, 1)
+
+  def test_a_damaged_path_is_measured_again(self):
+    images, labels, _ = digits()
+    path = tiny.folder(self) / 'aa.npz'
+    attack = attacks.fgsm(Linf(0.1))
+    call = functools.partial(
+      attack_images, linear_digits, images, labels, attack, path=path
+    )
+    first, whole = call(), path.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+      broken = bytearray(whole)
+      place = rng.integers(0, len(whole) - 8)
+      broken[place : place + 8] = rng.bytes(8)
+      path.write_bytes(bytes(broken))
+      again = verdicts.read(path, 'x')
+      self.assertIsNone(again)
+    path.write_bytes(whole[: len(whole) // 2])
+    np.testing.assert_array_equal(call().robust, first.robust)
 
   def test_uint8_images_are_levels(self):
     images, labels, _ = digits()
@@ -352,7 +426,7 @@ class InputTest(parameterized.TestCase):
     (
       'batch statistics',
       _set(f=lambda x: linear_digits(x - x.mean(0, keepdims=True))),
-      'alone and in a batch',
+      'an image in another batch',
     ),
   )
   def test_one_sentence(self, change, message):

@@ -7,12 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
-from cascade_test import digits, linear_digits
+from cascade_test import digits, linear_digits, loaded
 
 from jaxrkd import attacks, remeasure, report
 from jaxrkd import run as experiment
 from jaxrkd.attacks import Linf, Randomised
+from jaxrkd.errors import InputError
 from jaxrkd.evaluate import results, trust, trust_panel
+from jaxrkd.evaluate.attack_images import Given
+from jaxrkd.evaluate.cascade import Subject
 from jaxrkd.evaluate.trust import LIMITS, check
 
 
@@ -90,14 +93,40 @@ class PanelTest(parameterized.TestCase):
     self.assertEqual(found.status, status)
 
   def test_no_image_is_right(self):
+    labels = digits()[1]
+    own = jax.nn.one_hot(np.array(labels), 10)
+    own = jnp.concatenate([own, own[:2]])  # as the last batch is filled
+    never = lambda x: 1e3 - 1e3 * own[: len(x)] + 0 * linear_digits(x)
+    none = trust.panel(
+      *(Subject(Given(never), ((), ())), loaded(32), Linf(0.1), jax.random.key(0)),
+    )
+    self.assertEqual((none.status, none.images), ('none', 0))
+    self.assertEqual({c.status for c in none.checks}, {'skip'})
+
+  def test_answers_that_a_compiled_program_would_freeze(self):
+    rng = np.random.default_rng(0)
+    found, _ = checks(lambda x: linear_digits(x) + rng.normal(size=10))
+    self.assertEqual(found['repeated outputs differ'].status, 'fail')
+
+  def test_gradients_that_are_no_numbers(self):
+    """sqrt(x - x) has the value 0 and no slope."""
+    found, panel = checks(
+      lambda x: linear_digits(x) + jnp.sqrt(x - x).sum((1, 2, 3))[:, None]
+    )
+    self.assertEqual(found['zero gradients'].status, 'fail')
+    self.assertEqual(panel.curve[0][1], 1)
+
+  def test_an_honest_classifier_in_l1(self):
     images, labels, _ = digits()
-    wrong = trust_panel(linear_digits, images, (labels + 1) % 10, Linf(0.1), count=5)
-    # The classifier is right on few of these, or none.
-    self.assertLessEqual(wrong.images, 5)
-    never = lambda x: -linear_digits(x) * 1e3 + 0 * x.sum()
-    none = trust_panel(never, images, labels, Linf(0.1), count=5)
-    if not none.images:
-      self.assertEqual({c.status for c in none.checks}, {'skip'})
+    found = trust_panel(linear_digits, images, labels, attacks.L1(0.5), count=24)
+    status = {c.name: c.status for c in found.checks}
+    self.assertEqual(status['large eps leaves images right'], 'pass')
+    self.assertEqual(status['accuracy rises with eps'], 'pass')
+
+  def test_labels_beyond_the_classes(self):
+    images, labels, _ = digits()
+    with self.assertRaisesRegex(InputError, 'labels reach'):
+      trust_panel(linear_digits, images, labels + 5, Linf(0.1))
 
   @parameterized.parameters((attacks.L2, 4.0), (attacks.L1, 32.0))
   def test_other_norms(self, norm, everything):
@@ -128,7 +157,6 @@ class ProgramTest(parameterized.TestCase):
         'autoattack',
         'pgd_7',
         'cw_inf',
-        'square_100',
         'cw_inf@robust',
         f'fgsm@{folder / "run" / "teachers" / "robust"}',
       ],
@@ -141,7 +169,6 @@ class ProgramTest(parameterized.TestCase):
         'pgd_7',
         'cw_inf',
         'cw_inf_from_robust',
-        'square_100',
         'autoattack',
       ],
     )

@@ -42,8 +42,6 @@ TARGETED: dict[str, LogitLoss] = {
   'dlr': _targeted_dlr,
   'margin': losses.targeted_margin,
 }
-# Classes from which a loss is itself; with fewer the margin takes its place.
-CLASSES = {'dlr': 3, 'targeted dlr': 4}
 
 
 class Slope(NamedTuple):
@@ -97,7 +95,8 @@ def look(loss: str | LabelObjective, targeted: bool, eot: int) -> Look:
       return values.sum(), (logits, values)
 
     gradient, (logits, values) = jax.grad(total, has_aux=True)(images)
-    return Slope(logits, values, gradient)
+    # One pixel without a slope must not spoil the image.
+    return Slope(logits, values, jnp.where(jnp.isfinite(gradient), gradient, 0))
 
   def looked(logits_fn: LogitsFn, points: Points, images: Array, step: Array) -> Slope:
     if not isinstance(logits_fn, Randomised):

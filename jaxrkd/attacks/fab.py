@@ -218,13 +218,23 @@ def _fab(
     nearer = wrong & (far < state.distance)
     distance = pick(nearer, far, state.distance)
     nearest = pick(nearer, moved, state.nearest)
-    inside = distance <= threat.eps
+    inside = wrong & (far <= threat.eps)
+    within = distance <= threat.eps
     return Progress(
-      fooled=inside,
-      found=pick(inside, nearest, clean),
+      fooled=inside | within,
+      found=pick(within, nearest, clean),
       nearest=nearest,
       distance=distance,
       image=pick(wrong, clean + beta * (moved - clean), moved),
     )
 
-  return Stepwise(begin, step, steps, runs, queries=2, targeted=targeted)
+  def forget(state: Progress, rows: Array) -> Progress:
+    # Another image of the ball may still be adversarial, if a farther one.
+    far = jnp.full_like(state.distance, jnp.inf)
+    return state._replace(
+      distance=pick(rows, far, state.distance),
+      # Not back to where this one was found, but on.
+      image=pick(rows, state.nearest, state.image),
+    )
+
+  return Stepwise(begin, step, steps, runs, 2, targeted, forget)

@@ -68,6 +68,8 @@ class Stepwise:
     runs: restarts, or targets of a targeted attack: each for the images that still stand.
     queries: forward passes of one step.
     targeted: whether run r aims at the class ranked r + 2 on the clean image.
+    forget: (state, rows [B] bool) -> state that goes on where those rows were not broken
+      after all; None only clears `fooled`.
   """
 
   begin: Callable[[Points], Any]
@@ -76,6 +78,12 @@ class Stepwise:
   runs: int = 1
   queries: int = 1
   targeted: bool = False
+  forget: Callable[[Any, Array], Any] | None = None
+
+  def refuted(self, state: Any, rows: Array) -> Any:
+    """The state after a success in `rows` turned out to be none."""
+    state = state._replace(fooled=state.fooled & ~rows)
+    return self.forget(state, rows) if self.forget else state
 
   def runs_on(self, classes: int) -> int:
     """How many runs there are; a targeted attack has at most one per wrong class."""
@@ -135,6 +143,13 @@ class Cascade:
   """
 
   attacks: tuple[tuple[str, Stepwise], ...]
+
+  def __post_init__(self):
+    names = [name for name, _ in self.attacks]
+    if len(set(names)) < len(names):
+      raise InputError(
+        f'a cascade has the attacks {", ".join(names)}; give each a name of its own'
+      )
 
   def __call__(
     self, key: Array, logits_fn: LogitsFn, images: Array, labels: Array
@@ -259,7 +274,8 @@ def one_step(attack: Attack, runs: int = 1) -> Stepwise:
     del state, i
     # The first run draws as the attack does by itself.
     keys = pick(points.run == 0, points.key, points.run_key())
-    found = attack(keys, logits_fn, points.clean, points.label)
+    fixed = lambda x: ask(logits_fn, x, keys)
+    found = attack(keys, fixed, points.clean, points.label)
     logits = ask(logits_fn, found, keys)
     return _Whole(fools(logits, points.label), found)
 

@@ -34,7 +34,13 @@ def columns(names: Sequence[str], config: ConfigDict) -> dict[str, dict[str, Any
     if surrogate:
       last = surrogate.rstrip('/').split('/')[-1].replace('.', '_')
       column = f'{name}_from_{last}'
-    found[column] = {**_options(name, config), 'surrogate': surrogate}
+    if column in found:
+      raise InputError(
+        f'--attacks names two columns {column!r}; measure one of them after the other'
+      )
+    found[column] = _options(name, config)
+    if surrogate:
+      found[column]['surrogate'] = surrogate
   if not found:
     raise InputError('no attacks; name some, such as --attacks=autoattack,pgd_40')
   return found

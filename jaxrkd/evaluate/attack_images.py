@@ -3,27 +3,44 @@
 import dataclasses
 import hashlib
 import pathlib
+import re
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jaxrkd.attacks import AnyAttack, LogitsFn, Threat, cascade
+from jaxrkd.attacks import AnyAttack, Cascade, LogitsFn, Stepwise, Threat, cascade
+from jaxrkd.attacks.stepwise import Points, Randomised
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate.cascade import Images, Subject
-from jaxrkd.evaluate.inputs import check_classifier, check_finite, check_images
+from jaxrkd.evaluate.inputs import (
+  check_classifier,
+  check_finite,
+  check_images,
+  check_labels,
+  unsteadiness,
+)
 from jaxrkd.evaluate.partial import Partial
+from jaxrkd.evaluate.results import versions
 from jaxrkd.evaluate.robustness import Loaded, judge, look_at_clean
 from jaxrkd.evaluate.trust import Panel, panel
 from jaxrkd.evaluate.verdicts import Verdicts, fingerprint, stored
 from jaxrkd.runtime import sharding
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Given:
   """A function in the place of a network; the same one is compiled once."""
 
   function: LogitsFn
+
+  def __hash__(self) -> int:
+    # Modules that can be called may have no hash.
+    return id(self.function)
+
+  def __eq__(self, other: object) -> bool:
+    return isinstance(other, Given) and other.function is self.function
 
   def logits_fn(self, params: Any, stats: Any) -> LogitsFn:
     del params, stats
@@ -91,6 +108,11 @@ def attack_images(
       'both search_logits_fn and surrogate are given; attack either the same classifier in '
       'another precision, or another one'
     )
+  classes = clean.targets.shape[1] + 1
+  for f, what in zip(both, ('search_logits_fn', 'surrogate')):
+    if f is not None and check:
+      few = loaded.images.pixels(np.arange(len(loaded.images))[:8])
+      _check_other(f, what, few, loaded.images.label, classes)
   search, other = (Subject(Given(f), ((), ())) if f else None for f in both)
 
   def compute(partial: Partial | None) -> Verdicts:
@@ -107,17 +129,62 @@ def attack_images(
 
   if path is None:
     return compute(None)
-  shapes = [(n, a.steps, a.runs) for n, a in cascade(attack, 'attack').attacks]
-  pixels = hashlib.sha256(loaded.images.image.tobytes()).hexdigest()
+  whole = cascade(attack, 'attack')
+  made_by = {key: value for key, value in versions().items() if key != 'device'}
   kinds = [search is not None, other is not None, keep_images]
-  settings = [seed, shapes, repr(threat), pixels, kinds]
+  settings: list[Any] = [seed, describe(whole, loaded.images, classes), repr(threat)]
+  own = loaded.images
+  settings += [kinds, made_by, *map(_digest, (own.image, own.label, own.index))]
   # A function has no name, but answers of its own.
-  settings.append(clean.prediction.tolist())
-  settings.append(loaded.images.index.tolist())
+  sketch = [clean.margin, *(_margins(s, loaded, key) for s in (search, other) if s)]
   path = pathlib.Path(path)
   if path.suffix != '.npz':
     raise InputError(f'path is {str(path)!r}; verdicts are written as .npz, so name one')
-  return stored([path], fingerprint(settings), compute)
+  return stored([path], fingerprint(settings), compute, np.concatenate(sketch))
+
+
+def describe(whole: Cascade, images: Images, classes: int) -> list[list[Any]]:
+  """What tells an attack from others: all that its steps compute, constants included."""
+  first = jnp.asarray(images.pixels(np.arange(1)))
+  zero = jnp.zeros(1, jnp.int32)
+  points = Points(jax.random.split(jax.random.key(0), 1), first, zero, zero, zero)
+  plain = lambda x: jnp.broadcast_to(jnp.sum(x, axis=(1, 2, 3))[:, None], (1, classes))
+  found: list[list[Any]] = []
+  for name, part in whole.attacks:
+
+    def once(points: Points, part: Stepwise = part) -> Any:
+      return part.step(plain, points, part.begin(points), points.label)
+
+    program = jax.make_jaxpr(once)(points)
+    # Without the places in memory where functions lie.
+    text = re.sub(r'0x[0-9a-f]+', '', str(program))
+    constants = [_digest(np.asarray(constant)) for constant in program.consts]
+    found.append([name, part.steps, part.runs, _digest(text.encode()), constants])
+  return found
+
+
+def _digest(data: Any) -> str:
+  if isinstance(data, np.ndarray):
+    data = f'{data.shape} {data.dtype}'.encode() + data.tobytes()
+  return hashlib.sha256(data).hexdigest()
+
+
+def _margins(subject: Subject, loaded: Loaded, key: jax.Array) -> np.ndarray:
+  return np.asarray(look_at_clean(subject, loaded, key).margin)
+
+
+def _check_other(
+  logits_fn: LogitsFn, what: str, few: np.ndarray, labels: np.ndarray, classes: int
+) -> None:
+  """Refuses a search network or surrogate that cannot stand beside the classifier."""
+  try:
+    own = check_classifier(logits_fn, few, labels)
+  except InputError as error:
+    raise InputError(f'{what}: {error}') from error
+  if own != classes:
+    raise InputError(
+      f'{what} has {own} classes and logits_fn {classes}; both must know the same'
+    )
 
 
 def trust_panel(
@@ -150,7 +217,17 @@ def trust_panel(
   subject, loaded = _loaded(logits_fn, images, labels, None, batch_size, check=False)
   others = {n: Subject(Given(f), ((), ())) for n, f in (surrogates or {}).items()}
   key = jax.random.key(seed)
-  return panel(subject, loaded, threat, key, images=count, surrogates=others)
+  few, moved = loaded.images.pixels(np.arange(len(loaded.images))[:8]), 0.0
+  check_labels(loaded.images.label, np.asarray(logits_fn(jnp.asarray(few))).shape[-1])
+  if not isinstance(logits_fn, Randomised):
+    # A compiled program may have frozen what a plain call draws.
+    moved = max(unsteadiness(logits_fn, few))
+  return panel(
+    *(subject, loaded, threat, key),
+    images=count,
+    surrogates=others,
+    unsteady=moved,
+  )
 
 
 def _loaded(logits_fn, images, labels, index, batch_size, check):

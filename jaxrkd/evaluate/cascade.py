@@ -87,9 +87,8 @@ class Ledger:
   @classmethod
   def begin(cls, images: Images, clean: Look) -> 'Ledger':
     count = len(images)
-    right = (clean.prediction == images.label) & (np.asarray(clean.margin) <= 0)
     return cls(
-      standing=right,
+      standing=clean.right(images.label),
       stage=np.full(count, -1, np.int32),
       prediction=np.array(clean.prediction),
       margin=np.array(clean.margin, np.float32),
@@ -184,7 +183,7 @@ class Run:
 
   def _resume(self) -> None:
     old = self.partial.read() if self.partial else None
-    if not sharding.agreed(old is not None) or old is None:
+    if not sharding.seen_by_all(old is not None) or old is None:
       return
     self.stage, self.held = old.stage, old.held
     self.ledger = Ledger(**old.ledger)

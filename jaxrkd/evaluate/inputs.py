@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -28,7 +27,7 @@ def check_images(images: np.ndarray, labels: np.ndarray) -> None:
     raise InputError(
       f'images have shape {images.shape}; give at least one, as [N, height, width, channels]'
     )
-  if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
+  if images.dtype != np.uint8 and not jnp.issubdtype(images.dtype, np.floating):
     raise InputError(
       f'images are {images.dtype}; give floats in [0, 1], or uint8 in 0 to 255'
     )
@@ -73,11 +72,7 @@ def check_classifier(logits_fn: LogitsFn, images: np.ndarray, labels: np.ndarray
       f'[{len(few)}, classes], with 2 classes or more'
     )
   classes = logits.shape[1]
-  if labels.min() < 0 or labels.max() >= classes:
-    raise InputError(
-      f'labels reach from {labels.min()} to {labels.max()}, but logits_fn has {classes} '
-      f'classes; labels count from 0 to {classes - 1}'
-    )
+  check_labels(labels, classes)
   check_finite(np.all(np.isfinite(logits), axis=-1))
   if np.all(logits >= 0) and np.allclose(logits.sum(-1), 1, atol=1e-3):
     raise InputError(
@@ -85,8 +80,17 @@ def check_classifier(logits_fn: LogitsFn, images: np.ndarray, labels: np.ndarray
       'attacks need logits, so leave the softmax out, or return log-probabilities'
     )
   if not isinstance(logits_fn, Randomised):
-    _check_steady(logits_fn, few, logits)
+    _check_steady(logits_fn, images)
   return classes
+
+
+def check_labels(labels: np.ndarray, classes: int) -> None:
+  """Raises `InputError` for labels beyond the classes."""
+  if labels.min() < 0 or labels.max() >= classes:
+    raise InputError(
+      f'labels reach from {labels.min()} to {labels.max()}, but logits_fn has {classes} '
+      f'classes; labels count from 0 to {classes - 1}'
+    )
 
 
 def check_finite(finite: np.ndarray) -> None:
@@ -99,21 +103,33 @@ def check_finite(finite: np.ndarray) -> None:
     )
 
 
-def _check_steady(logits_fn: LogitsFn, few: jax.Array, logits: np.ndarray) -> None:
+def unsteadiness(logits_fn: LogitsFn, images: np.ndarray) -> tuple[float, float]:
+  """How far logits of a few images move: when asked again, and beside a black image.
+
+  Relative to the largest logit.
+  """
+  few = jnp.asarray(images[:LOOKED_AT])
+  logits = np.asarray(logits_fn(few))
   size = max(float(np.abs(logits).max()), 1e-12)
   again = np.asarray(logits_fn(few))
-  moved = float(np.abs(again - logits).max()) / size
+  beside = [
+    np.asarray(logits_fn(jnp.stack([image, jnp.zeros_like(image)])))[0] for image in few
+  ]
+  moved = lambda other: float(np.abs(other - logits).max()) / size
+  return moved(again), moved(np.stack(beside))
+
+
+def _check_steady(logits_fn: LogitsFn, images: np.ndarray) -> None:
+  moved, beside = unsteadiness(logits_fn, images)
   if moved > TOLERANCE:
     raise InputError(
       f'logits_fn answers differently when asked again (by {moved:.2g} of the largest '
       'logit): put dropout into evaluation mode, or pass its random keys with '
       "attacks.Randomised and use AutoAttack's version rand"
     )
-  alone = np.concatenate([np.asarray(logits_fn(few[k : k + 1])) for k in range(len(few))])
-  moved = float(np.abs(alone - logits).max()) / size
-  if moved > TOLERANCE:
+  if beside > TOLERANCE:
     raise InputError(
-      f'logits_fn answers differently for an image alone and in a batch (by {moved:.2g} of '
+      f'logits_fn answers differently for an image in another batch (by {beside:.2g} of '
       'the largest logit): put BatchNorm into evaluation mode, so that no image depends on '
       'others'
     )

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxrkd import losses
 from jaxrkd.attacks import LogitsFn, Stepwise, Threat, example_keys
@@ -91,8 +92,7 @@ def programs(net: Classifier, attack: Stepwise, mesh: jax.sharding.Mesh) -> Prog
     return advance(attack, net.logits_fn(*variables), lanes, count)
 
   def resume(refuted: Array, lanes: Lanes) -> Lanes:
-    fooled = lanes.state.fooled & ~refuted
-    return lanes._replace(state=lanes.state._replace(fooled=fooled))
+    return lanes._replace(state=attack.refuted(lanes.state, refuted))
 
   def take(lanes: Lanes, places: Array) -> Lanes:
     return jax.tree.map(lambda leaf: leaf[places], lanes)
@@ -150,6 +150,11 @@ class Look(NamedTuple):
   finite: Any
   targets: Any
   allowed: Any
+
+  def right(self, labels: Any) -> np.ndarray:
+    """Where the prediction is the label and rests on numbers, [B]."""
+    right = (self.prediction == labels) & (self.margin <= 0) & self.finite
+    return np.asarray(right)
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,6 +1,7 @@
 """All attacks of a config on one network, with what was already measured reused."""
 
 import functools
+import hashlib
 import pathlib
 import re
 import time
@@ -14,9 +15,9 @@ from jaxrkd import build
 from jaxrkd.attacks import ATTACKS, UNFORESEEN, AnyAttack
 from jaxrkd.data import Dataset
 from jaxrkd.evaluate import diversity, robustness
-from jaxrkd.evaluate.cascade import Subject
+from jaxrkd.evaluate.cascade import Images, Subject
 from jaxrkd.evaluate.partial import Partial
-from jaxrkd.evaluate.results import index_hash, summarize, versions, worst_case
+from jaxrkd.evaluate.results import summarize, versions, worst_case
 from jaxrkd.evaluate.verdicts import Verdicts, fingerprint, stored
 from jaxrkd.models.group import Group
 from jaxrkd.runtime import files, sharding
@@ -65,7 +66,7 @@ class Measurement:
     self._settings = {
       'data': config.data.to_dict(),
       'split': part.split,
-      'images': index_hash(self.loaded.images.index),
+      'images': _digest(self.loaded.images),
       'seed': config.seed,
       'threat': part.threat.to_dict(),
       'search_precision': part.search_precision,
@@ -73,7 +74,7 @@ class Measurement:
     self._options = {name: node.to_dict() for name, node in part.attacks.items()}
     self._attacks = _in_table_order(build.evaluation_attacks(config), self._options)
     self._threats = build.evaluation_threats(config)
-    self._surrogates = surrogates or {}
+    self.surrogates = surrogates or {}
 
   def __call__(
     self,
@@ -142,7 +143,7 @@ class Measurement:
 
   def _surrogate(self, name: str) -> Surrogate | None:
     chosen = self._options[name].get('surrogate', '')
-    return self._surrogates[chosen] if chosen else None
+    return self.surrogates[chosen] if chosen else None
 
   def particles(self, group: Group, members: list[tuple[Tree, Tree]]) -> dict[str, float]:
     """What the particles of the training attack are like on this split.
@@ -160,6 +161,14 @@ class Measurement:
       self._search,
       self._key,
     )
+
+
+def _digest(images: Images) -> str:
+  """What tells images from others."""
+  whole = hashlib.sha256(images.image.tobytes())
+  for more in (images.label, images.index):
+    whole.update(more.tobytes())
+  return whole.hexdigest()
 
 
 def _told(name: str, found: Verdicts) -> str:

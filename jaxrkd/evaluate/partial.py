@@ -3,11 +3,28 @@
 import json
 import pathlib
 import zipfile
+import zlib
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxrkd.runtime import files
+
+# What reading a damaged file, or one of another version, may raise.
+DAMAGE = (
+  *(OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError),
+  *(zipfile.BadZipFile, zlib.error),
+)
+
+
+def same_sketch(archive: Mapping[str, np.ndarray], sketch: np.ndarray | None) -> bool:
+  """Whether a file was made by the network with these numbers; None asks nothing."""
+  if sketch is None:
+    return True
+  there = archive['sketch']
+  size = float(np.max(np.abs(sketch), initial=0))
+  return there.shape == sketch.shape and np.allclose(there, sketch, atol=1e-3 * size)
 
 
 class Noted(NamedTuple):
@@ -34,10 +51,11 @@ class Partial:
   Args:
     path: of the file.
     mark: fingerprint of everything the verdicts depend on; a file with another is not read.
+    sketch: see `verdicts.stored`.
   """
 
-  def __init__(self, path: pathlib.Path, mark: str):
-    self._path, self._mark = path, mark
+  def __init__(self, path: pathlib.Path, mark: str, sketch: np.ndarray | None = None):
+    self._path, self._mark, self._sketch = path, mark, sketch
 
   def write(
     self,
@@ -59,6 +77,7 @@ class Partial:
       **{f'ledger/{name}': array for name, array in ledger.items()},
       **{f'held/{name}': array for name, array in (held or {}).items()},
       **({} if found is None else {'found': found}),
+      **({} if self._sketch is None else {'sketch': self._sketch}),
     }
     files.write_npz(self._path, arrays, compress=False)
 
@@ -66,17 +85,17 @@ class Partial:
     """Reads the file; None if there is none of these settings, or it is damaged."""
     try:
       with self._path.open('rb') as file, np.load(file, allow_pickle=False) as archive:
-        if str(archive['mark']) != self._mark:
+        if str(archive['mark']) != self._mark or not same_sketch(archive, self._sketch):
           return None
         found = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+      seconds = json.loads(str(found['seconds']))
+    except DAMAGE:
       return None
     part = lambda prefix: {
       name.removeprefix(prefix): array
       for name, array in found.items()
       if name.startswith(prefix)
     }
-    seconds = json.loads(str(found['seconds']))
     held = part('held/') or None
     return Noted(int(found['stage']), part('ledger/'), seconds, held, found.get('found'))
 

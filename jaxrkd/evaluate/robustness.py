@@ -115,11 +115,15 @@ def judge(
   parts = _parts(attack, name) if attack is not None else Cascade(())
   if surrogate is not None:
     parts = _whole_runs(parts)
+  aims = clean
+  if surrogate is not None:
+    # A black-box attack knows the ranks of its own network only.
+    aims = clean._replace(targets=look_at_clean(surrogate, loaded, key).targets)
   run = Run(
     subject,
     parts,
     loaded.images,
-    clean,
+    aims,
     mesh=loaded.mesh,
     key=key,
     batch_size=loaded.batch_size,
@@ -131,7 +135,7 @@ def judge(
     title=title,
   ).finish()
   ledger, label = run.ledger, loaded.images.label
-  correct = (clean.prediction == label) & (np.asarray(clean.margin) <= 0)
+  correct = clean.right(label)
   own = surrogate is None
   classes = clean.targets.shape[1] + 1
   return Verdicts(

@@ -32,13 +32,14 @@ class Stage:
     attack: itself.
   """
 
-  def __init__(self, whole: Run, name: str, attack: Stepwise):
+  def __init__(self, whole: 'Run', name: str, attack: Stepwise):
     self._whole, self._name, self._attack = whole, name, attack
     self._programs = programs(whole.search.net, attack, whole.mesh)
     self._runs = attack.runs_on(whole.clean.targets.shape[1] + 1)
     self._lanes: Any = None
     self._place = np.zeros(0, int)  # of the image in each lane; -1 where there is none
     self._saved = self._began = time.monotonic()
+    self._saving = 0.0  # seconds that the last note took
     self._over = 0  # runs that are decided
     ledger = whole.ledger
     waiting = np.flatnonzero(ledger.standing & (ledger.run < self._runs))
@@ -64,9 +65,12 @@ class Stage:
       whole.seconds[self._name] += now - last
       last = now
       self._show(now, done)
-      if whole.partial and sharding.agreed(now - self._saved > SAVE_EVERY):
+      # Seldom enough to cost little, however large what is noted is.
+      due = max(SAVE_EVERY, 20 * self._saving)
+      if whole.partial and sharding.agreed(now - self._saved > due):
         whole.save(self)
         last = self._saved = time.monotonic()
+        self._saving = last - now if SAVE_EVERY > 0 else 0.0
     if self._progress:
       self._progress.close()
 
@@ -177,8 +181,7 @@ class Stage:
     places = self._place[lanes]
     found = np.asarray(self._programs.found(self._lanes))[lanes]
     seen = whole.look(whole.target, places, found, salt=whole.stage + 1)
-    wrong = (seen.prediction != whole.images.label[places]) | ~(seen.margin <= 0)
-    broken = wrong & seen.allowed
+    broken = ~seen.right(whole.images.label[places]) & seen.allowed
     # What withstands is told by the image on which it came closest to failing.
     told = broken | (seen.allowed & (seen.margin > ledger.margin[places]))
     ledger.prediction[places[told]] = seen.prediction[told]
@@ -187,7 +190,7 @@ class Stage:
       whole.found[places[told]] = found[told]
     if not whole.transfer:
       ledger.claimed[places] |= claimed
-      ledger.refuted[places] += claimed & ~broken
+      ledger.refuted[places] += claimed & ~broken & seen.allowed
     ledger.stage[places[broken]] = whole.stage
     ledger.standing[places[broken]] = False
     return broken

@@ -4,13 +4,12 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-import zipfile
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from jaxrkd.evaluate.partial import Partial
+from jaxrkd.evaluate.partial import DAMAGE, Partial, same_sketch
 from jaxrkd.runtime import files, sharding
 
 
@@ -98,7 +97,10 @@ def fingerprint(settings: Any) -> str:
 
 
 def stored(
-  paths: Sequence[pathlib.Path], mark: str, compute: Callable[[Partial], Verdicts]
+  paths: Sequence[pathlib.Path],
+  mark: str,
+  compute: Callable[[Partial], Verdicts],
+  sketch: np.ndarray | None = None,
 ) -> Verdicts:
   """Reads verdicts of the same settings, or computes and writes them.
 
@@ -106,25 +108,31 @@ def stored(
     paths: .npz files to look into; the first is written where none has them.
     mark: `fingerprint` of everything the verdicts depend on.
     compute: makes them, and is told where it may note how far it is.
+    sketch: numbers that tell the network, up to rounding, where no name does.
 
   Raises:
     InputError: the file cannot be written.
   """
-  sound = [v for v in (read(path, mark) for path in paths) if v is not None]
-  if sharding.agreed(bool(sound)) and sound:
+  sound = [v for v in (read(path, mark, sketch) for path in paths) if v is not None]
+  if sharding.seen_by_all(bool(sound)):
     return sound[0]
-  partial = Partial(paths[0].with_name(f'{paths[0].stem}.partial'), mark)
+  partial = Partial(paths[0].with_name(f'{paths[0].stem}.partial'), mark, sketch)
   if sharding.is_first_process():
     # Hours of work end in this folder.
     files.check_writable(paths[0].parent)
   verdicts = compute(partial)
   if sharding.is_first_process():
-    write(paths[0], mark, verdicts)
+    write(paths[0], mark, verdicts, sketch)
     partial.remove()
   return verdicts
 
 
-def write(path: pathlib.Path, mark: str, verdicts: Verdicts) -> None:
+def write(
+  path: pathlib.Path,
+  mark: str,
+  verdicts: Verdicts,
+  sketch: np.ndarray | None = None,
+) -> None:
   """Writes verdicts, with their images where these were kept.
 
   Raises:
@@ -135,21 +143,25 @@ def write(path: pathlib.Path, mark: str, verdicts: Verdicts) -> None:
   if verdicts.images is None:
     arrays.pop('images')
   about = np.array(json.dumps(verdicts.about))
+  if sketch is not None:
+    arrays['sketch'] = sketch
   winner = verdicts.winner
   files.write_npz(
     path, {**arrays, 'winner': winner, 'about': about, 'mark': np.array(mark)}
   )
 
 
-def read(path: pathlib.Path, mark: str) -> Verdicts | None:
+def read(
+  path: pathlib.Path, mark: str, sketch: np.ndarray | None = None
+) -> Verdicts | None:
   """Verdicts of these settings; None if the file is missing, damaged or of others."""
   names = [f.name for f in dataclasses.fields(Verdicts)]
   try:
     # Opened here because np.load leaves a damaged file open.
     with path.open('rb') as file, np.load(file, allow_pickle=False) as archive:
-      if str(archive['mark']) == mark:
+      if str(archive['mark']) == mark and same_sketch(archive, sketch):
         found = {n: archive[n] for n in names if n in archive or n != 'images'}
         return Verdicts(**{**found, 'about': json.loads(str(found['about']))})
-  except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
+  except DAMAGE:
     pass  # missing, damaged or of another version: measured again
   return None

@@ -47,7 +47,8 @@ def check_writable(folder: pathlib.Path) -> None:
 @contextlib.contextmanager
 def _replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
   """A temporary file that takes the place of `path` once it is complete."""
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+  # One name, so that what a kill leaves behind is overwritten.
+  temporary = path.with_name(f'.{path.name}.tmp')
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
     yield temporary

@@ -65,6 +65,13 @@ def agreed(value: bool) -> bool:
   return bool(multihost_utils.broadcast_one_to_all(np.asarray(value)))
 
 
+def seen_by_all(value: bool) -> bool:
+  """Whether it holds on every process: what one sees on disk another may not see yet."""
+  if jax.process_count() == 1:
+    return value
+  return bool(np.all(multihost_utils.process_allgather(np.asarray(value))))
+
+
 def first_then_others(make: Callable[[], T]) -> T:
   """Calls `make` on the first process, then on the others: one downloads, all read."""
   if jax.process_count() == 1:
