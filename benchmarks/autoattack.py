@@ -1,13 +1,13 @@
 """AutoAttack's parts against torchattacks, or against the reference's stored verdicts.
 
 Usage: python benchmarks/autoattack.py [--images=64] [--batch=128] [--parts=apgd_ce,square]
-       python benchmarks/autoattack.py --golden
+       python benchmarks/autoattack.py --golden [--norm=L2] [--parts=apgd_ce]
 
 Both attack the same adversarially trained ResNet-8 (tests/data) in Linf at 8/255, float32,
 with AutoAttack's constants: 100 iterations, 9 targets, 5000 queries. The first form needs
 `pip install torch torchattacks` and prints seconds, compilation included and not, and the
-ratio; the second needs neither and prints on how many of the 400 images verdicts differ from
-the reference.
+ratio; the second needs neither and prints on how many of the 400 images (80 in
+L2 at 0.5 and L1 at 12) verdicts differ from the reference.
 """
 
 import argparse
@@ -19,30 +19,30 @@ import jax
 import numpy as np
 
 from jaxrkd import attacks
-from jaxrkd.attacks import Linf
+from jaxrkd.attacks import L1, L2, Linf
 from jaxrkd.evaluate.cascade import Images, Subject
 from jaxrkd.evaluate.robustness import Loaded, judge
 from jaxrkd.runtime import sharding
 
 ROOT = pathlib.Path(__file__).parent.parent
 DATA = ROOT / 'tests' / 'data' / 'golden_autoattack.npz'
-THREAT = Linf(8 / 255)
+THREATS = {'Linf': Linf(8 / 255), 'L2': L2(0.5), 'L1': L1(12.0)}
 PARTS = ('apgd_ce', 'apgd_t', 'fab_t', 'square', 'standard')
 
 
-def ours(golden, count, batch):
-  """part -> (seconds with compilation, without, robust [count])."""
+def ours(golden, rows, batch, threat):
+  """part -> (seconds with compilation, without, robust [rows])."""
   sys.path.insert(0, str(ROOT / 'tests'))
   import golden_test  # the network and its conversion from PyTorch's layout
 
   variables = golden_test.variables(golden, 'net')
   variables = jax.tree.map(lambda leaf: leaf.astype('float32'), variables)
   subject = Subject(golden_test.network(), variables)
-  labels = golden['labels'][:count].astype(np.int32)
-  pixels = golden['images'][:count].transpose(0, 2, 3, 1)
-  images = Images(pixels, labels, np.arange(count, dtype=np.int32))
+  labels = golden['labels'][rows].astype(np.int32)
+  pixels = golden['images'][rows].transpose(0, 2, 3, 1)
+  images = Images(pixels, labels, rows.astype(np.int32))
   mesh = sharding.data_mesh()
-  whole = attacks.autoattack(THREAT)
+  whole = attacks.autoattack(threat)
   parts = {name: attacks.Cascade(((name, part),)) for name, part in whole.attacks}
 
   def measure(name, repeats):
@@ -50,7 +50,7 @@ def ours(golden, count, batch):
     for _ in range(repeats):
       began = time.perf_counter()
       loaded = Loaded(images, batch, mesh)
-      found = judge(subject, loaded, attack, jax.random.key(0), threat=THREAT)
+      found = judge(subject, loaded, attack, jax.random.key(0), threat=threat)
       seconds.append(time.perf_counter() - began)
     return seconds[0], seconds[-1], found.robust
 
@@ -144,22 +144,29 @@ def main():
   parser.add_argument('--batch', type=int, default=128)
   parser.add_argument('--parts', default=','.join(PARTS))
   parser.add_argument('--golden', action='store_true')
+  parser.add_argument('--norm', choices=tuple(THREATS), default='Linf')
   options = parser.parse_args()
   with np.load(DATA) as archive:
     golden = {name: archive[name] for name in archive.files}
   names = options.parts.split(',')
   if options.golden:
-    measure = ours(golden, 400, options.batch)
+    rows, prefix = np.arange(400), ''
+    if options.norm != 'Linf':
+      with np.load(DATA.with_name('golden_autoattack_l2_l1.npz')) as archive:
+        verdicts = {name: archive[name] for name in archive.files}
+      rows, prefix = verdicts.pop('index'), f'{options.norm}/'
+      golden = {**golden, **verdicts}
+    measure = ours(golden, rows, options.batch, THREATS[options.norm])
     print(f'{"":10}{"robust":>8}{"reference":>11}{"differ":>8}{"s":>8}')
     for name in names:
       _, seconds, robust = measure(name, 1)
-      want = golden[name.replace('_', '-')]
+      want = golden[prefix + name.replace('_', '-')]
       differ = np.sum(robust != want)
       print(
         f'{name:10}{robust.sum():8}{want.sum():11}{differ:8}{seconds:8.1f}', flush=True
       )
     return
-  jax_run = ours(golden, options.images, options.batch)
+  jax_run = ours(golden, np.arange(options.images), options.batch, THREATS['Linf'])
   torch_run = theirs(golden, options.images, options.batch)
   print(f'{options.images} images, batch {options.batch}, seconds')
   head = ('jaxrkd', 'compiled', 'torchattacks', 'ratio', 'robust', 'theirs')

@@ -1,8 +1,8 @@
 """AutoAttack against numbers of the reference implementation on a robust ResNet-8.
 
 `data/golden_autoattack_inside.npz` has losses, flags, images and distances in float64 from
-stored draws; `golden_autoattack.npz` and `golden_autoattack_l2_l1.npz` have verdicts. The
-tests take a part of the images; `benchmarks/autoattack.py --golden` takes all.
+stored draws; `golden_autoattack.npz` has verdicts. The tests take a part of the images;
+`benchmarks/autoattack.py --golden` takes all, and those in L2 and L1.
 """
 
 import functools
@@ -15,7 +15,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from jaxrkd import attacks
-from jaxrkd.attacks import L1, L2, Linf, autoattack, example_keys
+from jaxrkd.attacks import L1, L2, Linf, example_keys
 from jaxrkd.attacks.stepwise import Points, ranked_targets
 from jaxrkd.evaluate import attack_images
 
@@ -40,10 +40,9 @@ def channels_last(images, dtype=np.float64):
   return jnp.asarray(np.asarray(images, dtype).transpose(0, 2, 3, 1))
 
 
-# Images of the file, the first four for `x_best`; the others are those that notice the
-# quirks of the published code: the empty row at the first checkpoint (7, 14, 19, 23), the
-# momentum that forgets a restart (all).
-ROWS = [0, 1, 2, 3, 7, 14, 19, 23]
+# Images of the file: the first two for `x_best`; the others notice the quirks of the published
+# code: the empty row at the first checkpoint (7, 14), the momentum after a restart (all).
+ROWS = [0, 1, 7, 14]
 
 
 class OptimisedTest(parameterized.TestCase):
@@ -117,7 +116,7 @@ class InsideTest(OptimisedTest):
     want = lambda key: self.inside[f'apgd/{norm}/{loss}/{key}']
     np.testing.assert_allclose(state.best_loss, want('loss')[ROWS], rtol=1e-6)
     np.testing.assert_array_equal(~fooled, want('robust')[ROWS])
-    best = channels_last(want('x_best'))
+    best = channels_last(want('x_best')[:2])
     np.testing.assert_allclose(state.best[: len(best)], best, atol=1e-6)
 
   @parameterized.parameters(*THREATS)
@@ -150,9 +149,8 @@ class VerdictTest(OptimisedTest):
 
   @parameterized.parameters(
     ('apgd-ce', attacks.apgd, {}, 48),
-    ('apgd-t', attacks.apgd_t, {}, 12),
-    ('fab-t', attacks.fab_t, {}, 8),
-    ('square', attacks.square, {'queries': 500}, 40),
+    ('apgd-t', attacks.apgd_t, {}, 8),
+    ('square', attacks.square, {'queries': 400}, 24),
   )
   def test_linf(self, name, make, options, count):
     found = self.judged(np.arange(count), make(THREATS['Linf'], **options), Linf(8 / 255))
@@ -166,15 +164,6 @@ class VerdictTest(OptimisedTest):
       self.assertLess(np.mean(found.robust & ~want), 0.2)
       return
     np.testing.assert_array_equal(found.robust, want)
-
-  @parameterized.parameters('L2', 'L1')
-  def test_apgd_t_as_in_standard(self, norm):
-    golden = archive('autoattack_l2_l1')
-    attack = dict(autoattack(THREATS[norm]).attacks)['apgd_t']
-    found = self.judged(golden['index'][:4], attack, THREATS[norm])
-    want = golden[f'{norm}/apgd-t'][:4]
-    self.assertLessEqual(np.sum(found.robust != want), 1)
-    self.assertBetween(want.sum(), 1, 3)
 
 
 if __name__ == '__main__':
