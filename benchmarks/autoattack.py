@@ -20,8 +20,8 @@ import numpy as np
 
 from jaxrkd import attacks
 from jaxrkd.attacks import L1, L2, Linf
-from jaxrkd.evaluate.cascade import Images, Subject
 from jaxrkd.evaluate.robustness import Loaded, judge
+from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.runtime import sharding
 
 ROOT = pathlib.Path(__file__).parent.parent

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError
-from jaxrkd.evaluate.verdicts import fingerprint
+from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.run import train_and_evaluate
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say

@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError
-from jaxrkd.evaluate.verdicts import fingerprint
+from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.run import train_teachers
 from jaxrkd.run_results import evaluate_run
 from jaxrkd.runtime import sharding
@@ -67,9 +67,10 @@ def remeasure(
   )
   mark = fingerprint(settings)[:8]
   same = mark == fingerprint(was)[:8]
-  teachers = train_teachers(config, workdir, data, data_dir, mesh)
+  # Those that are missing are trained, as in the run itself.
+  train_teachers(config, workdir, data, data_dir, mesh)
   path = workdir / ('results.json' if same else f'results-{mark}.json')
   folder = 'eval' if same else f'eval-{mark}'
-  found = evaluate_run(config, workdir, data, mesh, teachers, path, folder)
+  found = evaluate_run(config, workdir, data, mesh, path, folder)
   say(f'written to {path}')
   return found

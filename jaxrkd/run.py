@@ -16,13 +16,13 @@ from jaxrkd.data import Dataset
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import results, robustness
 from jaxrkd.run_results import evaluate_run
-from jaxrkd.run_told import table_rows
+from jaxrkd.run_summary import table_rows
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.crew import STUDENT
 from jaxrkd.train.load import (
   Trained,
-  load_trained,
+  load_teacher,
   member_folder,
   read_config,
   teacher_folder,
@@ -76,9 +76,7 @@ def train_and_evaluate(
     train_members(config, workdir, data_dir, title)
   else:
     train_student(config, workdir, data, mesh, teachers, title)
-  return evaluate_run(
-    config, workdir, data, mesh, teachers, done, title=title, checks=checks
-  )
+  return evaluate_run(config, workdir, data, mesh, done, title=title, checks=checks)
 
 
 def _finished(path: pathlib.Path) -> dict[str, Any] | None:
@@ -191,14 +189,7 @@ def train_teachers(
         f'teacher {name!r} is to come from {str(place)!r}, whose training is not finished; '
         'finish it first by running the command that began it'
       )
-    teacher = load_trained(
-      place,
-      entry.checkpoint,
-      mesh,
-      config.precision,
-      entry.epoch,
-      entry.get('network', ''),
-    )
+    teacher = load_teacher(config, workdir, name, mesh, config.precision)
     check_teacher(name, teacher, data)
     found[name] = teacher
   return {name: found[name] for name in config.teachers}

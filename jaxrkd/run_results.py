@@ -2,28 +2,31 @@
 
 import dataclasses
 import functools
-import hashlib
 import json
 import pathlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from ml_collections import ConfigDict
 
 from jaxrkd import build
 from jaxrkd.data import Dataset
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import results, trust
-from jaxrkd.evaluate.cascade import Subject
+from jaxrkd.evaluate.fingerprint import fingerprint, weights_digest
 from jaxrkd.evaluate.measure import Measurement, Surrogate
-from jaxrkd.evaluate.verdicts import fingerprint
+from jaxrkd.evaluate.task import Subject
 from jaxrkd.report import write_report
-from jaxrkd.run_told import table_rows, tell, tell_checks, tell_particles
+from jaxrkd.run_summary import table_rows, tell, tell_checks, tell_particles
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
-from jaxrkd.train.load import Trained, chosen, load_trained, teacher_folder
+from jaxrkd.train.load import (
+  Trained,
+  chosen,
+  load_teacher,
+  load_trained,
+  teacher_folder,
+)
 
 
 def evaluate_run(
@@ -31,7 +34,6 @@ def evaluate_run(
   workdir: pathlib.Path,
   data: Dataset,
   mesh: jax.sharding.Mesh,
-  teachers: dict[str, Trained],
   path: pathlib.Path,
   folder: str = 'eval',
   title: str = 'student',
@@ -46,7 +48,6 @@ def evaluate_run(
     workdir: the run.
     data: all splits.
     mesh: the devices.
-    teachers: loaded.
     path: of results.json.
     folder: per-example results go to workdir/folder/<network>/<attack>.npz.
     title: what the student is called in the table.
@@ -54,9 +55,48 @@ def evaluate_run(
   """
   surrogates = load_surrogates(config, workdir, data, mesh)
   measure = Measurement(config, data, mesh, surrogates)
+  found, best = _measure_networks(config, workdir, mesh, measure, folder, title)
+  found['selection'] = _selection(config, best.record['best'])
+  found['evaluation'] = json.loads(config.evaluation.to_json())
+  found['seed'] = config.seed
+  found['members'] = config.members
+  found['precision'] = 'float32'
+  found['versions'] = results.versions()
+  found['finished'] = False
+  # Printed first: numbers on a screen survive a full disk.
+  tell(config, workdir, data.name, found, title)
+  _write(path, found)
+  # Particles climb the cross-entropy; what another inner problem makes is not described.
+  if best.crew and best.crew.names and config.inner.name in ('own', 'ce'):
+    members = [(best.nets[n].params, best.nets[n].stats) for n in best.crew.names]
+    found['particles'] = measure.particles(best.crew.group, members)
+    tell_particles(config, found)
+  if checks and config.evaluation.trust.images:
+    checked = best.of(found['chosen']) if 'chosen' in found else best
+    found['trust'] = _check_trust(config, workdir, mesh, measure, checked, title)
+  found['finished'] = True
+  _write(path, found)
+  if sharding.is_first_process():
+    part = config.evaluation
+    name = f'{data.name} {part.split}, {part.threat.name} eps {part.threat.eps:.4g}'
+    report = path.with_name(path.name.replace('results', 'report')).with_suffix('.html')
+    write_report(report, name, table_rows(found, title), found)
+    say(f'report: {report}')
+  return found
+
+
+def _measure_networks(
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  mesh: jax.sharding.Mesh,
+  measure: Measurement,
+  folder: str,
+  title: str,
+) -> tuple[dict[str, Any], Trained]:
+  """The accuracies in results.json, and the best checkpoint; arguments as above."""
   place = workdir / folder
   found: dict[str, Any] = {'teachers': {}, 'student': {}}
-  for name in teachers:
+  for name in config.teachers:
     say(f'measuring teacher {name}')
     found['teachers'][name] = _measure_teacher(
       measure, config, workdir, name, folder, mesh
@@ -93,33 +133,7 @@ def evaluate_run(
       say(f'measuring online teacher {name}')
       nets = best.of(name), searched['best'].of(name)
       found['online'][name] = measured(*nets, 'best', f'online {name}', name)
-  found['selection'] = _selection(config, best.record['best'])
-  found['evaluation'] = json.loads(config.evaluation.to_json())
-  found['seed'] = config.seed
-  found['members'] = config.members
-  found['precision'] = 'float32'
-  found['versions'] = results.versions()
-  found['finished'] = False
-  # Printed first: numbers on a screen survive a full disk.
-  tell(config, workdir, data.name, found, title)
-  _write(path, found)
-  # Particles climb the cross-entropy; what another inner problem makes is not described.
-  if crew is not None and names and config.inner.name in ('own', 'ce'):
-    members = [(best.nets[n].params, best.nets[n].stats) for n in names]
-    found['particles'] = measure.particles(crew.group, members)
-    tell_particles(config, found)
-  if checks and config.evaluation.trust.images:
-    checked = best.of(found['chosen']) if 'chosen' in found else best
-    found['trust'] = _check_trust(config, workdir, mesh, measure, checked, title)
-  found['finished'] = True
-  _write(path, found)
-  if sharding.is_first_process():
-    part = config.evaluation
-    name = f'{data.name} {part.split}, {part.threat.name} eps {part.threat.eps:.4g}'
-    report = path.with_name(path.name.replace('results', 'report')).with_suffix('.html')
-    write_report(report, name, table_rows(found, title), found)
-    say(f'report: {report}')
-  return found
+  return found, best
 
 
 def _write(path: pathlib.Path, found: dict[str, Any]) -> None:
@@ -178,19 +192,6 @@ def load_surrogates(
       )
     found[name] = Surrogate(_subject(trained), _identity(trained))
   return found
-
-
-def load_teacher(
-  config: ConfigDict,
-  workdir: pathlib.Path,
-  name: str,
-  mesh: jax.sharding.Mesh,
-  precision: str = 'float32',
-) -> Trained:
-  """A teacher of a run, as its config says, in the precision it is measured in."""
-  entry, home = config.teachers[name], teacher_folder(config, workdir, name)
-  network = entry.get('network', '')
-  return load_trained(home, entry.checkpoint, mesh, precision, entry.epoch, network)
 
 
 def _subject(trained: Trained) -> Subject:
@@ -299,17 +300,8 @@ def _identity(trained: Trained) -> dict[str, Any]:
   own = trained.config.to_dict()
   for key in ('evaluation', 'precision'):
     own.pop(key)
-  weights = hashlib.sha256()
-  for leaf in jax.tree.leaves((trained.state.params, trained.state.stats)):
-    weights.update(_bytes(leaf))
   return {
     'run': fingerprint(own),
-    'weights': weights.hexdigest(),
+    'weights': weights_digest((trained.state.params, trained.state.stats)),
     'step': trained.record.get('steps', trained.record['step']),
   }
-
-
-def _bytes(leaf: jax.Array) -> bytes:
-  if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-    leaf = jax.random.key_data(leaf)
-  return np.asarray(leaf).tobytes()

@@ -15,11 +15,11 @@ from jaxrkd import attacks, losses
 from jaxrkd.attacks import Linf, Randomised
 from jaxrkd.data import SOURCES
 from jaxrkd.errors import InputError
-from jaxrkd.evaluate import attack_images, cascade, results, stage, verdicts
-from jaxrkd.evaluate.cascade import Images, Subject
+from jaxrkd.evaluate import attack_images, cascade, results, robustness, verdicts
 from jaxrkd.evaluate.lanes import lane_sizes
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.evaluate.robustness import Loaded, judge
+from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.runtime import files, sharding
 
 EPS = 0.15
@@ -121,16 +121,16 @@ class CascadeTest(parameterized.TestCase):
         raise KeyboardInterrupt
 
     settings = [(7, 1), (8, 2), (16, 8), (32, 1)]
-    step = stage.Stage._settle
+    step = cascade.Stage._settle
 
     def counting(whole, fooled, done):
       taken.append(whole._name)
       step(whole, fooled, done)
 
     with (
-      mock.patch.object(stage, 'SAVE_EVERY', -1.0),
+      mock.patch.object(cascade, 'SAVE_EVERY', -1.0),
       mock.patch.object(partial, 'write', dying),
-      mock.patch.object(stage.Stage, '_settle', counting),
+      mock.patch.object(cascade.Stage, '_settle', counting),
     ):
       found = None
       while found is None:
@@ -303,7 +303,7 @@ class LibraryTest(parameterized.TestCase):
     attack = attacks.autoattack(Linf(0.05), steps=5, queries=20, **parts)
     call = functools.partial(attack_images, linear_digits, images, labels, path=path)
     first = call(attack)
-    with mock.patch.object(cascade.Run, 'finish', side_effect=AssertionError):
+    with mock.patch.object(robustness, 'run_cascade', side_effect=AssertionError):
       again = call(attack)
     np.testing.assert_array_equal(first.robust, again.robust)
     np.testing.assert_array_equal(first.images, again.images)
@@ -328,13 +328,13 @@ class LibraryTest(parameterized.TestCase):
 
     call(**given)
     change(given)
-    finish, calls = cascade.Run.finish, []
+    finish, calls = cascade.run_cascade, []
 
-    def counting(run):
+    def counting(task):
       calls.append(1)
-      return finish(run)
+      finish(task)
 
-    with mock.patch.object(cascade.Run, 'finish', counting):
+    with mock.patch.object(robustness, 'run_cascade', counting):
       call(**given)
       call(**given)
     self.assertLen(calls, 1)
@@ -488,7 +488,7 @@ class FullDiskTest(absltest.TestCase):
     place = tiny.folder(self) / 'file'
     place.write_text('')
     with (
-      mock.patch.object(cascade.Run, 'finish', side_effect=AssertionError),
+      mock.patch.object(robustness, 'run_cascade', side_effect=AssertionError),
       self.assertRaisesRegex(InputError, "cannot write '.*file"),
     ):
       attack_images(
@@ -509,7 +509,7 @@ class FullDiskTest(absltest.TestCase):
       save(*arguments, **arrays)
 
     with (
-      mock.patch.object(stage, 'SAVE_EVERY', -1.0),
+      mock.patch.object(cascade, 'SAVE_EVERY', -1.0),
       mock.patch.object(np, 'savez', filling),
       self.assertRaisesRegex(InputError, 'No space left'),
     ):

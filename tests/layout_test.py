@@ -40,13 +40,13 @@ ALLOWED = {
   },
   'run': {
     *LEAVES,
-    *('build', 'data', 'evaluate', 'run_results', 'run_told', 'runtime', 'train'),
+    *('build', 'data', 'evaluate', 'run_results', 'run_summary', 'runtime', 'train'),
   },
   'run_results': {
     *LEAVES,
-    *('build', 'data', 'evaluate', 'report', 'run_told', 'runtime', 'train'),
+    *('build', 'data', 'evaluate', 'report', 'run_summary', 'runtime', 'train'),
   },
-  'run_told': {'evaluate', 'runtime'},
+  'run_summary': {'evaluate', 'runtime'},
   'report': {'pictures', 'runtime'},
   'remeasure': {
     *LEAVES,

@@ -12,7 +12,7 @@ from jaxrkd.attacks import ATTACKS, Linf
 from jaxrkd.data import SOURCES
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import results, robustness
-from jaxrkd.evaluate.cascade import Subject
+from jaxrkd.evaluate.task import Subject
 from jaxrkd.evaluate.verdicts import stored
 from jaxrkd.models import Net
 from jaxrkd.runtime import sharding

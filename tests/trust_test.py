@@ -15,7 +15,7 @@ from jaxrkd.attacks import Linf, Randomised
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import results, trust, trust_panel
 from jaxrkd.evaluate.attack_images import Given
-from jaxrkd.evaluate.cascade import Subject
+from jaxrkd.evaluate.task import Subject
 from jaxrkd.evaluate.trust import LIMITS, check
 
 

@@ -1,5 +1,7 @@
 """FAB: the nearest adversarial image, by projections onto linearised decision boundaries."""
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -130,6 +132,46 @@ def distances(
   return jax.lax.fori_loop(0, attack.runs_on(logits.shape[-1]), run, begin)
 
 
+# (logits_fn, points, images) -> how far a wrong class is ahead [B], and its gradient.
+Boundary = Callable[[LogitsFn, Points, Array], tuple[Array, Array]]
+
+
+def _to_target(logits_fn: LogitsFn, points: Points, images: Array):
+  """The boundary to the target class."""
+
+  def total(x):
+    logits = ask(logits_fn, x, points.key)
+    ahead = losses.targeted_margin(logits, points.label, points.target)
+    return ahead.sum(), ahead
+
+  w, ahead = jax.grad(total, has_aux=True)(images)
+  return ahead, w
+
+
+def _to_nearest(threat: Threat) -> Boundary:
+  """The boundary that is nearest in the threat's norm where it is linearised."""
+
+  def nearest(logits_fn: LogitsFn, points: Points, images: Array):
+    logits, pull = jax.vjp(lambda x: ask(logits_fn, x, points.key), images)
+    own = jax.nn.one_hot(points.label, logits.shape[-1], dtype=logits.dtype)
+    true = jnp.sum(own * logits, axis=-1)
+
+    def compare(best, number):
+      other = jax.nn.one_hot(number, logits.shape[-1], dtype=logits.dtype)
+      (slope,) = pull(other[None] - own)
+      gap = logits[:, number] - true
+      far = jnp.abs(gap) / (threat.dual_norm(slope).reshape(-1) + 1e-12)
+      nearer = (far < best[0]) & (number != points.label)
+      return tuple(map(functools.partial(pick, nearer), (far, gap, slope), best)), ()
+
+    zero = jnp.zeros(points.label.shape, logits.dtype)
+    begin = (zero + jnp.inf, zero, jnp.zeros_like(images))
+    (_, ahead, w), _ = jax.lax.scan(compare, begin, jnp.arange(logits.shape[-1]))
+    return ahead, w
+
+  return nearest
+
+
 def _fab(
   threat: Threat,
   steps: int,
@@ -155,40 +197,7 @@ def _fab(
     flat = lambda a: a.reshape(len(a), -1)
     return project(flat(images), flat(w), excess).reshape(images.shape)
 
-  def one_class(logits_fn: LogitsFn, points: Points, images: Array):
-    def total(x):
-      logits = ask(logits_fn, x, points.key)
-      ahead = losses.targeted_margin(logits, points.label, points.target)
-      return ahead.sum(), ahead
-
-    w, ahead = jax.grad(total, has_aux=True)(images)
-    return ahead, w
-
-  def nearest_class(logits_fn: LogitsFn, points: Points, images: Array):
-    logits, pull = jax.vjp(lambda x: ask(logits_fn, x, points.key), images)
-    own = jax.nn.one_hot(points.label, logits.shape[-1], dtype=logits.dtype)
-    true = jnp.sum(own * logits, axis=-1, keepdims=True)
-
-    def boundary(carry, number):
-      least, ahead, w = carry
-      other = jax.nn.one_hot(number, logits.shape[-1], dtype=logits.dtype)
-      (slope,) = pull(other[None] - own)
-      gap = logits[:, number] - true[:, 0]
-      far = jnp.abs(gap) / (threat.dual_norm(slope).reshape(-1) + 1e-12)
-      nearer = (far < least) & (number != points.label)
-      carry = (
-        pick(nearer, far, least),
-        pick(nearer, gap, ahead),
-        pick(nearer, slope, w),
-      )
-      return carry, ()
-
-    zero = jnp.zeros(points.label.shape, logits.dtype)
-    begin = (zero + jnp.inf, zero, jnp.zeros_like(images))
-    (_, ahead, w), _ = jax.lax.scan(boundary, begin, jnp.arange(logits.shape[-1]))
-    return ahead, w
-
-  linearise = one_class if targeted else nearest_class
+  linearise = _to_target if targeted else _to_nearest(threat)
 
   def begin(points: Points) -> Progress:
     clean = points.clean
@@ -218,11 +227,10 @@ def _fab(
     nearer = wrong & (far < state.distance)
     distance = pick(nearer, far, state.distance)
     nearest = pick(nearer, moved, state.nearest)
-    inside = wrong & (far <= threat.eps)
-    within = distance <= threat.eps
+    inside = distance <= threat.eps
     return Progress(
-      fooled=inside | within,
-      found=pick(within, nearest, clean),
+      fooled=inside,
+      found=pick(inside, nearest, clean),
       nearest=nearest,
       distance=distance,
       image=pick(wrong, clean + beta * (moved - clean), moved),

@@ -104,7 +104,20 @@ class Linf:
 
 
 @dataclasses.dataclass(frozen=True)
-class L2:
+class _Ball:
+  """What L2 and L1 share: any radius of 0 or more, and where AutoAttack starts."""
+
+  eps: float
+
+  def __post_init__(self):
+    _check_eps(self.eps, None)
+
+  def draw(self, key, shape, dtype):
+    return jax.random.normal(key, shape, dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class L2(_Ball):
   """The Euclidean distance over all pixels of an image is at most `eps`.
 
   Args:
@@ -113,11 +126,6 @@ class L2:
   Raises:
     InputError: eps is negative.
   """
-
-  eps: float
-
-  def __post_init__(self):
-    _check_eps(self.eps, None)
 
   def noise(self, key, shape, dtype):
     direction_key, radius_key = jax.random.split(key)
@@ -142,12 +150,9 @@ class L2:
   def dual_norm(self, gradient):
     return _length(gradient)
 
-  def draw(self, key, shape, dtype):
-    return jax.random.normal(key, shape, dtype)
-
 
 @dataclasses.dataclass(frozen=True)
-class L1:
+class L1(_Ball):
   """The changes of all pixels of an image add up to at most `eps`.
 
   Args:
@@ -156,11 +161,6 @@ class L1:
   Raises:
     InputError: eps is negative.
   """
-
-  eps: float
-
-  def __post_init__(self):
-    _check_eps(self.eps, None)
 
   def noise(self, key, shape, dtype):
     # Exponential lengths over the sum of one more of them are uniform in the simplex.
@@ -185,9 +185,6 @@ class L1:
 
   def dual_norm(self, gradient):
     return _per_image(jnp.max, jnp.abs(gradient))
-
-  def draw(self, key, shape, dtype):
-    return jax.random.normal(key, shape, dtype)
 
 
 def _per_image(reduce: Callable[..., Array], images: Array) -> Array:

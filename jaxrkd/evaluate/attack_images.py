@@ -1,19 +1,17 @@
 """Any classifier under any attack: the library call behind every program."""
 
 import dataclasses
-import hashlib
 import pathlib
-import re
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrkd.attacks import AnyAttack, Cascade, LogitsFn, Stepwise, Threat, cascade
-from jaxrkd.attacks.stepwise import Points, Randomised
+from jaxrkd.attacks import AnyAttack, LogitsFn, Threat, cascade
+from jaxrkd.attacks.stepwise import Randomised
 from jaxrkd.errors import InputError
-from jaxrkd.evaluate.cascade import Images, Subject
+from jaxrkd.evaluate.fingerprint import describe, fingerprint, images_digest
 from jaxrkd.evaluate.inputs import (
   check_classifier,
   check_finite,
@@ -24,8 +22,9 @@ from jaxrkd.evaluate.inputs import (
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.evaluate.results import versions
 from jaxrkd.evaluate.robustness import Loaded, judge, look_at_clean
+from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.evaluate.trust import Panel, panel
-from jaxrkd.evaluate.verdicts import Verdicts, fingerprint, stored
+from jaxrkd.evaluate.verdicts import Verdicts, stored
 from jaxrkd.runtime import sharding
 
 
@@ -132,41 +131,14 @@ def attack_images(
   whole = cascade(attack, 'attack')
   made_by = {key: value for key, value in versions().items() if key != 'device'}
   kinds = [search is not None, other is not None, keep_images]
-  settings: list[Any] = [seed, describe(whole, loaded.images, classes), repr(threat)]
-  own = loaded.images
-  settings += [kinds, made_by, *map(_digest, (own.image, own.label, own.index))]
+  about = describe(whole, loaded.images, classes)
+  settings = [seed, about, repr(threat), kinds, made_by, images_digest(loaded.images)]
   # A function has no name, but answers of its own.
   sketch = [clean.margin, *(_margins(s, loaded, key) for s in (search, other) if s)]
   path = pathlib.Path(path)
   if path.suffix != '.npz':
     raise InputError(f'path is {str(path)!r}; verdicts are written as .npz, so name one')
   return stored([path], fingerprint(settings), compute, np.concatenate(sketch))
-
-
-def describe(whole: Cascade, images: Images, classes: int) -> list[list[Any]]:
-  """What tells an attack from others: all that its steps compute, constants included."""
-  first = jnp.asarray(images.pixels(np.arange(1)))
-  zero = jnp.zeros(1, jnp.int32)
-  points = Points(jax.random.split(jax.random.key(0), 1), first, zero, zero, zero)
-  plain = lambda x: jnp.broadcast_to(jnp.sum(x, axis=(1, 2, 3))[:, None], (1, classes))
-  found: list[list[Any]] = []
-  for name, part in whole.attacks:
-
-    def once(points: Points, part: Stepwise = part) -> Any:
-      return part.step(plain, points, part.begin(points), points.label)
-
-    program = jax.make_jaxpr(once)(points)
-    # Without the places in memory where functions lie.
-    text = re.sub(r'0x[0-9a-f]+', '', str(program))
-    constants = [_digest(np.asarray(constant)) for constant in program.consts]
-    found.append([name, part.steps, part.runs, _digest(text.encode()), constants])
-  return found
-
-
-def _digest(data: Any) -> str:
-  if isinstance(data, np.ndarray):
-    data = f'{data.shape} {data.dtype}'.encode() + data.tobytes()
-  return hashlib.sha256(data).hexdigest()
 
 
 def _margins(subject: Subject, loaded: Loaded, key: jax.Array) -> np.ndarray:

@@ -6,231 +6,219 @@ measured, in float32, and what is known is written down every now and then, with
 so that a killed evaluation goes on where it was.
 """
 
-import dataclasses
-from typing import Any, NamedTuple
+import collections
+import time
+from typing import Any
 
 import jax
 import numpy as np
 
-from jaxrkd.attacks import Cascade, Threat
-from jaxrkd.evaluate.lanes import Classifier, Look, ladder, looker
-from jaxrkd.evaluate.partial import Partial
-from jaxrkd.evaluate.stage import Stage
+from jaxrkd.attacks import Stepwise
+from jaxrkd.evaluate.lanes import lane_sizes, programs
+from jaxrkd.evaluate.task import Task
 from jaxrkd.runtime import sharding
+from jaxrkd.runtime.progress import Progress
 
-Tree = Any
-
-
-class Subject(NamedTuple):
-  """A network with its weights.
-
-  Attributes:
-    net: its functions.
-    variables: (params, stats).
-  """
-
-  net: Classifier
-  variables: tuple[Tree, Tree]
+# Steps between two looks at which images are done: a share of the attack's steps.
+LOOKS, MOST = 20, 50
+# Seconds between two notes of how far the evaluation is.
+SAVE_EVERY = 20.0
+# Seconds after which an attack shows that it is at work.
+SHOW_AFTER = 5.0
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Images:
-  """What is attacked, in this process's memory; every process has all of it.
-
-  Attributes:
-    image: [N, H, W, C], uint8 or floats in [0, 1].
-    label: int32 [N].
-    index: int32 [N], which random numbers belong to an image.
-  """
-
-  image: np.ndarray
-  label: np.ndarray
-  index: np.ndarray
-
-  def __len__(self) -> int:
-    return len(self.label)
-
-  def pixels(self, places: np.ndarray) -> np.ndarray:
-    """Some images as floats in [0, 1]."""
-    found = self.image[places]
-    if found.dtype == np.uint8:
-      return found.astype(np.float32) / 255
-    return found
+def run_cascade(task: Task) -> None:
+  """Runs every attack of a task that is not done."""
+  while task.stage < len(task.cascade.attacks):
+    name, attack = task.cascade.attacks[task.stage]
+    Stage(task, name, attack).finish()
+    task.stage += 1
+    task.ledger.run[:] = 0
+    task.save(None)
 
 
-@dataclasses.dataclass(eq=False)
-class Ledger:
-  """What is known of each image; arrays of length N.
-
-  Attributes:
-    standing: right without an attack, and not broken so far.
-    stage: the number of the attack that broke it; -1 where none did.
-    prediction: on its adversarial image, or on the last one that was looked at.
-    margin: largest wrong logit minus the true one, there.
-    queries: forward passes of the search.
-    claimed: whether the search, in its precision, took it for broken.
-    refuted: how often the measured network did not agree.
-    reached: the last attack that was begun on it, -1 before the first.
-    run: runs of the current attack that it withstood.
-  """
-
-  standing: np.ndarray
-  stage: np.ndarray
-  prediction: np.ndarray
-  margin: np.ndarray
-  queries: np.ndarray
-  claimed: np.ndarray
-  refuted: np.ndarray
-  reached: np.ndarray
-  run: np.ndarray
-
-  @classmethod
-  def begin(cls, images: Images, clean: Look) -> 'Ledger':
-    count = len(images)
-    return cls(
-      standing=clean.right(images.label),
-      stage=np.full(count, -1, np.int32),
-      prediction=np.array(clean.prediction),
-      margin=np.array(clean.margin, np.float32),
-      queries=np.zeros(count, np.int64),
-      claimed=np.zeros(count, bool),
-      refuted=np.zeros(count, np.int32),
-      reached=np.full(count, -1, np.int32),
-      run=np.zeros(count, np.int32),
-    )
-
-  def arrays(self) -> dict[str, np.ndarray]:
-    return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-
-
-class Run:
-  """A cascade on its way through images.
+class Stage:
+  """One attack of a cascade on its way.
 
   Args:
-    target: the network that is measured; its word decides.
-    cascade: the attacks.
-    images: all images.
-    clean: what `target` says about them.
-    mesh: the devices.
-    key: random numbers depend on it and on an image's index alone.
-    batch_size: images at a time, a multiple of the devices.
-    threat: what an adversarial image must lie in besides [0, 1]; None for nothing.
-    search: the network that is searched: `target` in another precision, or another
-      network.
-    transfer: try what every run ends with on `target`, whether `search` fell for it or not.
-    partial: where to write how far it is; None for nowhere.
-    keep: keep the adversarial images.
-    title: what is shown while it works; nothing if empty.
+    task: the cascade's.
+    name: of the attack.
+    attack: itself.
   """
 
-  def __init__(
-    self,
-    target: Subject,
-    cascade: Cascade,
-    images: Images,
-    clean: Look,
-    *,
-    mesh: jax.sharding.Mesh,
-    key: jax.Array,
-    batch_size: int,
-    threat: Threat | None = None,
-    search: Subject | None = None,
-    transfer: bool = False,
-    partial: Partial | None = None,
-    keep: bool = False,
-    title: str = '',
-  ):
-    self.target, self.search = target, search or target
-    self.cascade, self.images, self.clean = cascade, images, clean
-    self.mesh, self.key = mesh, key
-    self.rows = sharding.rows(mesh)
-    self.sizes = ladder(batch_size, mesh.size)
-    self.threat, self.transfer, self.title = threat, transfer, title
-    self.partial = partial
-    self.ledger = Ledger.begin(images, clean)
-    self.seconds = dict.fromkeys((name for name, _ in cascade.attacks), 0.0)
-    self.found = images.pixels(np.arange(len(images))) if keep else None
-    self.stage = 0
-    self.held: dict[str, np.ndarray] | None = None
-    self._resume()
+  def __init__(self, task: Task, name: str, attack: Stepwise):
+    self._task, self._name, self._attack = task, name, attack
+    self._programs = programs(task.search.net, attack, task.mesh)
+    self._runs = attack.runs_on(task.clean.targets.shape[1] + 1)
+    self._lanes: Any = None
+    self._place = np.zeros(0, int)  # of the image in each lane; -1 where there is none
+    self._saved = self._began = time.monotonic()
+    self._saving = 0.0  # seconds that the last note took
+    self._over = 0  # runs that are decided
+    ledger = task.ledger
+    waiting = np.flatnonzero(ledger.standing & (ledger.run < self._runs))
+    self._total = len(waiting)
+    self._sizes = lane_sizes(len(waiting), task.sizes[-1], task.mesh.size)
+    self._over += int(ledger.run[waiting].sum())
+    self._put_back()
+    held = set(self._place[self._place >= 0].tolist())
+    order = sorted(set(waiting.tolist()) - held, key=lambda p: (ledger.run[p], p))
+    self._queue = collections.deque(order)
+    self._progress: Progress | None = None
 
-  def finish(self) -> 'Run':
-    """Runs every attack that is not done; returns itself."""
-    while self.stage < len(self.cascade.attacks):
-      name, attack = self.cascade.attacks[self.stage]
-      Stage(self, name, attack).finish()
-      self.stage += 1
-      self.ledger.run[:] = 0
-      self.save(None)
-    return self
+  def finish(self) -> None:
+    """Until every image is broken or through."""
+    task, last = self._task, time.monotonic()
+    count = min(max(self._attack.steps // LOOKS, 1), MOST)
+    while self._queue or np.any(self._place >= 0):
+      self._fill()
+      self._lanes = self._programs.advance(task.search.variables, self._lanes, count)
+      fooled, done = (np.array(a) for a in self._programs.look(self._lanes))
+      self._settle(fooled, done)
+      now = time.monotonic()
+      task.seconds[self._name] += now - last
+      last = now
+      self._show(now, done)
+      # Seldom enough to cost little, however large what is noted is.
+      due = max(SAVE_EVERY, 20 * self._saving)
+      if task.partial and sharding.agreed(now - self._saved > due):
+        task.save(self.held())
+        last = self._saved = time.monotonic()
+        self._saving = last - now if SAVE_EVERY > 0 else 0.0
+    if self._progress:
+      self._progress.close()
 
-  def look(
-    self, subject: Subject, places: np.ndarray, images: np.ndarray, salt: int
-  ) -> Look:
-    """What a network says about a few images at these places."""
-    return look(
-      *(subject, self.images, places, images, self.mesh, self.sizes),
-      *(jax.random.fold_in(self.key, salt), self.threat),
-    )
+  def held(self) -> dict[str, np.ndarray] | None:
+    """What is in the lanes, by leaf, and `place`; None if they are empty."""
+    busy = np.flatnonzero(self._place >= 0)
+    if not len(busy):
+      return None
+    leaves = jax.tree.leaves(self._programs.whole(self._lanes))
+    rows = {f'leaf_{k}': np.asarray(leaf)[busy] for k, leaf in enumerate(leaves)}
+    return {**rows, 'place': self._place[busy]}
 
-  def save(self, stage: 'Stage | None') -> None:
-    """Notes how far it is, with what is in the lanes."""
-    if self.partial is None:
+  def _put_back(self) -> None:
+    """Fills the lanes with what an earlier process held in them."""
+    task, held = self._task, self._task.held
+    task.held = None
+    if held is None:
       return
-    held = stage.held() if stage else None
-    if sharding.is_first_process():
-      self.partial.write(self.stage, self.ledger.arrays(), self.seconds, held, self.found)
+    place = held['place'][: self._sizes[-1]]
+    size = next(s for s in self._sizes if s >= len(place))
+    begun = self._begin(np.zeros(size, int), np.zeros(size, bool))
+    like = self._programs.whole(begun)
+    leaves = [
+      np.concatenate([rows, np.repeat(rows[:1], size - len(rows), axis=0)])
+      for rows in (held[f'leaf_{k}'][:size] for k in range(len(jax.tree.leaves(like))))
+    ]
+    tree = jax.tree.unflatten(jax.tree.structure(like), leaves)
+    old = self._programs.restore(sharding.put(tree, task.rows))
+    busy = np.arange(size) < len(place)
+    self._lanes = self._programs.merge(sharding.put(busy, task.rows), old, begun)
+    self._place = np.where(busy, np.resize(place, size), -1)
 
-  def _resume(self) -> None:
-    old = self.partial.read() if self.partial else None
-    if not sharding.seen_by_all(old is not None) or old is None:
-      return
-    self.stage, self.held = old.stage, old.held
-    self.ledger = Ledger(**old.ledger)
-    self.seconds.update(old.seconds)
-    if self.found is not None and old.found is not None:
-      self.found[:] = old.found
-
-
-def look(
-  subject: Subject,
-  images: Images,
-  places: np.ndarray,
-  pixels: np.ndarray,
-  mesh: jax.sharding.Mesh,
-  sizes: list[int],
-  key: jax.Array,
-  threat: Threat | None = None,
-) -> Look:
-  """What a network says about images, in batches of a few sizes.
-
-  Args:
-    subject: the network.
-    images: where labels, indices and clean images are.
-    places: [n] into `images`.
-    pixels: [n, H, W, C], what is looked at.
-    mesh: the devices.
-    sizes: batch sizes, ascending.
-    key: for a network that draws.
-    threat: see `looker`.
-
-  Returns:
-    numpy arrays of length n.
-  """
-  ask, rows = looker(subject.net, mesh, threat), sharding.rows(mesh)
-  asked = []
-  for first in range(0, len(places), sizes[-1]):
-    own = places[first : first + sizes[-1]]
-    size = next(s for s in sizes if s >= len(own))
-    padded = np.concatenate([own, np.repeat(own[:1], size - len(own))])
-    image = pixels[first : first + sizes[-1]]
-    image = np.concatenate([image, np.repeat(image[:1], size - len(own), axis=0)])
+  def _begin(self, places: np.ndarray, busy: np.ndarray) -> Any:
+    task = self._task
+    run = task.ledger.run[places]
+    targets = task.clean.targets
+    aim = targets[places, np.minimum(run, targets.shape[1] - 1)]
     batch = {
-      'image': image,
-      'clean': images.pixels(padded),
-      'label': images.label[padded],
-      'index': images.index[padded],
+      'index': task.images.index[places],
+      'clean': task.images.pixels(places),
+      'label': task.images.label[places],
+      'target': aim,
+      'run': run,
     }
-    asked.append((len(own), ask(subject.variables, key, sharding.put(batch, rows))))
-  found = [[np.asarray(leaf)[:count] for leaf in seen] for count, seen in asked]
-  return Look(*(np.concatenate(column) for column in zip(*found)))
+    batch, idle = sharding.put((batch, ~busy), task.rows)
+    return self._programs.begin(task.key, batch, idle)
+
+  def _fill(self) -> None:
+    """Gives free lanes to waiting images; fewer lanes where few images are left."""
+    sizes, busy = self._sizes, np.flatnonzero(self._place >= 0)
+    wanted = min(len(busy) + len(self._queue), sizes[-1])
+    size = next(s for s in sizes if s >= wanted)
+    if size != len(self._place):
+      rows = np.resize(busy if len(busy) else [0], size)
+      if self._lanes is not None and len(busy):
+        self._lanes = self._programs.take(self._lanes, rows)
+      else:
+        self._lanes = None
+      kept = np.arange(size) < len(busy)
+      self._place = np.where(kept, np.resize(self._place[busy], size), -1)
+      fresh = ~kept
+    else:
+      fresh = self._place < 0
+      if not self._queue:
+        return
+    places = np.where(self._place >= 0, self._place, 0)
+    taken = np.zeros(size, bool)
+    for lane in np.flatnonzero(fresh):
+      if not self._queue:
+        break
+      places[lane] = self._place[lane] = self._queue.popleft()
+      taken[lane] = True
+    ledger, began = self._task.ledger, self._place[taken]
+    ledger.reached[began] = self._task.stage
+    begun = self._begin(places, taken)
+    if self._lanes is None:
+      self._lanes = begun
+      return
+    fresh = sharding.put(fresh, self._task.rows)
+    self._lanes = self._programs.merge(fresh, begun, self._lanes)
+
+  def _settle(self, fooled: np.ndarray, done: np.ndarray) -> None:
+    """Takes images out of the lanes that are broken or through."""
+    busy, ended = self._place >= 0, done >= self._attack.steps
+    asked = np.flatnonzero(busy & (fooled | ended))
+    if not len(asked):
+      return
+    broken = np.zeros(len(busy), bool)
+    broken[asked] = self._judge(asked, fooled[asked])
+    through = busy & ended & ~broken
+    over = np.flatnonzero(broken | through)
+    task, ledger = self._task, self._task.ledger
+    ledger.queries[self._place[over]] += done[over] * self._attack.queries
+    self._over += int(np.sum(self._runs - ledger.run[self._place[broken]]))
+    self._over += int(np.sum(through))
+    ledger.run[self._place[through]] += 1
+    again = self._place[through]
+    self._queue.extend(again[ledger.run[again] < self._runs].tolist())
+    self._place[over] = -1
+    refuted = busy & fooled & ~broken & ~ended
+    if np.any(refuted):
+      rows = sharding.put(refuted, task.rows)
+      self._lanes = self._programs.resume(rows, self._lanes)
+
+  def _judge(self, lanes: np.ndarray, claimed: np.ndarray) -> np.ndarray:
+    """Asks the measured network about what was found; whether it is broken, [lanes]."""
+    task, ledger = self._task, self._task.ledger
+    places = self._place[lanes]
+    found = np.asarray(self._programs.found(self._lanes))[lanes]
+    seen = task.look(task.target, places, found, salt=task.stage + 1)
+    broken = ~seen.right(task.images.label[places]) & seen.allowed
+    # What withstands is told by the image on which it came closest to failing.
+    told = broken | (seen.allowed & (seen.margin > ledger.margin[places]))
+    ledger.prediction[places[told]] = seen.prediction[told]
+    ledger.margin[places[told]] = seen.margin[told]
+    if task.found is not None:
+      task.found[places[told]] = found[told]
+    if not task.transfer:
+      ledger.claimed[places] |= claimed
+      ledger.refuted[places] += claimed & ~broken & seen.allowed
+    ledger.stage[places[broken]] = task.stage
+    ledger.standing[places[broken]] = False
+    return broken
+
+  def _show(self, now: float, done: np.ndarray) -> None:
+    """A line every few seconds, once it takes longer than that."""
+    task = self._task
+    if not task.title or now - self._began < SHOW_AFTER:
+      return
+    if self._progress is None:
+      self._progress = Progress(
+        f'{task.title} {self._name}',
+        max(self._total * self._runs * self._attack.steps, 1),
+        enabled=sharding.is_first_process(),
+      )
+    taken = self._over * self._attack.steps + int(done[self._place >= 0].sum())
+    self._progress.show(taken, {'standing': int(task.ledger.standing.sum())}, 0)

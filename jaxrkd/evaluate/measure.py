@@ -1,7 +1,6 @@
 """All attacks of a config on one network, with what was already measured reused."""
 
 import functools
-import hashlib
 import pathlib
 import re
 import time
@@ -15,10 +14,11 @@ from jaxrkd import build
 from jaxrkd.attacks import ATTACKS, UNFORESEEN, AnyAttack
 from jaxrkd.data import Dataset
 from jaxrkd.evaluate import diversity, robustness
-from jaxrkd.evaluate.cascade import Images, Subject
+from jaxrkd.evaluate.fingerprint import fingerprint, images_digest
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.evaluate.results import summarize, versions, worst_case
-from jaxrkd.evaluate.verdicts import Verdicts, fingerprint, stored
+from jaxrkd.evaluate.task import Subject
+from jaxrkd.evaluate.verdicts import Verdicts, stored
 from jaxrkd.models.group import Group
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
@@ -66,7 +66,7 @@ class Measurement:
     self._settings = {
       'data': config.data.to_dict(),
       'split': part.split,
-      'images': _digest(self.loaded.images),
+      'images': images_digest(self.loaded.images),
       'seed': config.seed,
       'threat': part.threat.to_dict(),
       'search_precision': part.search_precision,
@@ -161,14 +161,6 @@ class Measurement:
       self._search,
       self._key,
     )
-
-
-def _digest(images: Images) -> str:
-  """What tells images from others."""
-  whole = hashlib.sha256(images.image.tobytes())
-  for more in (images.label, images.index):
-    whole.update(more.tobytes())
-  return whole.hexdigest()
 
 
 def _told(name: str, found: Verdicts) -> str:

@@ -32,7 +32,7 @@ class Noted(NamedTuple):
 
   Attributes:
     stage: number of the attack that was at work.
-    ledger: arrays, see `cascade.Ledger`.
+    ledger: arrays, see `task.Ledger`.
     seconds: so far, by attack.
     held: what was in the lanes, see `cascade.Stage.held`; None for nothing.
     found: adversarial images; None if they were not kept.

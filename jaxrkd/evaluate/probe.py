@@ -13,9 +13,9 @@ from jaxrkd import losses
 from jaxrkd.attacks import L1, Threat, example_keys, pgd_search
 from jaxrkd.attacks.objectives import cross_entropy
 from jaxrkd.attacks.stepwise import ask
-from jaxrkd.evaluate.cascade import Images, Subject
 from jaxrkd.evaluate.lanes import Classifier
 from jaxrkd.evaluate.robustness import Loaded, look_at_clean
+from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.runtime import sharding
 
 Array = jax.Array

@@ -9,9 +9,10 @@ import numpy as np
 from jaxrkd.attacks import AnyAttack, Cascade, Stepwise, Threat, cascade, uninterrupted
 from jaxrkd.data import Split
 from jaxrkd.data.batches import plain_order
-from jaxrkd.evaluate.cascade import Images, Run, Subject, look
+from jaxrkd.evaluate.cascade import run_cascade
 from jaxrkd.evaluate.lanes import Look, ladder
 from jaxrkd.evaluate.partial import Partial
+from jaxrkd.evaluate.task import Images, Subject, Task, look
 from jaxrkd.evaluate.verdicts import Verdicts
 from jaxrkd.runtime import sharding
 
@@ -119,7 +120,7 @@ def judge(
   if surrogate is not None:
     # A black-box attack knows the ranks of its own network only.
     aims = clean._replace(targets=look_at_clean(surrogate, loaded, key).targets)
-  run = Run(
+  task = Task(
     subject,
     parts,
     loaded.images,
@@ -133,8 +134,9 @@ def judge(
     partial=partial,
     keep=keep,
     title=title,
-  ).finish()
-  ledger, label = run.ledger, loaded.images.label
+  )
+  run_cascade(task)
+  ledger, label = task.ledger, loaded.images.label
   correct = clean.right(label)
   own = surrogate is None
   classes = clean.targets.shape[1] + 1
@@ -151,12 +153,12 @@ def judge(
     queries=ledger.queries,
     about={
       'attacks': [name for name, _ in parts.attacks],
-      'seconds': run.seconds,
+      'seconds': task.seconds,
       'runs': {name: part.runs_on(classes) for name, part in parts.attacks},
       'search_robust': float(np.mean(correct & ~ledger.claimed)) if own else None,
       'refuted': int(ledger.refuted.sum()) if own else None,
     },
-    images=run.found,
+    images=task.found,
   )
 
 

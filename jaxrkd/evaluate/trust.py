@@ -16,10 +16,10 @@ import numpy as np
 from scipy import stats
 
 from jaxrkd.attacks import L2, Linf, Threat, autoattack
-from jaxrkd.evaluate.cascade import Images, Subject
 from jaxrkd.evaluate.lanes import ladder
 from jaxrkd.evaluate.probe import Probe
 from jaxrkd.evaluate.robustness import Loaded, judge, look_at_clean
+from jaxrkd.evaluate.task import Images, Subject
 
 Array = jax.Array
 # Radii of the curve, in units of the threat set's; the last point is `everything`.

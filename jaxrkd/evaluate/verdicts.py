@@ -1,7 +1,6 @@
 """What happened to each image, and the file that it is kept in."""
 
 import dataclasses
-import hashlib
 import json
 import pathlib
 from collections.abc import Callable, Sequence
@@ -90,12 +89,6 @@ class Verdicts:
     }
 
 
-def fingerprint(settings: Any) -> str:
-  """A short name for settings, to recognise results that still hold."""
-  text = json.dumps(settings, sort_keys=True, default=str)
-  return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def stored(
   paths: Sequence[pathlib.Path],
   mark: str,
@@ -106,7 +99,7 @@ def stored(
 
   Args:
     paths: .npz files to look into; the first is written where none has them.
-    mark: `fingerprint` of everything the verdicts depend on.
+    mark: `fingerprint.fingerprint` of everything the verdicts depend on.
     compute: makes them, and is told where it may note how far it is.
     sketch: numbers that tell the network, up to rounding, where no name does.
 

@@ -185,6 +185,19 @@ def teacher_folder(config: ConfigDict, workdir: pathlib.Path, name: str) -> path
   return pathlib.Path(entry.workdir) if entry.workdir else workdir / 'teachers' / name
 
 
+def load_teacher(
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  name: str,
+  mesh: jax.sharding.Mesh,
+  precision: str = 'float32',
+) -> Trained:
+  """A teacher of a run, as its config says; by default in float32, to be measured."""
+  entry, home = config.teachers[name], teacher_folder(config, workdir, name)
+  network = entry.get('network', '')
+  return load_trained(home, entry.checkpoint, mesh, precision, entry.epoch, network)
+
+
 def _load_members(workdir, kind, mesh, config, epoch, network) -> Trained:
   """All members as one network; its record is the first member's."""
   found = [
