@@ -52,11 +52,12 @@ def base() -> ConfigDict:
       # Share of a label that is spread over all classes, `on` all images or only `extra`.
       label_smoothing=dict(amount=0.0, on='extra'),
       # Options of every network: `bn_variance` (unbiased as PyTorch, biased as Flax),
-      # `bn_momentum` (share of the old running value that stays), `mean` and `std`
-      # (normalisation inside the network, per channel; empty for none).
+      # `bn_momentum` (share of the old running value that stays), normalisation inside the
+      # network by name (`normalisation`: cifar10, cifar100, imagenet, ...) or by numbers
+      # (`mean` and `std`, per channel).
       student=dict(name='resnet18'),
-      # name -> `teacher(...)`. With a workdir, that run's network; otherwise the one its
-      # config trains, inside this run's workdir.
+      # name -> `teacher(...)`. With a workdir, that run's network; with a file, what this
+      # holds; otherwise the one its config trains, inside this run's workdir.
       teachers=dict(),
       # name -> network, as `student` names one: teachers that at_aka trains along with the
       # student, each on its own adversarial image.
@@ -68,6 +69,9 @@ def base() -> ConfigDict:
       # Networks of one architecture in one call ('vmap') or one after the other ('loop');
       # 'auto' takes the one that was measured to be faster on the device.
       stacking='auto',
+      # Compute the activations inside every block of every network again for gradients
+      # instead of keeping them: less memory, more time, the same results.
+      remat=False,
       method=dict(name='natural'),
       # What the attack raises in training; 'own' is the method's.
       inner=dict(name='own'),
@@ -110,6 +114,9 @@ def base() -> ConfigDict:
         threat=dict(name='linf', eps=EIGHT),
         attacks=dict(fgsm={}, pgd_sat={}, pgd_trades={}, cw_inf={}),
       ),
+      # Accuracies in percent that are known of the network that this config trains, by
+      # column, and `clean`: the teacher doctor compares with them.
+      expected=dict(),
       # Epochs between checkpoints; epochs whose checkpoint is kept for good, for teachers
       # stopped early; updates between log lines.
       checkpoint_every=1,
@@ -128,23 +135,31 @@ def teacher(
   checkpoint: str = 'best',
   epoch: int = 0,
   network: str = '',
+  file: str = '',
+  recipe: str = '',
 ) -> dict[str, Any]:
   """An entry of `teachers`.
 
   Args:
-    config: experiment that trains it, unless `workdir` is given.
+    config: experiment that trains it, unless `workdir` or `file` is given; with a file it
+      says which network that holds.
     workdir: a finished run to take it from.
     kind: 'clean' or 'robust': which of a method's roles it plays.
     weight: its share among the teachers that play a role together; all 0 are equal shares.
     checkpoint: 'best', 'last', or 'ema' for the averaged parameters of the last.
     epoch: take it as it was after this epoch; 0 takes `checkpoint`.
     network: one of several that its run trained together; empty takes its student.
+    file: weights from elsewhere, such as a PyTorch file.
+    recipe: which public teacher the file is (`interop.RECIPES`); empty where `config` says
+      it.
   """
   return {
     'workdir': workdir,
     'checkpoint': checkpoint,
     'epoch': epoch,
     'network': network,
+    'file': file,
+    'recipe': recipe,
     'kind': kind,
     'weight': weight,
     'config': config if config is not None else ConfigDict(),
@@ -314,7 +329,7 @@ def parse(text: str, like: Any, key: str) -> Any:
       return number(text)
     if isinstance(like, list | tuple):
       items = [item for item in text.strip('()[]').split(',') if item.strip()]
-      return tuple(_literal(item) for item in items)
+      return tuple(literal(item) for item in items)
     return text
   except (ValueError, KeyError, SyntaxError, ZeroDivisionError) as error:
     kind = 'true or false' if isinstance(like, bool) else f'a {type(like).__name__}'
@@ -329,7 +344,8 @@ def number(text: str) -> float:
   return float(top) / float(bottom) if slash else float(text)
 
 
-def _literal(text: str) -> Any:
+def literal(text: str) -> Any:
+  """A number, a fraction, a tuple or a text, where no type is known."""
   text = text.strip()
   if re.fullmatch(r'[\d.eE+-]+/[\d.eE+-]+', text):
     return number(text)

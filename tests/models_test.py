@@ -18,6 +18,8 @@ from jaxrkd.models.batch_norm import BatchNorm, counted_rows
 from jaxrkd.models.layers import Layers
 from jaxrkd.models.winograd import winograd_conv
 
+# Of a 3x3 kernel at stride 1.
+PADS = ((1, 1), (1, 1))
 COUNTS = {
   ('resnet18', 10): 11_173_962,
   ('resnet18', 100): 11_220_132,
@@ -199,7 +201,7 @@ class ConvolutionTest(parameterized.TestCase):
     """No attack loop is written out for it, and XLA's own gradient is still noticed."""
     x, kernel = jnp.ones((2, 8, 8, 16)), jnp.ones((3, 3, 16, 16))
     for function, slow in ((conv.conv2d, False), (conv._xla_conv, True)):
-      more = (1, 1) if slow else (1,)
+      more = (1, PADS) if slow else (1,)
       total = lambda x, f=function, m=more: f(x, kernel, *m).sum()
       self.assertEqual(slow_in_loop(jax.grad(total), x), slow)
 
@@ -209,11 +211,11 @@ class ConvolutionTest(parameterized.TestCase):
     x = rng.normal(size=(2, 8, 8, 64))
     kernel = rng.normal(size=(3, 3, 64, 64)) / 24
     with jax.enable_x64(True):
-      want = conv._xla_conv(jnp.asarray(x), jnp.asarray(kernel), 1, groups=1)
+      want = conv._xla_conv(jnp.asarray(x), jnp.asarray(kernel), 1, PADS)
     x, kernel = jnp.asarray(x, jnp.float32), jnp.asarray(kernel, jnp.float32)
     want = np.asarray(want)
     error = np.abs(np.asarray(winograd_conv(x, kernel)) - want).max()
-    direct = np.abs(np.asarray(conv._product(x, kernel, 1)) - want).max()
+    direct = np.abs(np.asarray(conv._product(x, kernel, 1, PADS)) - want).max()
     self.assertLess(error, 6 * direct)
 
 

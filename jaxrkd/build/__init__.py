@@ -7,6 +7,7 @@ from jaxrkd.build.make import (
   evaluation_attacks,
   evaluation_threat,
   evaluation_threats,
+  folded_network,
   group,
   method,
   network,
@@ -15,7 +16,7 @@ from jaxrkd.build.make import (
   search,
   selection_attack,
 )
-from jaxrkd.build.resolve import resolve
+from jaxrkd.build.resolve import network_node, resolve
 from jaxrkd.build.roles import roles
 from jaxrkd.build.tables import EVALUATIONS, NETWORK_KEYS, options
 
@@ -28,9 +29,11 @@ __all__ = [
   'evaluation_attacks',
   'evaluation_threat',
   'evaluation_threats',
+  'folded_network',
   'group',
   'method',
   'network',
+  'network_node',
   'network_nodes',
   'options',
   'resolve',

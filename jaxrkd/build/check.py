@@ -207,12 +207,26 @@ def _check_teacher(config: ConfigDict, name: str, entry: ConfigDict) -> None:
   one_of(entry.checkpoint, ('best', 'last', 'ema'), f'{where}.checkpoint')
   one_of(entry.kind, KINDS, f'{where}.kind')
   in_range(entry.weight, 0, 1, f'{where}.weight')
-  if not entry.workdir and not entry.config:
+  if not (entry.workdir or entry.file or entry.config):
     raise InputError(
-      f'{where} has neither a workdir nor a config; give --{where}.workdir=RUN or a '
-      'config that trains it'
+      f'{where} has neither a workdir nor a file nor a config; give --{where}.workdir=RUN, '
+      f'--{where}.file=WEIGHTS or a config that trains it'
     )
-  if not entry.config or entry.workdir:
+  if entry.workdir and entry.file:
+    raise InputError(
+      f'{where} has both a workdir, {entry.workdir!r}, and a file, {entry.file!r}; give one'
+    )
+  if entry.recipe and not entry.file:
+    raise InputError(
+      f'{where}.recipe is {entry.recipe!r}, but there is no file to read; give '
+      f'--{where}.file=WEIGHTS'
+    )
+  if entry.file and (entry.epoch or entry.network):
+    raise InputError(
+      f'{where} comes from the file {entry.file!r}, which holds one network of one epoch; '
+      f'give --{where}.epoch=0 and --{where}.network='
+    )
+  if not entry.config or entry.workdir or entry.file:
     return
   trained = make.method(entry.config)
   known = make.network_nodes(entry.config, trained)

@@ -3,6 +3,8 @@
 import functools
 import inspect
 import json
+from collections.abc import Callable
+from typing import Any
 
 from ml_collections import ConfigDict
 
@@ -16,12 +18,20 @@ from jaxrkd.attacks import (
   Search,
   Threat,
 )
-from jaxrkd.build.tables import DATA_KEYS, NETWORK_KEYS, PRECISIONS, PROBLEMS
+from jaxrkd.build.tables import (
+  DATA_KEYS,
+  NETWORK_KEYS,
+  PRECISIONS,
+  PROBLEMS,
+  network_keys,
+)
 from jaxrkd.data import SOURCES, Dataset, assemble, extra_images, with_extra
 from jaxrkd.errors import InputError, choose
 from jaxrkd.methods import METHODS, Inner, Method
 from jaxrkd.models import NETWORKS, Net, from_nnx, normalized
+from jaxrkd.models.fold import Fold, folded
 from jaxrkd.models.layers import Layers
+from jaxrkd.models.normalisation import Constants, constants
 from jaxrkd.optimizers import SCHEDULES, Schedule
 
 
@@ -46,38 +56,67 @@ def _dataset(request: str, data_dir: str) -> Dataset:
 
 
 def network(
-  node: ConfigDict, classes: int, image_shape: tuple[int, ...], precision: str = 'float32'
+  node: ConfigDict,
+  classes: int,
+  image_shape: tuple[int, ...],
+  precision: str = 'float32',
+  remat: bool = False,
 ) -> Net:
   """Builds the network that a `student` group names.
 
   The same request gives the same object, so that what was compiled for it is found again.
   """
   request = json.dumps(node.to_dict(), sort_keys=True)
-  return _network(request, classes, tuple(image_shape), precision)
+  return _network(request, classes, tuple(image_shape), precision, remat)
+
+
+def folded_network(
+  node: ConfigDict, classes: int, image_shape: tuple[int, ...]
+) -> tuple[Net, Fold]:
+  """The same network with BatchNorm folded into convolutions; see `models.fold`."""
+  make, (mean, std) = _maker(node, classes, tuple(image_shape), 'float32', False)
+  net, fold = folded(make)
+  return (normalized(net, mean, std) if mean else net), fold
 
 
 @functools.lru_cache(maxsize=64)
 def _network(
-  request: str, classes: int, image_shape: tuple[int, ...], precision: str
+  request: str, classes: int, image_shape: tuple[int, ...], precision: str, remat: bool
 ) -> Net:
-  chosen = json.loads(request)
+  node = ConfigDict(json.loads(request))
+  make, (mean, std) = _maker(node, classes, image_shape, precision, remat)
+  net = from_nnx(make)
+  return normalized(net, mean, std) if mean else net
+
+
+def _maker(
+  node: ConfigDict,
+  classes: int,
+  image_shape: tuple[int, ...],
+  precision: str,
+  remat: bool,
+) -> tuple[Callable[[Any], Any], Constants]:
+  """What builds the module of a network, and its normalisation."""
+  # Nodes of older runs lack newer keys.
+  chosen = {**network_keys(node), **node.to_dict()}
   row = choose(NETWORKS, chosen.pop('name'), 'network')
-  bn_variance, bn_momentum, mean, std = (chosen.pop(key) for key in NETWORK_KEYS)
-  dtype = PRECISIONS[precision]
+  common = {key: chosen.pop(key) for key in NETWORK_KEYS}
   channels = image_shape[-1]
+  normalisation = constants(
+    *(common['normalisation'], common['mean'], common['std'], channels)
+  )
 
   def make(rngs):
-    return row(Layers(rngs, dtype, bn_variance, bn_momentum), classes, channels, **chosen)
-
-  net = from_nnx(make)
-  if not mean and not std:
-    return net
-  if not len(mean) == len(std) == channels:
-    raise InputError(
-      f'student.mean has {len(mean)} and student.std {len(std)} values for images of '
-      f'{channels} channels; give one per channel, or none'
+    layers = Layers(
+      rngs,
+      dtype=PRECISIONS[precision],
+      bn_variance=common['bn_variance'],
+      bn_momentum=common['bn_momentum'],
+      remat=remat,
     )
-  return normalized(net, tuple(mean), tuple(std))
+    return row(layers, classes, channels, **chosen)
+
+  return make, normalisation
 
 
 def method(config: ConfigDict) -> Method:
@@ -94,7 +133,9 @@ def group(
 ) -> dict[str, Net]:
   """The networks that a method trains together, by name; see `Method.group`."""
   return {
-    name: network(node, classes, image_shape, config.precision)
+    name: network(
+      node, classes, image_shape, config.precision, config.get('remat', False)
+    )
     for name, node in network_nodes(config, made).items()
     if made.group == 'students' or name != 'student'
   }

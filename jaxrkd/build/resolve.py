@@ -55,8 +55,18 @@ def resolve(given: ConfigDict, overrides: list[str] | None = None) -> ConfigDict
   return resolved.lock()
 
 
+def network_node(given: Mapping[str, Any]) -> ConfigDict:
+  """A `student` group with every option filled in.
+
+  Raises:
+    InputError: an unknown network, or an option that it does not have.
+  """
+  table, keys = tables({'student': given})['student']
+  return ConfigDict(_named(given, 'student', table, keys, 'student'))
+
+
 def _add_teachers(teachers: dict[str, Any], pairs: list[tuple[str, str]]) -> None:
-  """`teachers.NAME.workdir=RUN` adds a teacher where the config has none of that name.
+  """`teachers.NAME.workdir=RUN` or `.file=FILE` adds a teacher where there is none yet.
 
   Raises:
     InputError: an override of how a teacher is trained that comes from a finished run.
@@ -64,9 +74,11 @@ def _add_teachers(teachers: dict[str, Any], pairs: list[tuple[str, str]]) -> Non
   given = {}
   for key, value in pairs:
     parts = key.split('.')
-    if len(parts) == 3 and parts[0] == 'teachers' and parts[2] == 'workdir' and value:
-      given[parts[1]] = value
-      teachers.setdefault(parts[1], {})
+    if len(parts) == 3 and parts[0] == 'teachers' and value:
+      if parts[2] == 'workdir':
+        given[parts[1]] = value
+      if parts[2] in ('workdir', 'file'):
+        teachers.setdefault(parts[1], {})
   for key, _ in pairs:
     parts = key.split('.')
     if len(parts) > 3 and parts[:3:2] == ['teachers', 'config'] and parts[1] in given:
@@ -120,7 +132,7 @@ def _complete(given: Mapping[str, Any], where: str) -> dict[str, Any]:
   """Lays `given` over the defaults; `where` is a prefix for messages."""
   named = tables(given)
   base = configs.base().to_dict()
-  open_groups = {'teachers', 'online', 'evaluation.attacks', *named}
+  open_groups = {'teachers', 'online', 'evaluation.attacks', 'expected', *named}
 
   def merge(defaults: dict[str, Any], values: Mapping[str, Any], path: str):
     result = dict(defaults)

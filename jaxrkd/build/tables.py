@@ -12,7 +12,7 @@ from jaxrkd.amalgamation import AMALGAMATIONS, AVERAGES
 from jaxrkd.attacks import ATTACKS, SEARCHES, THREATS, UNFORESEEN
 from jaxrkd.data import SOURCES
 from jaxrkd.methods import INNERS, METHODS
-from jaxrkd.models import NETWORKS
+from jaxrkd.models import BATCH_NORMS, NETWORKS
 from jaxrkd.optimizers import SCHEDULES
 
 Table = Mapping[str, Callable[..., Any]]
@@ -24,7 +24,13 @@ METRICS = ('weighted', 'robust', 'clean')
 SPLITS = ('heldout', 'test')
 # Arguments that the program supplies, not the config.
 SUPPLIED = ('data_dir', 'epochs', 'steps_per_epoch')
-NETWORK_KEYS = {'bn_variance': 'unbiased', 'bn_momentum': 0.9, 'mean': (), 'std': ()}
+NETWORK_KEYS = {
+  'bn_variance': 'unbiased',
+  'bn_momentum': 0.9,
+  'normalisation': 'none',
+  'mean': (),
+  'std': (),
+}
 # Searches whose steps mean the same.
 CLIMBERS = ('pgd', 'svgd', 'svgd_paper')
 DATA_KEYS = {'heldout': 0, 'train_limit': 0, 'test_limit': 0}
@@ -62,11 +68,16 @@ def options(row: Callable[..., Any]) -> dict[str, Any]:
   return {**defaults, **fixed}
 
 
+def network_keys(node: Mapping[str, Any]) -> dict[str, Any]:
+  """What every network takes beside its own options, with the defaults of this one."""
+  return {**NETWORK_KEYS, **BATCH_NORMS.get(node.get('name', ''), {})}
+
+
 def tables(config: Mapping[str, Any]) -> dict[str, tuple[Table, dict[str, Any]]]:
   """Dotted path of every named group -> (its table, keys it has beside the row's)."""
   found: dict[str, tuple[Table, dict[str, Any]]] = {
     'data': (SOURCES, DATA_KEYS),
-    'student': (NETWORKS, NETWORK_KEYS),
+    'student': (NETWORKS, network_keys(config.get('student', {}))),
     'method': (METHODS, {}),
     'inner': (PROBLEMS, {}),
     'ensemble': (RULES, {}),
@@ -76,8 +87,8 @@ def tables(config: Mapping[str, Any]) -> dict[str, tuple[Table, dict[str, Any]]]
     'select.attack': (EVALUATIONS, ATTACK_KEYS),
     'evaluation.threat': (THREATS, {'eps': configs.EIGHT}),
   }
-  for name in config.get('online', {}):
-    found[f'online.{name}'] = (NETWORKS, NETWORK_KEYS)
+  for name, node in config.get('online', {}).items():
+    found[f'online.{name}'] = (NETWORKS, network_keys(node))
   for name in config.get('evaluation', {}).get('attacks', {}):
     found[f'evaluation.attacks.{name}'] = (EVALUATIONS, COLUMN_KEYS)
   return found

@@ -9,12 +9,18 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxrkd.amalgamation import AVERAGES
+from jaxrkd.models.activations import ACTIVATIONS
+from jaxrkd.models.conv import plain_convolutions
 from jaxrkd.models.convnet import ConvNet
+from jaxrkd.models.dm_preact_resnet import DMPreActResNet
+from jaxrkd.models.dm_wide_resnet import DMWideResNet
 from jaxrkd.models.ensemble import ensemble
 from jaxrkd.models.group import STACKING
 from jaxrkd.models.mobilenet_v2 import MobileNetV2
 from jaxrkd.models.net import Net, from_linen, from_nnx, normalized, parameter_count
-from jaxrkd.models.resnet import cifar_resnet, resnet18
+from jaxrkd.models.normalisation import NORMALISATIONS
+from jaxrkd.models.preact_resnet import PreActResNet
+from jaxrkd.models.resnet import cifar_resnet, resnet
 from jaxrkd.models.wide_resnet import WideResNet
 
 NETWORKS: dict[str, Callable[..., Any]] = {
@@ -24,7 +30,9 @@ NETWORKS: dict[str, Callable[..., Any]] = {
   'resnet32': functools.partial(cifar_resnet, depth=32),
   'resnet44': functools.partial(cifar_resnet, depth=44),
   'resnet56': functools.partial(cifar_resnet, depth=56),
-  'resnet18': resnet18,
+  'resnet18': resnet,
+  'resnet34': functools.partial(resnet, blocks=(3, 4, 6, 3)),
+  'preact_resnet18': PreActResNet,
   'mobilenet_v2': MobileNetV2,
   'wrn': WideResNet,
   'wrn_22_6': functools.partial(WideResNet, depth=22, width=6),
@@ -32,11 +40,28 @@ NETWORKS: dict[str, Callable[..., Any]] = {
   'wrn_34_10': functools.partial(WideResNet, depth=34, width=10),
   'wrn_34_20': functools.partial(WideResNet, depth=34, width=20),
   'wrn_70_16': functools.partial(WideResNet, depth=70, width=16),
+  'dm_preact_resnet18': DMPreActResNet,
+  'dm_wrn': DMWideResNet,
+  'dm_wrn_22_6': functools.partial(DMWideResNet, depth=22, width=6),
+  'dm_wrn_28_10': functools.partial(DMWideResNet, depth=28, width=10),
+  'dm_wrn_34_10': functools.partial(DMWideResNet, depth=34, width=10),
+  'dm_wrn_34_20': functools.partial(DMWideResNet, depth=34, width=20),
+  'dm_wrn_70_16': functools.partial(DMWideResNet, depth=70, width=16),
+}
+
+# BatchNorm as Haiku has it, for the networks that were trained with it.
+HAIKU = {'bn_variance': 'biased', 'bn_momentum': 0.99}
+# Network -> what its BatchNorm does unless the config says otherwise; others do as PyTorch.
+BATCH_NORMS: dict[str, dict[str, Any]] = {
+  name: HAIKU for name in NETWORKS if name.startswith('dm_')
 }
 
 __all__ = [
+  'ACTIVATIONS',
   'AVERAGES',
+  'BATCH_NORMS',
   'NETWORKS',
+  'NORMALISATIONS',
   'STACKING',
   'Net',
   'ensemble',
@@ -44,4 +69,5 @@ __all__ = [
   'from_nnx',
   'normalized',
   'parameter_count',
+  'plain_convolutions',
 ]

@@ -71,9 +71,13 @@ class BatchNorm(nnx.Module):
     self.epsilon = epsilon
     self.variance = variance
     self.use_running_average = False
+    # Set by `fold.py`: the scale is in the convolution before, only the shift is left.
+    self.folded = False
 
   def __call__(self, x: Array) -> Array:
     """Normalises x, [B, ..., features]; in training mode moves the running values."""
+    if self.folded:
+      return x + self.bias[...].astype(x.dtype)
     if self.use_running_average:
       mean, var = self.mean[...], self.var[...]
     else:

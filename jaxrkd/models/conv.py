@@ -8,8 +8,11 @@ become Winograd's transforms. GPUs and TPUs get XLA's own convolution and gradie
 `benchmarks/convolution.py` measures all of them.
 """
 
+import contextlib
+import contextvars
 import functools
 import math
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -26,12 +29,28 @@ MIN_CONV_CHANNELS = 16
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 
 
-def _shifted(images: Array, size: int, stride: int) -> list[Array]:
+# Zeros (above, below), (left, right).
+Pads = tuple[tuple[int, int], tuple[int, int]]
+PADDINGS = ('symmetric', 'same')
+
+
+def _pads(shape: tuple[int, ...], size: int, stride: int, padding: str) -> Pads:
+  """How many zeros go around images [B, H, W, C]; see `conv2d`."""
+  if padding == 'symmetric':
+    return ((size // 2,) * 2,) * 2
+
+  def same(length: int) -> tuple[int, int]:
+    total = max((-(-length // stride) - 1) * stride + size - length, 0)
+    return total // 2, total - total // 2
+
+  return same(shape[1]), same(shape[2])
+
+
+def _shifted(images: Array, size: int, stride: int, pads: Pads) -> list[Array]:
   """The k*k views of zero-padded images that a k x k kernel multiplies, row by row."""
   batch, height, width, channels = images.shape
-  pad = size // 2
   out_h, out_w = -(-height // stride), -(-width // stride)
-  padded = jnp.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+  padded = jnp.pad(images, ((0, 0), *pads, (0, 0)))
   return [
     lax.slice(
       padded,
@@ -44,112 +63,137 @@ def _shifted(images: Array, size: int, stride: int) -> list[Array]:
   ]
 
 
-def _product(images: Array, kernel: Array, stride: int) -> Array:
-  columns = jnp.concatenate(_shifted(images, kernel.shape[0], stride), axis=-1)
+def _product(images: Array, kernel: Array, stride: int, pads: Pads) -> Array:
+  columns = jnp.concatenate(_shifted(images, kernel.shape[0], stride, pads), axis=-1)
   return columns @ kernel.reshape(-1, kernel.shape[-1])
 
 
-def _xla_conv(images: Array, kernel: Array, stride: int, groups: int) -> Array:
-  pad = kernel.shape[0] // 2
+def _xla_conv(
+  images: Array, kernel: Array, stride: int, pads: Pads, groups: int = 1
+) -> Array:
   return lax.conv_general_dilated(
     images,
     kernel,
     (stride, stride),
-    [(pad, pad), (pad, pad)],
+    pads,
     dimension_numbers=DIMENSIONS,
     feature_group_count=groups,
   )
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def fast_in_loop(images: Array, kernel: Array, stride: int) -> Array:
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def fast_in_loop(images: Array, kernel: Array, stride: int, pads: Pads) -> Array:
   """A convolution that is no gradient of one; `attacks.loop` knows it by its name."""
-  return _xla_conv(images, kernel, stride, groups=1)
+  return _xla_conv(images, kernel, stride, pads)
 
 
-def _forward(images: Array, kernel: Array, stride: int) -> Array:
+def _forward(images: Array, kernel: Array, stride: int, pads: Pads) -> Array:
   # XLA has a fast program for float32 only.
   if images.dtype != jnp.float32:
-    return _product(images, kernel, stride)
-  return fast_in_loop(images, kernel, stride)
+    return _product(images, kernel, stride, pads)
+  return fast_in_loop(images, kernel, stride, pads)
 
 
-@functools.partial(jax.jit, static_argnums=3)
-def kernel_gradient(images: Array, kernel: Array, cotangent: Array, stride: int) -> Array:
+@functools.partial(jax.jit, static_argnums=(3, 4))
+def kernel_gradient(
+  images: Array, kernel: Array, cotangent: Array, stride: int, pads: Pads
+) -> Array:
   """What no attack asks for: outside loops XLA's own is the fastest."""
 
   def conv(kernel: Array) -> Array:
     if images.dtype != jnp.float32:
-      return _product(images, kernel, stride)
-    return _xla_conv(images, kernel, stride, groups=1)
+      return _product(images, kernel, stride, pads)
+    return _xla_conv(images, kernel, stride, pads)
 
   _, pull = jax.vjp(conv, kernel)
   return pull(cotangent)[0]
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _cpu_conv(images: Array, kernel: Array, stride: int) -> Array:
-  return _forward(images, kernel, stride)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _cpu_conv(images: Array, kernel: Array, stride: int, pads: Pads) -> Array:
+  return _forward(images, kernel, stride, pads)
 
 
-def _cpu_conv_fwd(images, kernel, stride):
-  return _forward(images, kernel, stride), (images, kernel)
+def _cpu_conv_fwd(images, kernel, stride, pads):
+  return _forward(images, kernel, stride, pads), (images, kernel)
 
 
-def _cpu_conv_bwd(stride, saved, cotangent):
+def _cpu_conv_bwd(stride, pads, saved, cotangent):
   images, kernel = saved
   single = images.dtype == jnp.float32
+  # At stride 1 both paddings are symmetric.
   if single and stride == 1 and images.shape[-1] >= MIN_CONV_CHANNELS:
     turned = kernel[::-1, ::-1].swapaxes(2, 3)
-    to_images = fast_in_loop(cotangent, turned, 1)
+    to_images = fast_in_loop(cotangent, turned, 1, pads)
   else:
-    _, pull = jax.vjp(lambda x: _product(x, kernel, stride), images)
+    _, pull = jax.vjp(lambda x: _product(x, kernel, stride, pads), images)
     (to_images,) = pull(cotangent)
-  return to_images, kernel_gradient(images, kernel, cotangent, stride)
+  return to_images, kernel_gradient(images, kernel, cotangent, stride, pads)
 
 
 _cpu_conv.defvjp(_cpu_conv_fwd, _cpu_conv_bwd)
 
 
+_plain: contextvars.ContextVar[bool] = contextvars.ContextVar('plain', default=False)
+
+
+@contextlib.contextmanager
+def plain_convolutions() -> Iterator[None]:
+  """Within this scope convolutions are traced as XLA's own on every device.
+
+  For programs that leave the machine: exports, whose run time has fast ones of its own.
+  """
+  token = _plain.set(True)
+  try:
+    yield
+  finally:
+    _plain.reset(token)
+
+
 def on_cpu() -> bool:
   """Whether convolutions need a gradient of their own."""
-  return jax.default_backend() == 'cpu'
+  return jax.default_backend() == 'cpu' and not _plain.get()
 
 
-def conv2d(images: Array, kernel: Array, stride: int = 1) -> Array:
-  """Convolution with symmetric zero padding k // 2, as PyTorch pads.
-
-  ("SAME" would pad stride-2 kernels on one side only and shift the result.)
+def conv2d(
+  images: Array, kernel: Array, stride: int = 1, padding: str = 'symmetric'
+) -> Array:
+  """Convolution with zero padding.
 
   Args:
     images: [B, H, W, I].
     kernel: [k, k, I, O], k odd.
     stride: of both directions.
+    padding: 'symmetric' pads k // 2 on every side, as PyTorch's networks do; 'same' as
+      TensorFlow and Haiku do, which at stride 2 and even sizes pads below and on the
+      right only and so shifts the result by a pixel.
 
   Returns:
     [B, ceil(H / stride), ceil(W / stride), O].
   """
   if kernel.shape[0] == 1:
     return images[:, ::stride, ::stride, :] @ kernel[0, 0]
+  pads = _pads(images.shape, kernel.shape[0], stride, padding)
   if not on_cpu():
-    return _xla_conv(images, kernel, stride, groups=1)
+    return _xla_conv(images, kernel, stride, pads)
   work = math.prod(images.shape[1:]) * kernel.shape[-1]
   narrow = min(kernel.shape[2:]) < 16  # the stem: little to multiply, much to transform
   if kernel.shape[0] == 3 and stride == 1 and work >= MIN_WINOGRAD_WORK and not narrow:
     return winograd_conv(images, kernel)
-  return _cpu_conv(images, kernel, stride)
+  return _cpu_conv(images, kernel, stride, pads)
 
 
 def depthwise_conv2d(images: Array, kernel: Array, stride: int = 1) -> Array:
-  """One filter per channel, padded as in `conv2d`.
+  """One filter per channel, with symmetric padding as in `conv2d`.
 
   Args:
     images: [B, H, W, C].
     kernel: [k, k, 1, C], k odd.
     stride: of both directions.
   """
+  pads = _pads(images.shape, kernel.shape[0], stride, 'symmetric')
   if not on_cpu():
-    return _xla_conv(images, kernel, stride, groups=images.shape[-1])
+    return _xla_conv(images, kernel, stride, pads, groups=images.shape[-1])
   taps = kernel.reshape(-1, 1, 1, 1, kernel.shape[-1])
-  views = _shifted(images, kernel.shape[0], stride)
+  views = _shifted(images, kernel.shape[0], stride, pads)
   return functools.reduce(jnp.add, [view * tap for view, tap in zip(views, taps)])

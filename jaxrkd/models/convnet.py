@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import jax
 from flax import nnx
 
+from jaxrkd.models.activations import activation_of
 from jaxrkd.models.layers import Layers, global_average
 
 
@@ -17,6 +18,7 @@ class ConvNet(nnx.Module):
     channels: of the images.
     widths: output channels of each convolution.
     strides: of each convolution.
+    activation: a row of `ACTIVATIONS`.
   """
 
   def __init__(
@@ -26,15 +28,20 @@ class ConvNet(nnx.Module):
     channels: int,
     widths: Sequence[int] = (32, 64, 64),
     strides: Sequence[int] = (1, 2, 1),
+    activation: str = 'relu',
   ):
+    activation_of(activation)
+    self.activation = activation
     sizes = [channels, *widths]
     self.convs = nnx.List(
       [layers.conv(i, o, 3, s) for i, o, s in zip(sizes[:-1], widths, strides)]
     )
     self.bns = nnx.List([layers.bn(o) for o in widths])
+    self.FOLDS = tuple((f'convs.{i}', f'bns.{i}') for i in range(len(widths)))
     self.linear = layers.linear(sizes[-1], classes)
 
   def __call__(self, x: jax.Array) -> jax.Array:
+    act = activation_of(self.activation)
     for conv, bn in zip(self.convs, self.bns):
-      x = jax.nn.relu(bn(conv(x)))
+      x = act(bn(conv(x)))
     return self.linear(global_average(x))

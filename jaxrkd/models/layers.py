@@ -1,7 +1,9 @@
 """The layers the networks are made of, initialised as PyTorch initialises them."""
 
 import dataclasses
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,19 +19,34 @@ Initializer = Callable[..., Array]
 # whose variance is 1 / (3 fan_in).
 torch_default = jax.nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')
 kaiming_fan_out = jax.nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')
+kaiming_fan_in = jax.nn.initializers.variance_scaling(2.0, 'fan_in', 'normal')
+
+
+def haiku_default(key: Array, shape: Sequence[int], dtype: Any = float) -> Array:
+  """A normal of deviation 1/sqrt(fan_in), cut at two deviations and not widened again."""
+  deviation = math.prod(shape[:-1]) ** -0.5
+  return deviation * jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype)
 
 
 class Conv(nnx.Module):
   """A k x k convolution without bias; `kernel` is [k, k, in, out]."""
 
-  def __init__(self, kernel: Array, stride: int, dtype: jnp.dtype | None):
+  def __init__(
+    self,
+    kernel: Array,
+    stride: int,
+    dtype: jnp.dtype | None,
+    padding: str = 'symmetric',
+  ):
     self.kernel = nnx.Param(kernel)
     self.stride = stride
     self.dtype = dtype
+    self.padding = padding
 
   def __call__(self, x: Array) -> Array:
     dtype = self.dtype or self.kernel[...].dtype
-    return conv2d(x.astype(dtype), self.kernel[...].astype(dtype), self.stride)
+    kernel = self.kernel[...].astype(dtype)
+    return conv2d(x.astype(dtype), kernel, self.stride, self.padding)
 
 
 class DepthwiseConv(Conv):
@@ -62,6 +79,8 @@ class Layers:
     bn_variance: see `BatchNorm`.
     bn_momentum: see `BatchNorm`.
     conv_init: initial convolution kernels.
+    padding: of convolutions; see `conv2d`.
+    remat: see `through`.
   """
 
   rngs: nnx.Rngs
@@ -69,13 +88,15 @@ class Layers:
   bn_variance: str = 'unbiased'
   bn_momentum: float = 0.9
   conv_init: Initializer = torch_default
+  padding: str = 'symmetric'
+  remat: bool = False
 
-  def with_init(self, conv_init: Initializer) -> 'Layers':
-    return dataclasses.replace(self, conv_init=conv_init)
+  def replace(self, **changes: Any) -> 'Layers':
+    return dataclasses.replace(self, **changes)
 
   def conv(self, inputs: int, outputs: int, size: int, stride: int = 1) -> Conv:
     kernel = self.conv_init(self.rngs.params(), (size, size, inputs, outputs))
-    return Conv(kernel, stride, self.dtype)
+    return Conv(kernel, stride, self.dtype, self.padding)
 
   def depthwise(self, channels: int, size: int, stride: int = 1) -> DepthwiseConv:
     kernel = self.conv_init(self.rngs.params(), (size, size, 1, channels))
@@ -84,11 +105,38 @@ class Layers:
   def bn(self, features: int) -> BatchNorm:
     return BatchNorm(features, momentum=self.bn_momentum, variance=self.bn_variance)
 
-  def linear(self, inputs: int, outputs: int, *, zero_bias: bool = False) -> Linear:
-    kernel = torch_default(self.rngs.params(), (inputs, outputs))
+  def linear(
+    self,
+    inputs: int,
+    outputs: int,
+    *,
+    zero_bias: bool = False,
+    init: Initializer = torch_default,
+  ) -> Linear:
+    kernel = init(self.rngs.params(), (inputs, outputs))
     bound = inputs**-0.5
     bias = jax.random.uniform(self.rngs.params(), (outputs,), minval=-bound, maxval=bound)
     return Linear(kernel, jnp.zeros(outputs) if zero_bias else bias)
+
+
+def through(blocks: Iterable[nnx.Module], x: Array, remat: bool) -> Array:
+  """Sends x through blocks one after the other.
+
+  Args:
+    blocks: modules that map x to x.
+    x: [B, H, W, C].
+    remat: keep for the gradient only what goes in between blocks, and compute what is
+      inside them again: less memory, about a third more time (Chen et al., 2016,
+      arXiv:1604.06174).
+  """
+  call = nnx.remat(_call) if remat else _call
+  for block in blocks:
+    x = call(block, x)
+  return x
+
+
+def _call(block: Any, x: Array) -> Array:
+  return block(x)
 
 
 def global_average(x: Array) -> Array:

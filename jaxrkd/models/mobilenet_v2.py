@@ -7,7 +7,8 @@ instead of ReLU6, and a projection shortcut in stride-1 blocks whose channels ch
 import jax
 from flax import nnx
 
-from jaxrkd.models.layers import Layers, global_average
+from jaxrkd.models.activations import activation_of
+from jaxrkd.models.layers import Layers, global_average, through
 from jaxrkd.models.resnet import Projection
 
 # (expansion, output channels, blocks, stride of the first)
@@ -25,9 +26,18 @@ GROUPS = (
 class InvertedResidual(nnx.Module):
   """1x1 expansion, 3x3 depthwise, linear 1x1 projection."""
 
+  FOLDS = (('conv1', 'bn1'), ('conv2', 'bn2'), ('conv3', 'bn3'))
+
   def __init__(
-    self, layers: Layers, inputs: int, outputs: int, expansion: int, stride: int
+    self,
+    layers: Layers,
+    inputs: int,
+    outputs: int,
+    expansion: int,
+    stride: int,
+    activation: str,
   ):
+    self.activation = activation
     hidden = inputs * expansion
     self.conv1 = layers.conv(inputs, hidden, 1)
     self.bn1 = layers.bn(hidden)
@@ -41,8 +51,9 @@ class InvertedResidual(nnx.Module):
       self.shortcut = Projection(layers, inputs, outputs, 1)
 
   def __call__(self, x: jax.Array) -> jax.Array:
-    y = jax.nn.relu(self.bn1(self.conv1(x)))
-    y = jax.nn.relu(self.bn2(self.conv2(y)))
+    act = activation_of(self.activation)
+    y = act(self.bn1(self.conv1(x)))
+    y = act(self.bn2(self.conv2(y)))
     y = self.bn3(self.conv3(y))
     if not self.residual:
       return y
@@ -56,16 +67,25 @@ class MobileNetV2(nnx.Module):
     layers: maker of layers.
     classes: number of logits.
     channels: of the images.
+    activation: a row of `ACTIVATIONS`.
   """
 
-  def __init__(self, layers: Layers, classes: int, channels: int):
+  FOLDS = (('conv1', 'bn1'), ('conv2', 'bn2'))
+
+  def __init__(
+    self, layers: Layers, classes: int, channels: int, activation: str = 'relu'
+  ):
+    activation_of(activation)
+    self.activation, self.remat = activation, layers.remat
     self.conv1 = layers.conv(channels, 32, 3)
     self.bn1 = layers.bn(32)
     blocks, inputs = [], 32
     for expansion, outputs, count, stride in GROUPS:
       for i in range(count):
         first = stride if i == 0 else 1
-        blocks.append(InvertedResidual(layers, inputs, outputs, expansion, first))
+        blocks.append(
+          InvertedResidual(layers, inputs, outputs, expansion, first, activation)
+        )
         inputs = outputs
     self.layers = nnx.List(blocks)
     self.conv2 = layers.conv(inputs, 1280, 1)
@@ -73,8 +93,8 @@ class MobileNetV2(nnx.Module):
     self.linear = layers.linear(1280, classes)
 
   def __call__(self, x: jax.Array) -> jax.Array:
-    x = jax.nn.relu(self.bn1(self.conv1(x)))
-    for block in self.layers:
-      x = block(x)
-    x = jax.nn.relu(self.bn2(self.conv2(x)))
+    act = activation_of(self.activation)
+    x = act(self.bn1(self.conv1(x)))
+    x = through(self.layers, x, self.remat)
+    x = act(self.bn2(self.conv2(x)))
     return self.linear(global_average(x))

@@ -124,10 +124,11 @@ def from_linen(module: Any, image_shape: tuple[int, int, int]) -> Net:
 
 def normalized(net: Net, mean: tuple[float, ...], std: tuple[float, ...]) -> Net:
   """Puts (images - mean) / std, per channel, in front of a network."""
-  shift, scale = jnp.asarray(mean), jnp.asarray(std)
 
   def inside(images: Array) -> Array:
-    return (images - shift.astype(images.dtype)) / scale.astype(images.dtype)
+    # From the decimal numbers, so that float64 is not limited by float32's.
+    shift, scale = (jnp.asarray(c, images.dtype) for c in (mean, std))
+    return (images - shift) / scale
 
   def apply(params: Tree, stats: Tree, images: Array) -> Array:
     return net.apply(params, stats, inside(images))

@@ -1,21 +1,35 @@
-"""ResNets for 32x32 images: ResNet-18 and ResNet-6n+2.
+"""ResNets for 32x32 images: ResNet-18, ResNet-34 and ResNet-6n+2.
 
-He et al., 2016, arXiv:1512.03385, in the variants the four papers use: projection
-shortcuts (1x1 convolution and BatchNorm) wherever the shape changes. Attribute names
-are those of the PyTorch files.
+He et al., 2016, arXiv:1512.03385. In the variants the four papers use the shortcut is a
+1x1 convolution and BatchNorm wherever the shape changes; the most used public ResNet-20 to
+56 have the parameter-free one of the original paper ("option A"). Attribute names are
+those of the PyTorch files.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
-from jaxrkd.errors import InputError
-from jaxrkd.models.layers import Layers, global_average, kaiming_fan_out
+from jaxrkd.errors import InputError, one_of
+from jaxrkd.models.activations import activation_of
+from jaxrkd.models.layers import (
+  Layers,
+  global_average,
+  kaiming_fan_in,
+  kaiming_fan_out,
+  through,
+  torch_default,
+)
+
+SHORTCUTS = ('projection', 'padding')
 
 
 class Projection(nnx.Module):
   """The shortcut where shapes change; children are named '0' and '1' as in PyTorch."""
+
+  FOLDS = (('0', '1'),)
 
   def __init__(self, layers: Layers, inputs: int, outputs: int, stride: int):
     setattr(self, '0', layers.conv(inputs, outputs, 1, stride))
@@ -25,28 +39,53 @@ class Projection(nnx.Module):
     return getattr(self, '1')(getattr(self, '0')(x))
 
 
+class Padding(nnx.Module):
+  """Option A: every second pixel, and zero channels on both sides; no parameters."""
+
+  def __init__(self, layers: Layers, inputs: int, outputs: int, stride: int):
+    del layers
+    self.stride = stride
+    # As published: a quarter of the new width in front, whatever is missing behind.
+    self.front = outputs // 4 if outputs > inputs else 0
+    self.back = outputs - inputs - self.front
+
+  def __call__(self, x: jax.Array) -> jax.Array:
+    x = x[:, :: self.stride, :: self.stride, :]
+    return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (self.front, self.back)))
+
+
 class BasicBlock(nnx.Module):
   """Two 3x3 convolutions and a shortcut, which goes by the name `shortcut`."""
 
+  FOLDS = (('conv1', 'bn1'), ('conv2', 'bn2'))
+
   def __init__(
-    self, layers: Layers, inputs: int, outputs: int, stride: int, shortcut: str
+    self,
+    layers: Layers,
+    inputs: int,
+    outputs: int,
+    stride: int,
+    shortcut: str,
+    change: Callable[..., nnx.Module] = Projection,
+    activation: str = 'relu',
   ):
     self.conv1 = layers.conv(inputs, outputs, 3, stride)
     self.bn1 = layers.bn(outputs)
     self.conv2 = layers.conv(outputs, outputs, 3)
     self.bn2 = layers.bn(outputs)
+    self.activation = activation
     self.shortcut_name = shortcut
-    projects = stride != 1 or inputs != outputs
-    self.projects = projects
-    if projects:
-      setattr(self, shortcut, Projection(layers, inputs, outputs, stride))
+    self.changes = stride != 1 or inputs != outputs
+    if self.changes:
+      setattr(self, shortcut, change(layers, inputs, outputs, stride))
 
   def __call__(self, x: jax.Array) -> jax.Array:
-    y = jax.nn.relu(self.bn1(self.conv1(x)))
+    act = activation_of(self.activation)
+    y = act(self.bn1(self.conv1(x)))
     y = self.bn2(self.conv2(y))
-    if self.projects:
+    if self.changes:
       x = getattr(self, self.shortcut_name)(x)
-    return jax.nn.relu(y + x)
+    return act(y + x)
 
 
 class ResNet(nnx.Module):
@@ -60,7 +99,12 @@ class ResNet(nnx.Module):
     widths: channels of each stage; the stem has the first.
     shortcut: name of the projections in the PyTorch file.
     head: name of the last layer in the PyTorch file.
+    change: the shortcut where shapes change.
+    activation: a row of `ACTIVATIONS`.
+    head_init: initial kernel of the last layer.
   """
+
+  FOLDS = (('conv1', 'bn1'),)
 
   def __init__(
     self,
@@ -71,7 +115,12 @@ class ResNet(nnx.Module):
     widths: Sequence[int],
     shortcut: str,
     head: str,
+    change: Callable[..., nnx.Module] = Projection,
+    activation: str = 'relu',
+    head_init: Callable[..., jax.Array] = torch_default,
   ):
+    activation_of(activation)
+    self.activation, self.remat = activation, layers.remat
     self.conv1 = layers.conv(channels, widths[0], 3)
     self.bn1 = layers.bn(widths[0])
     inputs = widths[0]
@@ -80,30 +129,60 @@ class ResNet(nnx.Module):
       stage = []
       for i in range(count):
         stride = 2 if k > 0 and i == 0 else 1
-        stage.append(BasicBlock(layers, inputs, width, stride, shortcut))
+        stage.append(
+          BasicBlock(layers, inputs, width, stride, shortcut, change, activation)
+        )
         inputs = width
       setattr(self, name, nnx.List(stage))
     self.head_name = head
-    setattr(self, head, layers.linear(inputs, classes))
+    setattr(self, head, layers.linear(inputs, classes, init=head_init))
 
   def __call__(self, x: jax.Array) -> jax.Array:
-    x = jax.nn.relu(self.bn1(self.conv1(x)))
+    x = activation_of(self.activation)(self.bn1(self.conv1(x)))
     for name in self.stages:
-      for block in getattr(self, name):
-        x = block(x)
+      x = through(getattr(self, name), x, self.remat)
     return getattr(self, self.head_name)(global_average(x))
 
 
-def resnet18(layers: Layers, classes: int, channels: int, width: int = 64) -> ResNet:
-  """ResNet-18 with a 3x3 stem and no pooling: 11,173,962 parameters for 10 classes."""
+def resnet(
+  layers: Layers,
+  classes: int,
+  channels: int,
+  blocks: Sequence[int] = (2, 2, 2, 2),
+  width: int = 64,
+  activation: str = 'relu',
+) -> ResNet:
+  """ResNet with a 3x3 stem and no pooling: ResNet-18, or 34 with blocks 3, 4, 6, 3.
+
+  11,173,962 and 21,282,122 parameters for 10 classes.
+  """
   widths = [width * 2**k for k in range(4)]
-  return ResNet(layers, classes, channels, (2, 2, 2, 2), widths, 'shortcut', 'linear')
+  return ResNet(
+    *(layers, classes, channels, blocks, widths, 'shortcut', 'linear'),
+    activation=activation,
+  )
 
 
 def cifar_resnet(
-  layers: Layers, classes: int, channels: int, depth: int = 56, width: int = 16
+  layers: Layers,
+  classes: int,
+  channels: int,
+  depth: int = 56,
+  width: int = 16,
+  shortcut: str = 'projection',
+  activation: str = 'relu',
 ) -> ResNet:
   """ResNet-6n+2 (ResNet-20, 32, 44, 56): 855,770 parameters at depth 56, 10 classes.
+
+  Args:
+    layers: maker of layers.
+    classes: number of logits.
+    channels: of the images.
+    depth: 6n + 2.
+    width: channels of the first stage.
+    shortcut: 'projection', named as in MTARD's clean teacher; or 'padding' (option A),
+      named as in the files of akamaster/pytorch_resnet_cifar10: 853,018 parameters.
+    activation: a row of `ACTIVATIONS`.
 
   Raises:
     InputError: `depth` is not 6n + 2.
@@ -112,7 +191,15 @@ def cifar_resnet(
     raise InputError(
       f'ResNet depth is {depth}; it must be 6n + 2: 8, 14, 20, 32, 56, ...'
     )
-  layers = layers.with_init(kaiming_fan_out)
+  one_of(shortcut, SHORTCUTS, 'shortcut')
   blocks = ((depth - 2) // 6,) * 3
   widths = [width * 2**k for k in range(3)]
-  return ResNet(layers, classes, channels, blocks, widths, 'downsample', 'fc')
+  if shortcut == 'padding':
+    return ResNet(
+      *(layers.replace(conv_init=kaiming_fan_in), classes, channels, blocks, widths),
+      *('shortcut', 'linear', Padding, activation, kaiming_fan_in),
+    )
+  return ResNet(
+    *(layers.replace(conv_init=kaiming_fan_out), classes, channels, blocks, widths),
+    *('downsample', 'fc', Projection, activation),
+  )

@@ -15,11 +15,13 @@ from jaxrkd.errors import InputError, nearest
 from jaxrkd.models import Net, ensemble
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
-from jaxrkd.train.crew import STUDENT, Crew
+from jaxrkd.train.crew import STUDENT, Crew, make_crew
 from jaxrkd.train.setup import parts
 from jaxrkd.train.state import NetState
 
 Tree = Any
+# Beside the checkpoint of a network that came from a file: where it comes from.
+IMPORTED = 'imported.json'
 
 
 class Trained(NamedTuple):
@@ -72,8 +74,11 @@ def load_trained(
   precision: str = '',
   epoch: int = 0,
   network: str = '',
+  remat: bool | None = None,
 ) -> Trained:
   """Reads the newest sound checkpoint of a kind; an ensemble where the run trained one.
+
+  A network that was imported from a file has one checkpoint, which serves as every kind.
 
   Args:
     workdir: folder of a run.
@@ -83,12 +88,13 @@ def load_trained(
     epoch: read what was kept after this epoch instead; 0 reads `kind`.
     network: one of several that the run trained together, such as an online teacher of
       at_aka; empty takes its student, the best one where there are several.
+    remat: see `config.remat`; None takes the run's own.
 
   Raises:
     InputError: not a run, or it has no such checkpoint or network.
   """
   if kind == 'ema':
-    found = load_trained(workdir, 'last', mesh, precision, epoch, network)
+    found = load_trained(workdir, 'last', mesh, precision, epoch, network, remat)
     if not jax.tree.leaves(found.state.average):
       raise InputError(
         f'{str(workdir)!r} kept no average of its parameters; take its best or last '
@@ -99,6 +105,10 @@ def load_trained(
   config = read_config(workdir)
   if precision:
     config.precision = precision
+  if remat is not None:
+    config.remat = remat
+  if is_imported(workdir):
+    return _load_imported(workdir, mesh, config)
   if config.get('members', 1) > 1:
     return _load_members(workdir, kind, mesh, config, epoch, network)
   checkpoints = _open_kept(workdir, epoch) if epoch else _open(workdir, kind)
@@ -126,6 +136,43 @@ def load_trained(
     own, record = _own_best(workdir, name, made.like.nets[name])
     nets = {**nets, name: own}
   return Trained(made.crew.nets[name], nets[name], record, config, made.crew, nets)
+
+
+def is_imported(workdir: pathlib.Path) -> bool:
+  """Whether a run's network came from a file (`interop.import_network`)."""
+  return (workdir / IMPORTED).is_file()
+
+
+def like_imported(net: Net, mesh: jax.sharding.Mesh) -> NetState:
+  """What a checkpoint of an imported network looks like: no optimiser, no average."""
+  everywhere = sharding.replicated(mesh)
+  variables = jax.tree.map(
+    lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
+    jax.eval_shape(net.init, jax.random.key(0)),
+  )
+  params, stats = variables
+  return NetState(params, stats, {}, {})
+
+
+def _load_imported(
+  workdir: pathlib.Path, mesh: jax.sharding.Mesh, config: ConfigDict
+) -> Trained:
+  store = _open(workdir, 'best')
+  record, restored = store.newest_record(), None
+  if record is not None:
+    shape = tuple(record['image_shape'])
+    options = config.precision, config.get('remat', False)
+    net = build.network(config.student, record['classes'], shape, *options)
+    restored = store.restore(like_imported(net, mesh))
+  store.close()
+  if restored is None:
+    raise InputError(
+      f'the network imported to {str(workdir)!r} cannot be read; import it again into a new '
+      'workdir'
+    )
+  state, record = restored
+  crew = make_crew(net, '', {})
+  return Trained(net, state, record, config, crew, {STUDENT: state})
 
 
 def _own_best(
@@ -194,14 +241,19 @@ def load_teacher(
 ) -> Trained:
   """A teacher of a run, as its config says; by default in float32, to be measured."""
   entry, home = config.teachers[name], teacher_folder(config, workdir, name)
-  network = entry.get('network', '')
-  return load_trained(home, entry.checkpoint, mesh, precision, entry.epoch, network)
+  network, remat = entry.get('network', ''), config.get('remat', False)
+  return load_trained(
+    home, entry.checkpoint, mesh, precision, entry.epoch, network, remat
+  )
 
 
 def _load_members(workdir, kind, mesh, config, epoch, network) -> Trained:
   """All members as one network; its record is the first member's."""
   found = [
-    load_trained(member_folder(workdir, k), kind, mesh, config.precision, epoch, network)
+    load_trained(
+      *(member_folder(workdir, k), kind, mesh, config.precision, epoch, network),
+      config.get('remat', False),
+    )
     for k in range(config.members)
   ]
   shares = [1 / len(found)] * len(found)

@@ -57,7 +57,8 @@ def parts(
 ) -> Parts:
   """Builds the networks, method and optimiser that a config names."""
   shape = tuple(image_shape)
-  net = build.network(config.student, classes, shape, config.precision)
+  remat = config.get('remat', False)
+  net = build.network(config.student, classes, shape, config.precision, remat)
   method = build.method(config)
   members = build.group(config, method, classes, shape)
   mapped = is_mapped(config.get('stacking', 'auto'))

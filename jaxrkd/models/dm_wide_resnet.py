@@ -1,0 +1,62 @@
+"""WideResNet in DeepMind's layout (WRN-28-10-swish, WRN-70-16 and relatives).
+
+Gowal et al., 2020, arXiv:2010.03593; Rebuffi et al., 2021, arXiv:2103.01946. The blocks of
+`wide_resnet.py`, but "SAME" padding, which shifts the stride-2 convolutions by a pixel,
+other initial values and, unless told otherwise, swish. Its BatchNorm keeps 0.99 of the old
+running value (`BATCH_NORMS`), and its normalisation belongs to the weights: set
+`normalisation`. Attribute names are those of the authors' PyTorch port.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jaxrkd.models.activations import activation_of
+from jaxrkd.models.layers import Layers, global_average, haiku_default
+from jaxrkd.models.wide_resnet import Names, make_groups
+
+NAMES = Names(
+  bns=('batchnorm_0', 'batchnorm_1'),
+  convs=('conv_0', 'conv_1'),
+  shortcut='shortcut',
+  blocks='block',
+)
+
+
+class DMWideResNet(nnx.Module):
+  """WRN-depth-width; 36,479,194 parameters for 28-10 and 10 classes.
+
+  Args:
+    layers: maker of layers.
+    classes: number of logits.
+    channels: of the images.
+    depth: 6n + 4: 16, 22, 28, 34, 70.
+    width: multiple of the basic 16, 32, 64 channels.
+    activation: a row of `ACTIVATIONS`.
+
+  Raises:
+    InputError: `depth` is not 6n + 4.
+  """
+
+  def __init__(
+    self,
+    layers: Layers,
+    classes: int,
+    channels: int,
+    depth: int = 28,
+    width: int = 10,
+    activation: str = 'swish',
+  ):
+    self.activation = activation
+    layers = layers.replace(conv_init=haiku_default, padding='same')
+    self.init_conv = layers.conv(channels, 16, 3)
+    self.layer = nnx.List(make_groups(layers, depth, width, activation, NAMES))
+    self.batchnorm = layers.bn(64 * width)
+    zeros = lambda key, shape: jnp.zeros(shape)
+    self.logits = layers.linear(64 * width, classes, zero_bias=True, init=zeros)
+
+  def __call__(self, x: jax.Array) -> jax.Array:
+    x = self.init_conv(x)
+    for group in self.layer:
+      x = group(x)
+    return self.logits(global_average(activation_of(self.activation)(self.batchnorm(x))))
