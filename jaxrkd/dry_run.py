@@ -7,14 +7,16 @@ from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from ml_collections import ConfigDict
 
 from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.amalgamation import AMALGAMATIONS
 from jaxrkd.data import Dataset
+from jaxrkd.interop import read_network
 from jaxrkd.models import Net, parameter_count
-from jaxrkd.run import check_teacher
+from jaxrkd.run import check_classes, check_teacher, teacher_options
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import load_trained
@@ -105,15 +107,29 @@ def _teachers(
         config.precision,
         entry.epoch,
         entry.network,
+        config.remat,
       )
       check_teacher(name, found, data)
       net, values = found.net, (found.state.params, found.state.stats)
       node, text = found.config, f'from {entry.workdir} {entry.network}'.rstrip()
+    elif entry.file:
+      read = read_network(
+        entry.file,
+        precision=config.precision,
+        remat=config.remat,
+        **teacher_options(entry),
+      )
+      check_classes(name, read.classes, read.image_shape, data)
+      values = sharding.put(
+        jax.tree.map(np.asarray, read.variables), sharding.replicated(mesh)
+      )
+      net, node, text = read.net, {'student': read.node}, f'from {entry.file}'
     else:
       node = entry.config
       nodes = build.network_nodes(node, build.method(node))
       chosen = nodes[entry.network or next(iter(nodes))]
-      net = build.network(chosen, data.classes, data.image_shape, config.precision)
+      options = config.precision, config.remat
+      net = build.network(chosen, data.classes, data.image_shape, *options)
       init = jax.jit(net.init, out_shardings=sharding.replicated(mesh))
       values = init(jax.random.key(0))
       text = f'would be trained first, {node.epochs} epochs of {node.method.name}'
@@ -122,5 +138,5 @@ def _teachers(
       name,
       net,
       values,
-      f'teacher {name}: {node.student.name}, {count:,} parameters, {text}',
+      f'teacher {name}: {node["student"].name}, {count:,} parameters, {text}',
     )

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ from jaxrkd import config as configs
 from jaxrkd.data import Dataset
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import results, robustness
+from jaxrkd.interop import import_network
 from jaxrkd.run_results import evaluate_run
 from jaxrkd.run_summary import table_rows
 from jaxrkd.runtime import files, sharding
@@ -22,6 +23,7 @@ from jaxrkd.runtime.progress import say
 from jaxrkd.train.crew import STUDENT
 from jaxrkd.train.load import (
   Trained,
+  is_imported,
   load_teacher,
   member_folder,
   read_config,
@@ -30,6 +32,9 @@ from jaxrkd.train.load import (
 from jaxrkd.train.loop import Judge, fit
 from jaxrkd.train.setup import Setup, prepare
 from jaxrkd.train.state import NetState
+
+# Keys of a config that change how or what is computed, but no result.
+INERT = ('stacking', 'remat', 'expected')
 
 
 def train_and_evaluate(
@@ -158,8 +163,8 @@ def _completed(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _comparable(config: dict[str, Any]) -> dict[str, Any]:
-  """Without the key that changes no result."""
-  return {key: value for key, value in config.items() if key != 'stacking'}
+  """Without the keys that change no result."""
+  return {key: value for key, value in config.items() if key not in INERT}
 
 
 def train_teachers(
@@ -176,14 +181,17 @@ def train_teachers(
   """
   found = {}
   # Those that exist come first, so that a missing one is noticed before others train.
-  order = sorted(config.teachers.items(), key=lambda item: not item[1].workdir)
+  there = lambda entry: bool(entry.workdir or entry.file)
+  order = sorted(config.teachers.items(), key=lambda item: not there(item[1]))
   for name, entry in order:
     place = teacher_folder(config, workdir, name)
-    if not entry.workdir:
+    if entry.file and not entry.workdir:
+      import_teacher(entry, place, config, name)
+    elif not entry.workdir:
       train_and_evaluate(
         entry.config, place, data_dir, title=f'teacher {name}', checks=False
       )
-    elif not sharding.agreed((place / 'results.json').is_file()):
+    elif not sharding.agreed(is_imported(place) or (place / 'results.json').is_file()):
       read_config(place)
       raise InputError(
         f'teacher {name!r} is to come from {str(place)!r}, whose training is not finished; '
@@ -195,15 +203,32 @@ def train_teachers(
   return {name: found[name] for name in config.teachers}
 
 
+def teacher_options(entry: ConfigDict) -> dict[str, Any]:
+  """What an entry of `teachers` says about the file that it comes from."""
+  network = entry.config.student.to_dict() if entry.config else {}
+  # A recipe knows its network; a config beside it trained what the file replaces.
+  return {'recipe': entry.recipe} if entry.recipe else {'network': network}
+
+
+def import_teacher(
+  entry: ConfigDict, place: pathlib.Path, config: ConfigDict, name: str
+) -> None:
+  """Converts the file of a teacher into a run of its own."""
+  found = import_network(
+    entry.file, place, data=config.data.to_dict(), **teacher_options(entry)
+  )
+  check = found['logit_check']
+  told = check.get('skipped') or f'differ by {check["largest_difference"]:.2g}'
+  say(
+    f'teacher {name}: {found["network"]["name"]} from {entry.file}; logits against PyTorch: '
+    f'{told}'
+  )
+
+
 def check_teacher(name: str, teacher: Trained, data: Dataset) -> None:
   """Raises `InputError` for a teacher of other classes or images than the data's."""
-  shape = list(teacher.record['image_shape'])
-  if teacher.record['classes'] != data.classes or shape != list(data.image_shape):
-    raise InputError(
-      f'teacher {name!r} knows {teacher.record["classes"]} classes of images {shape}, but '
-      f'{data.name} has {data.classes} classes of images {list(data.image_shape)}; choose '
-      f'a teacher trained on {data.name}'
-    )
+  record = teacher.record
+  check_classes(name, record['classes'], record['image_shape'], data)
   broken = [
     path
     for path, leaf in jax.tree_util.tree_leaves_with_path(
@@ -216,6 +241,19 @@ def check_teacher(name: str, teacher: Trained, data: Dataset) -> None:
       f'teacher {name!r} has weights that are not finite numbers '
       f'({jax.tree_util.keystr(broken[0])}); its training diverged or its file is '
       'damaged, so train it again or name another'
+    )
+
+
+def check_classes(
+  name: str, classes: int, image_shape: Sequence[int], data: Dataset
+) -> None:
+  """Raises `InputError` unless a teacher's classes and images are the data's."""
+  shape = list(image_shape)
+  if classes != data.classes or shape != list(data.image_shape):
+    raise InputError(
+      f'teacher {name!r} knows {classes} classes of images {shape}, but {data.name} has '
+      f'{data.classes} classes of images {list(data.image_shape)}; choose a teacher trained '
+      f'on {data.name}'
     )
 
 

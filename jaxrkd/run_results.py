@@ -23,6 +23,7 @@ from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import (
   Trained,
   chosen,
+  is_imported,
   load_teacher,
   load_trained,
   teacher_folder,
@@ -271,9 +272,11 @@ def student_versions(
   workdir: pathlib.Path, mesh: jax.sharding.Mesh, precision: str = 'float32'
 ) -> dict[str, Trained]:
   """The student's best, last and averaged parameters."""
-  found = {
-    kind: load_trained(workdir, kind, mesh, precision) for kind in ('best', 'last')
-  }
+  # One checkpoint is all that an imported network has.
+  kinds = ('best',) if is_imported(workdir) else ('best', 'last')
+  found = {kind: load_trained(workdir, kind, mesh, precision) for kind in kinds}
+  if is_imported(workdir):
+    return found
   if jax.tree.leaves(found['last'].state.average):
     average = found['last'].state.average
     state = dataclasses.replace(found['last'].state, params=average)
@@ -284,15 +287,20 @@ def student_versions(
 
 def _selection(config: ConfigDict, best: Any) -> dict[str, Any]:
   select = config.select
+  note = 'the best checkpoint was chosen on images held out from training'
+  if select.split == 'test':
+    note = (
+      'the best checkpoint was chosen on the test set, as the papers do; its accuracies are '
+      'optimistic'
+    )
+  if best is None:
+    note = 'the network came from a file; nothing was chosen here'
   return {
     'split': select.split,
     'metric': select.metric,
     'attack': select.attack.to_dict(),
     'best': best,
-    'note': 'the best checkpoint was chosen on the test set, as the papers do; its '
-    'accuracies are optimistic'
-    if select.split == 'test'
-    else 'the best checkpoint was chosen on images held out from training',
+    'note': note,
   }
 
 

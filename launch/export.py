@@ -1,21 +1,26 @@
-"""Writes one trained network of a run to an .npz file of named arrays.
+"""Writes one trained network of a run to files that other run times read.
 
-Usage: python launch/export.py --workdir=runs/mtard_digits --out=student.npz
+Usage: python launch/export.py --workdir=runs/mtard_digits --out=student.onnx
+       python launch/export.py --workdir=runs/mtard_digits \\
+         --out=student.pt,student.safetensors,student.stablehlo,student.tflite,student.npz
        python launch/export.py --workdir=runs/cat_aka --network=student_2 --out=s2.npz
 
-`jaxrkd.export.load_exported` reads it back; numpy reads the arrays.
+The ending says the format. Each file is measured in its own run time, on test images and on
+adversarial ones; FILE.json beside it says what was found, what the network takes, and the
+config that trained it.
 """
 
 import command_line
 from absl import flags
 
-from jaxrkd import export
+from jaxrkd import interop
 from jaxrkd.errors import InputError, one_of
-from jaxrkd.runtime.progress import say
 
-flags.DEFINE_string('out', '', 'The file, ending in .npz.')
+flags.DEFINE_list('out', [], f'Files, ending in {", ".join(interop.FORMATS)}.')
 flags.DEFINE_string('network', '', 'One of several networks; empty takes the student.')
 flags.DEFINE_string('checkpoint', 'best', 'best, last or ema.')
+flags.DEFINE_integer('images', 1000, 'Test images to measure on; 0 takes all.')
+flags.DEFINE_bool('check', True, 'Measure each file (--nocheck needs no data).')
 
 
 def main(overrides: list[str]) -> None:
@@ -23,13 +28,20 @@ def main(overrides: list[str]) -> None:
   if overrides:
     raise InputError(f'--config.{overrides[0]}: an export takes no config keys')
   if not found.out:
-    raise InputError('no --out; name a file, such as --out=student.npz')
+    raise InputError('no --out; name a file, such as --out=student.onnx')
   one_of(found.checkpoint, ('best', 'last', 'ema'), '--checkpoint')
+  if found.images < 0:
+    raise InputError(f'--images is {found.images}; give a number of images, or 0 for all')
   workdir = command_line.required_workdir()
-  name = export.export(
-    workdir, found.out, network=found.network, checkpoint=found.checkpoint
+  interop.export(
+    workdir,
+    found.out,
+    network=found.network,
+    checkpoint=found.checkpoint,
+    images=found.images,
+    check=found.check,
+    data_dir=found.data_dir,
   )
-  say(f'{name}, {found.checkpoint}, written to {found.out}')
 
 
 if __name__ == '__main__':

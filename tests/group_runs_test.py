@@ -11,7 +11,7 @@ import tiny
 from absl.testing import absltest
 from ml_collections import ConfigDict
 
-from jaxrkd import build, compare, export, remeasure
+from jaxrkd import build, compare, interop, remeasure
 from jaxrkd import config as configs
 from jaxrkd import run as experiment
 from jaxrkd.dry_run import dry_run
@@ -92,17 +92,20 @@ class EqualStudentsTest(absltest.TestCase):
     with self.subTest('each can be exported'):
       for name, trained in (('student_1', one), ('student_2', two)):
         path = workdir / 'out' / f'{name}.npz'
-        self.assertEqual(export.export(workdir, path, network=name), name)
-        net, variables, about = export.load_exported(path)
+        card = interop.export(workdir, [path], network=name)[str(path)]
+        self.assertEqual(card['name'], name)
+        self.assertEqual(card['measured']['clean_same_predictions'], 24)
+        net, variables, about = interop.load_exported(path)
         images = jnp.asarray(build.dataset(config).test.image / 255, jnp.float32)
         want = trained.net.apply(trained.state.params, trained.state.stats, images)
         np.testing.assert_array_equal(net.apply(*variables, images), want)
         self.assertEqual(about['step'], found['students'][name]['best']['step'])
-      self.assertEqual(export.export(workdir, path), found['chosen'])
-      with self.assertRaisesRegex(InputError, 'does not end in .npz'):
-        export.export(workdir, workdir / 'student.bin')
+      card = interop.export(workdir, [path], check=False)[str(path)]
+      self.assertEqual((card['name'], card['measured']), (found['chosen'], None))
+      with self.assertRaisesRegex(InputError, "ending of a file '.bin'"):
+        interop.export(workdir, [workdir / 'student.bin'])
       with self.assertRaisesRegex(InputError, 'there is no file'):
-        export.load_exported(workdir / 'none.npz')
+        interop.load_exported(workdir / 'none.npz')
 
     with self.subTest('each can teach'):
       given = small('rslad')

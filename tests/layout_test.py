@@ -40,7 +40,8 @@ ALLOWED = {
   },
   'run': {
     *LEAVES,
-    *('build', 'data', 'evaluate', 'run_results', 'run_summary', 'runtime', 'train'),
+    *('build', 'data', 'evaluate', 'interop', 'run_results', 'run_summary', 'runtime'),
+    'train',
   },
   'run_results': {
     *LEAVES,
@@ -54,18 +55,26 @@ ALLOWED = {
   },
   'compare': {*LEAVES, 'build', 'evaluate', 'run', 'runtime'},
   'pictures': set(),
-  'export': {*LEAVES, 'build', 'models', 'runtime', 'train'},
+  'interop': {
+    *(*LEAVES, 'attacks', 'build', 'data', 'evaluate', 'models', 'runtime', 'train'),
+    '__version__',
+  },
   'plane': {'attacks', 'losses', 'pictures'},
   'gallery': {*LEAVES, 'attacks', 'build', 'pictures', 'runtime', 'train'},
   'diversity': {
     *LEAVES,
     *('attacks', 'build', 'evaluate', 'pictures', 'plane', 'run', 'runtime', 'train'),
   },
+  'doctor': {
+    *(*LEAVES, 'attacks', 'build', 'data', 'evaluate', 'interop', 'models', 'runtime'),
+    'train',
+  },
   'dry_run': {
     *LEAVES,
     'amalgamation',
     'build',
     'data',
+    'interop',
     'models',
     'run',
     'runtime',
@@ -83,7 +92,12 @@ OWNERS = {
   'tqdm': {'runtime/progress.py'},
   'matplotlib': {'pictures.py'},
   'absl': set(),
-  'torch': set(),
+  'torch': {'interop'},
+  'onnx': {'interop'},
+  'onnxruntime': {'interop'},
+  'safetensors': {'interop'},
+  'litert_converter': {'interop'},
+  'ai_edge_litert': {'interop'},
 }
 FILES = sorted(ROOT.rglob('*.py'))
 

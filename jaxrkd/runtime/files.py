@@ -18,13 +18,13 @@ def write_json(path: pathlib.Path, value: Any) -> None:
   Raises:
     InputError: the disk is full, or the folder cannot be written to.
   """
-  with _replacing(path) as temporary:
+  with replacing(path) as temporary:
     temporary.write_text(json.dumps(value, indent=2) + '\n')
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
   """Writes a text; raises as `write_json`."""
-  with _replacing(path) as temporary:
+  with replacing(path) as temporary:
     temporary.write_text(text)
 
 
@@ -33,19 +33,19 @@ def write_npz(
 ) -> None:
   """Writes named arrays; raises as `write_json`."""
   save = np.savez_compressed if compress else np.savez
-  with _replacing(path) as temporary, temporary.open('wb') as file:
+  with replacing(path) as temporary, temporary.open('wb') as file:
     save(file, allow_pickle=False, **arrays)
 
 
 def check_writable(folder: pathlib.Path) -> None:
   """Makes a folder and raises `InputError` if no file can be written into it."""
-  with _replacing(folder / '.writable') as temporary:
+  with replacing(folder / '.writable') as temporary:
     temporary.write_text('')
   (folder / '.writable').unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def _replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
+def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
   """A temporary file that takes the place of `path` once it is complete."""
   # One name, so that what a kill leaves behind is overwritten.
   temporary = path.with_name(f'.{path.name}.tmp')

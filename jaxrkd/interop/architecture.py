@@ -1,0 +1,96 @@
+"""Which network a state_dict belongs to, told by its names and shapes.
+
+What leaves no trace in a file cannot be told: the activation and the normalisation.
+"""
+
+import re
+from typing import Any
+
+from jaxrkd.interop.state_dict import State
+
+# Fixed sizes have rows of their own in `models.NETWORKS`.
+WRN_SIZES = {(22, 6), (28, 10), (34, 10), (34, 20), (70, 16)}
+RESNET_DEPTHS = (8, 20, 32, 44, 56)
+EIGHTEEN, THIRTY_FOUR = (2, 2, 2, 2), (3, 4, 6, 3)
+FIRSTS = ('conv1', 'init_conv', 'conv_2d', 'convs.0')
+HEADS = ('linear', 'fc', 'logits')
+Shapes = list[tuple[int, ...]]
+
+
+def classes_of(state: State) -> int:
+  """Rows of the last layer; 0 where there is none that one would know."""
+  return _size(state, HEADS, ndim=2, axis=0)
+
+
+def channels_of(state: State) -> int:
+  """Channels of the images; 0 where no first convolution is known."""
+  return _size(state, FIRSTS, ndim=4, axis=1)
+
+
+def _size(state: State, layers: tuple[str, ...], ndim: int, axis: int) -> int:
+  for layer in layers:
+    weight = state.get(f'{layer}.weight')
+    if weight is not None and weight.ndim == ndim:
+      return int(weight.shape[axis])
+  return 0
+
+
+def guess(state: State) -> dict[str, Any] | None:
+  """The `student` group that a file's names and shapes call for; None for unknown ones."""
+  if 'block1.layer.0.conv1.weight' in state:
+    return _wide('wrn', _each(state, 'block1.layer.{}.conv1.weight'))
+  if 'layer.0.block.0.conv_0.weight' in state:
+    return _wide('dm_wrn', _each(state, 'layer.0.block.{}.conv_0.weight'))
+  if 'layers.16.conv3.weight' in state:
+    return {'name': 'mobilenet_v2'}
+  if 'convs.0.weight' in state:
+    shapes = _each(state, 'convs.{}.weight')
+    return {'name': 'convnet', 'widths': tuple(width for width, *_ in shapes)}
+  if 'layer_0.0.conv_2d_1.weight' in state:
+    stages = [_each(state, f'layer_{k}.{{}}.conv_2d_1.weight') for k in range(4)]
+    return _four_stages('dm_preact_resnet18', stages)
+  stages = [_each(state, f'layer{k}.{{}}.conv2.weight') for k in (1, 2, 3, 4)]
+  if not all(stages[:3]):
+    return None
+  if not stages[3]:
+    return _cifar_resnet(state, stages[0])
+  if 'bn1.weight' in state:
+    return _four_stages('resnet18', stages)
+  final = {} if 'bn.weight' in state else {'final_bn': False}
+  return {**_four_stages('preact_resnet18', stages), **final}
+
+
+def _each(state: State, pattern: str) -> Shapes:
+  """Shapes of the weights whose name has a number, from 0 up."""
+  found: Shapes = []
+  while pattern.format(len(found)) in state:
+    found.append(tuple(state[pattern.format(len(found))].shape))
+  return found
+
+
+def _wide(name: str, blocks: Shapes) -> dict[str, Any]:
+  depth, width = 6 * len(blocks) + 4, blocks[0][0] // 16
+  if (depth, width) in WRN_SIZES:
+    return {'name': f'{name}_{depth}_{width}'}
+  return {'name': name, 'depth': depth, 'width': width}
+
+
+def _four_stages(name: str, stages: list[Shapes]) -> dict[str, Any]:
+  blocks, width = tuple(len(stage) for stage in stages), stages[0][0][0]
+  found: dict[str, Any] = {'name': name}
+  if name == 'resnet18' and blocks == THIRTY_FOUR:
+    found['name'] = 'resnet34'
+  elif blocks != EIGHTEEN:
+    found['blocks'] = blocks
+  return {**found, 'width': width} if width != 64 else found
+
+
+def _cifar_resnet(state: State, first: Shapes) -> dict[str, Any]:
+  depth, width = 6 * len(first) + 2, first[0][0]
+  known = depth in RESNET_DEPTHS
+  found: dict[str, Any] = {'name': f'resnet{depth}' if known else 'resnet56'}
+  found |= {} if known else {'depth': depth}
+  found |= {} if width == 16 else {'width': width}
+  if not any(re.search(r'\.(shortcut|downsample)\.', name) for name in state):
+    found['shortcut'] = 'padding'
+  return found

@@ -1,0 +1,85 @@
+"""What every format of an export supplies."""
+
+import importlib
+import pathlib
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxrkd import build
+from jaxrkd.errors import InputError
+from jaxrkd.models import Net, plain_convolutions
+
+Tree = Any
+# images [B, H, W, C] in [0, 1], float32 -> logits [B, classes].
+Predict = Callable[[np.ndarray], np.ndarray]
+
+
+class Student(NamedTuple):
+  """A trained network that leaves.
+
+  Attributes:
+    net: its functions, in float32.
+    variables: (params, stats).
+    node: the resolved `student` group.
+    classes: number of logits.
+    image_shape: (H, W, C).
+  """
+
+  net: Net
+  variables: tuple[Tree, Tree]
+  node: ConfigDict
+  classes: int
+  image_shape: tuple[int, int, int]
+
+
+class Format(NamedTuple):
+  """A kind of file.
+
+  Attributes:
+    write: (path, student, card) -> None. The card says what the file is; formats that have
+      a place for texts keep it inside.
+    load: path -> `Predict`, in the run time that such files are made for.
+    runtime: the package that runs it.
+    inputs: what the network in the file takes, in words.
+    needs: modules that must be there, beside jaxrkd's own.
+    extra: of `pip install jaxrkd[...]`, which brings them; empty if none is needed.
+  """
+
+  write: Callable[[pathlib.Path, Student, Mapping[str, Any]], None]
+  load: Callable[[pathlib.Path], Predict]
+  runtime: str
+  inputs: str
+  needs: tuple[str, ...] = ()
+  extra: str = ''
+
+  def check(self, path: pathlib.Path) -> None:
+    """Raises `InputError` if what the format needs is not installed."""
+    for name in self.needs:
+      try:
+        importlib.import_module(name)
+      except ImportError as error:
+        raise InputError(
+          f'writing {str(path)!r} needs the package {name}, which is not installed '
+          f'({error}); install it with pip install "jaxrkd[{self.extra}]"'
+        ) from error
+
+  def version(self) -> str:
+    """The run time's name and version."""
+    return f'{self.runtime} {metadata.version(self.runtime)}'
+
+
+def folded_function(student: Student) -> Callable[[jax.Array], jax.Array]:
+  """images -> logits with BatchNorm folded and the weights as constants."""
+  net, fold = build.folded_network(student.node, student.classes, student.image_shape)
+  params, stats = jax.tree.map(np.asarray, fold(*student.variables))
+
+  def logits(images: jax.Array) -> jax.Array:
+    with plain_convolutions():
+      return net.apply(params, stats, images)
+
+  return logits

@@ -1,0 +1,72 @@
+"""Named arrays with numpy's own format; read back by `load_exported`."""
+
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxrkd import build
+from jaxrkd.errors import InputError
+from jaxrkd.interop.formats.base import Format, Predict, Student
+from jaxrkd.models import Net
+from jaxrkd.runtime import files
+
+Tree = Any
+
+
+def write(path: pathlib.Path, student: Student, card: Mapping[str, Any]) -> None:
+  """Arrays named 'params/conv1/kernel', 'stats/bn1/mean'; 'network' is the card in JSON."""
+  params, stats = student.variables
+  arrays = {**_flat('params', params), **_flat('stats', stats)}
+  files.write_npz(path, {**arrays, 'network': np.array(json.dumps(dict(card)))})
+
+
+def load_exported(
+  path: str | pathlib.Path, precision: str = 'float32'
+) -> tuple[Net, tuple[Tree, Tree], dict[str, Any]]:
+  """Reads what `write` wrote: the network, its (params, stats), and its card.
+
+  Raises:
+    InputError: no such file, or not one of these.
+  """
+  path = pathlib.Path(path)
+  if not path.is_file():
+    raise InputError(f'there is no file {str(path)!r}; name one that was exported')
+  with path.open('rb') as file, np.load(file, allow_pickle=False) as archive:
+    if 'network' not in archive.files:
+      raise InputError(f'{str(path)!r} has no array `network`; it was not exported here')
+    card = json.loads(str(archive['network']))
+    trees: dict[str, Any] = {'params': {}, 'stats': {}}
+    for name in archive.files:
+      if name == 'network':
+        continue
+      *groups, last = name.split('/')
+      node = trees
+      for group in groups:
+        node = node.setdefault(group, {})
+      node[last] = jnp.asarray(archive[name])
+  shape = tuple(card['image_shape'])
+  net = build.network(ConfigDict(card['network']), card['classes'], shape, precision)
+  return net, (trees['params'], trees['stats']), card
+
+
+def _load(path: pathlib.Path) -> Predict:
+  net, variables, _ = load_exported(path)
+  apply = jax.jit(net.apply)
+  return lambda images: np.asarray(apply(*variables, images))
+
+
+def _flat(root: str, tree: Mapping[str, Any]) -> dict[str, np.ndarray]:
+  found = {}
+  for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+    name = '/'.join([root, *(str(part.key) for part in path)])
+    found[name] = np.asarray(leaf)
+  return found
+
+
+FORMAT = Format(write, _load, 'jax', 'images [B, H, W, C] in [0, 1]')

@@ -1,0 +1,72 @@
+"""DeepMind's Haiku names for the parameters of its WideResNet, as PyTorch's names."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxrkd.errors import InputError
+from jaxrkd.interop.state_dict import State
+
+BLOCK = re.compile(r'resnet_lay_(\d+)_block_(\d+)/(?:~/)?(\w+)$')
+PLAIN = ('init_conv', 'batchnorm', 'logits')
+PARAMS = {'w': 'weight', 'b': 'bias', 'scale': 'weight', 'offset': 'bias'}
+AVERAGES = {'mean_ema': 'running_mean', 'var_ema': 'running_var'}
+
+
+def to_torch_names(tree: Any, where: str) -> State:
+  """The arrays of a Haiku (parameters, state) pair, named and laid out as PyTorch's.
+
+  Running values are `average`, the moving averages after their bias has been taken out.
+
+  Args:
+    tree: a list of two dictionaries {module: {name: array}}.
+    where: the file's name, for messages.
+
+  Raises:
+    InputError: anything else, or modules of another network.
+  """
+  if (
+    not isinstance(tree, list)
+    or len(tree) != 2
+    or not all(isinstance(part, Mapping) for part in tree)
+  ):
+    raise InputError(
+      f'{where} holds no pair of parameters and state, as the .npy files of DeepMind do'
+    )
+  params, state = tree
+  found = {}
+  for module, leaves in params.items():
+    for name, array in leaves.items():
+      if name not in PARAMS:
+        raise InputError(f'{where} has {module}/{name}, which no network here has')
+      found[f'{_module(module, where)}.{PARAMS[name]}'] = _to_torch(
+        np.asarray(array), name
+      )
+  for module, leaves in state.items():
+    parent, _, last = module.rpartition('/')
+    if last in AVERAGES and 'average' in leaves:
+      name = _module(parent.removesuffix('/~'), where)
+      found[f'{name}.{AVERAGES[last]}'] = np.asarray(leaves['average']).ravel()
+  return found
+
+
+def _module(path: str, where: str) -> str:
+  block = BLOCK.search(path)
+  if block:
+    group, index, name = block.groups()
+    return f'layer.{group}.block.{index}.{name}'
+  last = path.split('/')[-1]
+  if last not in PLAIN:
+    raise InputError(
+      f'{where} has a module {path!r}, which is none of a DeepMind WideResNet '
+      f'({", ".join(PLAIN)}, resnet_lay_G_block_B/...); only those are converted'
+    )
+  return last
+
+
+def _to_torch(array: np.ndarray, name: str) -> np.ndarray:
+  if name == 'w':
+    return array.transpose((3, 2, 0, 1) if array.ndim == 4 else (1, 0))
+  return array.ravel()

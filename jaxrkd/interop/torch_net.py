@@ -1,0 +1,256 @@
+"""Networks as PyTorch computes them, straight from a state_dict.
+
+Only here for checks: a conversion is right where these logits equal ours, and an exported
+PyTorch file is measured through them. Needs the extra `torch`.
+"""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxrkd.errors import InputError
+from jaxrkd.interop.state_dict import State
+from jaxrkd.models.normalisation import constants
+
+Tensor = Any  # torch.Tensor
+
+
+def installed() -> bool:
+  """Whether torch is there."""
+  return importlib.util.find_spec('torch') is not None
+
+
+def need_torch(why: str) -> Any:
+  """The torch module; raises `InputError` where it is not installed."""
+  if not installed():
+    raise InputError(f"{why} needs PyTorch: install it with pip install 'jaxrkd[torch]'")
+  import torch
+
+  return torch
+
+
+class Layers:
+  """Layers that find their weights by name.
+
+  Args:
+    state: PyTorch's names and layouts; numpy arrays.
+    activation: a row of `models.ACTIVATIONS`.
+  """
+
+  def __init__(self, state: State, activation: str):
+    import torch
+    from torch.nn import functional
+
+    self._f, self._pad = functional, functional.pad
+    self.t = {name: torch.from_numpy(np.array(array)) for name, array in state.items()}
+    activations: dict[str, Callable[[Tensor], Tensor]] = {
+      'relu': functional.relu,
+      'swish': functional.silu,
+      'gelu': functional.gelu,
+      'elu': functional.elu,
+    }
+    self.act = activations[activation]
+
+  def has(self, name: str) -> bool:
+    return f'{name}.weight' in self.t
+
+  def conv(self, x: Tensor, name: str, stride: int = 1, same: bool = False) -> Tensor:
+    weight = self.t[f'{name}.weight']
+    groups = x.shape[1] if weight.shape[1] == 1 and x.shape[1] > 1 else 1
+    pad = weight.shape[-1] // 2
+    if same and stride == 2 and pad:
+      # "SAME" at even sizes: one row below, one column on the right.
+      x, pad = self._pad(x, (0, 1, 0, 1)), 0
+    return self._f.conv2d(x, weight, None, stride, pad, 1, groups)
+
+  def bn(self, x: Tensor, name: str) -> Tensor:
+    words = ('running_mean', 'running_var', 'weight', 'bias')
+    return self._f.batch_norm(x, *(self.t[f'{name}.{word}'] for word in words))
+
+  def head(self, x: Tensor, name: str) -> Tensor:
+    return self._f.linear(
+      x.mean((2, 3)), self.t[f'{name}.weight'], self.t[f'{name}.bias']
+    )
+
+  def shortcut(self, x: Tensor, name: str, stride: int) -> Tensor:
+    """A projection with BatchNorm under `name`."""
+    return self.bn(self.conv(x, f'{name}.0', stride), f'{name}.1')
+
+
+def _count(net: Layers, pattern: str) -> int:
+  count = 0
+  while net.has(pattern.format(count)):
+    count += 1
+  return count
+
+
+def _convnet(net: Layers, x: Tensor, options: Mapping[str, Any]) -> Tensor:
+  for i, stride in enumerate(options['strides'][: _count(net, 'convs.{}')]):
+    x = net.act(net.bn(net.conv(x, f'convs.{i}', stride), f'bns.{i}'))
+  return net.head(x, 'linear')
+
+
+def _resnet(net: Layers, x: Tensor, options: Mapping[str, Any]) -> Tensor:
+  x = net.act(net.bn(net.conv(x, 'conv1'), 'bn1'))
+  for k in range(1, 5 if net.has('layer4.0.conv1') else 4):
+    for i in range(_count(net, f'layer{k}.{{}}.conv1')):
+      block, stride = f'layer{k}.{i}', 2 if k > 1 and i == 0 else 1
+      y = net.act(net.bn(net.conv(x, f'{block}.conv1', stride), f'{block}.bn1'))
+      y = net.bn(net.conv(y, f'{block}.conv2'), f'{block}.bn2')
+      x = net.act(y + _resnet_shortcut(net, x, block, stride, y.shape[1]))
+  return net.head(x, 'linear' if net.has('linear') else 'fc')
+
+
+def _resnet_shortcut(net: Layers, x: Tensor, block: str, stride: int, width: int):
+  for name in ('shortcut', 'downsample'):
+    if net.has(f'{block}.{name}.0'):
+      return net.shortcut(x, f'{block}.{name}', stride)
+  if stride == 1:
+    return x
+  front = width // 4
+  around = (0, 0, 0, 0, front, width - x.shape[1] - front)
+  return net._pad(x[:, :, ::2, ::2], around)
+
+
+def _preact(net: Layers, x: Tensor, options: Mapping[str, Any]) -> Tensor:
+  x = net.conv(x, 'conv1')
+  for k in range(1, 5):
+    for i in range(_count(net, f'layer{k}.{{}}.conv1')):
+      block, stride = f'layer{k}.{i}', 2 if k > 1 and i == 0 else 1
+      active = net.act(net.bn(x, f'{block}.bn1'))
+      y = net.act(net.bn(net.conv(active, f'{block}.conv1', stride), f'{block}.bn2'))
+      if net.has(f'{block}.shortcut.0'):
+        read = active if options['shortcut_reads'] == 'activated' else x
+        x = net.conv(read, f'{block}.shortcut.0', stride)
+      x = net.conv(y, f'{block}.conv2') + x
+  if net.has('bn'):
+    x = net.act(net.bn(x, 'bn'))
+  return net.head(x, 'linear')
+
+
+def _wide(net: Layers, x: Tensor, options: Mapping[str, Any]) -> Tensor:
+  x = net.conv(x, 'conv1')
+  for k in (1, 2, 3):
+    for i in range(_count(net, f'block{k}.layer.{{}}.conv1')):
+      block, stride = f'block{k}.layer.{i}', 2 if k > 1 and i == 0 else 1
+      active = net.act(net.bn(x, f'{block}.bn1'))
+      y = net.act(net.bn(net.conv(active, f'{block}.conv1', stride), f'{block}.bn2'))
+      if net.has(f'{block}.convShortcut'):
+        x = net.conv(active, f'{block}.convShortcut', stride)
+      x = net.conv(y, f'{block}.conv2') + x
+  return net.head(net.act(net.bn(x, 'bn1')), 'fc')
+
+
+def _dm_wide(net: Layers, x: Tensor, options: Mapping[str, Any]) -> Tensor:
+  x = net.conv(x, 'init_conv')
+  for k in (0, 1, 2):
+    for i in range(_count(net, f'layer.{k}.block.{{}}.conv_0')):
+      block, stride = f'layer.{k}.block.{i}', 2 if k and i == 0 else 1
+      active = net.act(net.bn(x, f'{block}.batchnorm_0'))
+      y = net.conv(active, f'{block}.conv_0', stride, same=True)
+      y = net.act(net.bn(y, f'{block}.batchnorm_1'))
+      if net.has(f'{block}.shortcut'):
+        x = net.conv(active, f'{block}.shortcut', stride)
+      x = net.conv(y, f'{block}.conv_1') + x
+  return net.head(net.act(net.bn(x, 'batchnorm')), 'logits')
+
+
+def _dm_preact(net: Layers, x: Tensor, options: Mapping[str, Any]) -> Tensor:
+  x = net.conv(x, 'conv_2d')
+  for k in range(4):
+    for i in range(_count(net, f'layer_{k}.{{}}.conv_2d_1')):
+      block, stride = f'layer_{k}.{i}', 2 if k and i == 0 else 1
+      y = net.act(net.bn(x, f'{block}.batchnorm_0'))
+      y = net.conv(y, f'{block}.conv_2d_1', stride, same=True)
+      y = net.conv(net.act(net.bn(y, f'{block}.batchnorm_1')), f'{block}.conv_2d_2')
+      if net.has(f'{block}.shortcut'):
+        x = net.conv(x, f'{block}.shortcut', stride, same=True)
+      x = y + x
+  return net.head(net.act(net.bn(x, 'batchnorm')), 'logits')
+
+
+def _mobilenet(net: Layers, x: Tensor, options: Mapping[str, Any]) -> Tensor:
+  x = net.act(net.bn(net.conv(x, 'conv1'), 'bn1'))
+  for i in range(_count(net, 'layers.{}.conv1')):
+    block, stride = f'layers.{i}', 2 if i in (3, 6, 13) else 1
+    y = net.act(net.bn(net.conv(x, f'{block}.conv1'), f'{block}.bn1'))
+    y = net.act(net.bn(net.conv(y, f'{block}.conv2', stride), f'{block}.bn2'))
+    y = net.bn(net.conv(y, f'{block}.conv3'), f'{block}.bn3')
+    if net.has(f'{block}.shortcut.0'):
+      x = net.shortcut(x, f'{block}.shortcut', 1) + y
+    else:
+      x = x + y if stride == 1 else y
+  return net.head(net.act(net.bn(net.conv(x, 'conv2'), 'bn2')), 'linear')
+
+
+# The longest beginning of a network's name that is here says how it is computed.
+FAMILIES: dict[str, Callable[[Layers, Tensor, Mapping[str, Any]], Tensor]] = {
+  'convnet': _convnet,
+  'resnet': _resnet,
+  'preact_resnet': _preact,
+  'mobilenet_v2': _mobilenet,
+  'wrn': _wide,
+  'dm_wrn': _dm_wide,
+  'dm_preact_resnet': _dm_preact,
+}
+
+
+def family(name: str) -> Callable[[Layers, Tensor, Mapping[str, Any]], Tensor] | None:
+  """How a network is computed in PyTorch; None for networks of the user's own."""
+  known = [start for start in FAMILIES if name.startswith(start)]
+  return FAMILIES[max(known, key=len)] if known else None
+
+
+def torch_logits(
+  node: Mapping[str, Any], state: State, channels: int
+) -> Callable[[np.ndarray], np.ndarray]:
+  """images [B, H, W, C] in [0, 1] -> logits [B, classes], computed by PyTorch.
+
+  Args:
+    node: the resolved `student` group: name and all options.
+    state: the weights, under PyTorch's names.
+    channels: of the images.
+
+  Raises:
+    InputError: torch is missing, or the network is not one of ours.
+  """
+  torch = need_torch('computing logits as PyTorch does')
+  module = torch_module(node, state, channels)
+
+  def logits(images: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+      x = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+      return module(x).numpy()
+
+  return logits
+
+
+def torch_module(node: Mapping[str, Any], state: State, channels: int) -> Any:
+  """The same as a `torch.nn.Module`: images [B, C, H, W] in [0, 1] -> logits.
+
+  Arguments and errors as `torch_logits`; only good for evaluation.
+  """
+  torch = need_torch('a network as a PyTorch module')
+  own = family(node['name'])
+  if own is None:
+    raise InputError(
+      f'the network {node["name"]!r} has no PyTorch counterpart here (there are: '
+      f'{", ".join(FAMILIES)}); export it to another format'
+    )
+  net = Layers(state, node['activation'])
+  normal = constants(node['normalisation'], node['mean'], node['std'], channels)
+  dtype = next(iter(net.t.values())).dtype
+  shift, scale = (torch.tensor(c, dtype=dtype)[:, None, None] for c in normal)
+
+  base: Any = torch.nn.Module
+  compute = own
+
+  class Network(base):
+    def forward(self, images: Tensor) -> Tensor:
+      if normal[0]:
+        images = (images - shift) / scale
+      return compute(net, images, node)
+
+  return Network().eval()

@@ -1,0 +1,147 @@
+"""Any file of weights as plain containers of numpy arrays, told by its contents.
+
+PyTorch's two formats, safetensors, and the .npy pairs of DeepMind's JAX networks; the
+file's name does not matter. Nothing in the file is executed.
+"""
+
+import hashlib
+import json
+import pathlib
+import pickle
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxrkd.errors import InputError
+from jaxrkd.interop import torch_pickle
+from jaxrkd.interop.haiku_pickle import read_npy
+
+EXPECTED = (
+  'expected a PyTorch state_dict (.pt, .pth, .th, .t7), safetensors, or the .npy of a '
+  'DeepMind network'
+)
+# How the files begin that are downloaded by mistake.
+STRANGERS = (
+  (b'version https://git-lfs', 'a Git LFS pointer, which stands for a file elsewhere'),
+  (b'\x1f\x8b', 'compressed with gzip; unpack it first'),
+  (b'BZh', 'compressed with bzip2; unpack it first'),
+  (b'\xfd7zXZ', 'compressed with xz; unpack it first'),
+  (b'\x89HDF', 'an HDF5 file'),
+)
+
+
+class WeightsFile(NamedTuple):
+  """What a file holds.
+
+  Attributes:
+    path: the file.
+    kind: 'pytorch', 'safetensors' or 'haiku'.
+    tree: nested dictionaries and lists with numpy arrays.
+    metadata: texts that safetensors carry.
+    sha256: of the file's bytes.
+  """
+
+  path: pathlib.Path
+  kind: str
+  tree: Any
+  metadata: dict[str, str]
+  sha256: str
+
+
+def read_weights(path: str | pathlib.Path) -> WeightsFile:
+  """Reads a file of weights.
+
+  Raises:
+    InputError: no such file, a web page or other stranger, cut off, or a pickle that asks
+      for code. The sentence says what was found and what was expected.
+  """
+  path = pathlib.Path(path)
+  if path.is_dir() or not path.exists():
+    what = 'is a folder' if path.is_dir() else 'does not exist'
+    raise InputError(f'the file of weights {str(path)!r} {what}; {EXPECTED}')
+  metadata: dict[str, str] = {}
+  try:
+    with path.open('rb') as file:
+      head = file.read(512)
+      file.seek(0)
+      sha256 = hashlib.file_digest(file, 'sha256').hexdigest()
+    kind, read = _reader(path, head)
+    tree = read(path)
+    if kind == 'safetensors':
+      tree, metadata = tree
+  except InputError:
+    raise
+  except torch_pickle.Refused as error:
+    raise InputError(
+      f'{str(path)!r} was not read: its pickle asks for {error}, which is code or an '
+      f'object and not a tensor; {EXPECTED}; {torch_pickle.SAVE_AGAIN}'
+    ) from error
+  except OSError as error:
+    raise InputError(
+      f'{str(path)!r} cannot be read: {error.strerror or error}'
+    ) from error
+  except DAMAGE as error:
+    reason = str(error).split('\n')[0] or type(error).__name__
+    raise InputError(
+      f'{str(path)!r} ({path.stat().st_size:,} bytes) is cut off or damaged ({reason}); '
+      f'{EXPECTED}, so download or copy it again'
+    ) from error
+  return WeightsFile(path, kind, tree, metadata, sha256)
+
+
+# What readers raise at files that are not whole.
+DAMAGE = (
+  *(EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, MemoryError),
+  *(pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error),
+  *(UnicodeDecodeError, OverflowError, NotImplementedError),
+)
+
+
+def _reader(path: pathlib.Path, head: bytes) -> tuple[str, Callable[..., Any]]:
+  """The kind of a file, and what reads it."""
+  if not head:
+    raise InputError(f'{str(path)!r} is empty; {EXPECTED}')
+  text = head.lstrip().lower()
+  if text.startswith((b'<!doctype', b'<html', b'<?xml', b'<head')):
+    raise InputError(
+      f'{str(path)!r} is a web page (HTML), not weights: the link led to a page around the '
+      f'file; {EXPECTED}, so download the file itself'
+    )
+  for start, what in STRANGERS:
+    if head.startswith(start):
+      raise InputError(f'{str(path)!r} is {what}; {EXPECTED}')
+  if head.startswith(b'PK'):
+    return 'pytorch', torch_pickle.read_zip
+  if head.startswith(b'\x93NUMPY'):
+    return 'haiku', read_npy
+  if head.startswith(b'\x80'):
+    return 'pytorch', torch_pickle.read_legacy
+  if len(head) > 8 and head[8:9] == b'{':
+    return 'safetensors', _read_safetensors
+  shown = head[:16]
+  raise InputError(
+    f'{str(path)!r} begins with {shown!r} and is no known kind; {EXPECTED}'
+  )
+
+
+def _read_safetensors(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+  import safetensors
+
+  try:
+    with safetensors.safe_open(path, 'numpy') as file:
+      tree = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+      return tree, file.metadata() or {}
+  except safetensors.SafetensorError as error:
+    raise ValueError(error) from error
+
+
+def own_card(found: WeightsFile) -> dict[str, Any]:
+  """What an export of ours says about the network in it; empty for other files."""
+  text = found.metadata.get('jaxrkd', '')
+  if not text and isinstance(found.tree, dict):
+    text = found.tree.get('jaxrkd', '')
+  return json.loads(text) if isinstance(text, str) and text else {}

@@ -1,0 +1,115 @@
+"""Converts PyTorch (or DeepMind's JAX) weights to a run, and a run to PyTorch weights.
+
+Usage: python launch/convert.py --file=model_cifar_wrn.pt --recipe=trades_wrn_34_10 \\
+         --workdir=runs/trades
+       python launch/convert.py --file=mine.pth --workdir=runs/mine \\
+         --config.student.name=resnet18 --config.student.normalisation=cifar10
+       python launch/convert.py --workdir=runs/mtard --out=student.pt
+       python launch/convert.py --list
+
+Names and shapes in a file tell its network, but neither its activation (ReLU if nothing else
+is said) nor its normalisation (none); a recipe knows both. What comes out can teach
+(`--config.teachers.NAME.workdir`), be measured (`launch/evaluate.py`) and be examined
+(`launch/doctor.py`). Nothing in the file is executed.
+"""
+
+import command_line
+from absl import flags
+
+from jaxrkd import interop
+from jaxrkd.errors import InputError
+from jaxrkd.runtime.progress import say
+
+flags.DEFINE_string('file', '', 'Weights: .pt, .pth, .th, .t7, .safetensors or .npy.')
+flags.DEFINE_string('recipe', '', 'Which public teacher the file is; --list shows them.')
+flags.DEFINE_integer('classes', 0, 'Refuse a file with another number; 0 takes any.')
+flags.DEFINE_list(
+  'image_shape', [], 'height,width,channels; by default 32,32 and its own.'
+)
+flags.DEFINE_list('ignore', [], 'Beginnings of names in the file that are not wanted.')
+flags.DEFINE_string('out', '', 'The other way: a file for the network of --workdir.')
+flags.DEFINE_string('checkpoint', 'best', 'best, last or ema, with --out.')
+flags.DEFINE_bool('list', False, 'List the recipes and leave.')
+
+
+def main(overrides: list[str]) -> None:
+  found = flags.FLAGS
+  if found.list:
+    _list()
+    return
+  if bool(found.file) == bool(found.out):
+    raise InputError(
+      'give --file=WEIGHTS to convert it to the run --workdir, or --out=FILE to convert that '
+      'run to a file'
+    )
+  workdir = command_line.required_workdir()
+  if found.out:
+    if overrides:
+      raise InputError(
+        f'--config.{overrides[0]}: with --out there is nothing to override'
+      )
+    interop.export(workdir, [found.out], checkpoint=found.checkpoint)
+    return
+  if not all(size.isdigit() for size in found.image_shape):
+    raise InputError(
+      f'--image_shape is {",".join(found.image_shape)}; give three numbers, such as 32,32,3'
+    )
+  about = interop.import_network(
+    found.file,
+    workdir,
+    overrides=overrides,
+    recipe=found.recipe,
+    classes=found.classes,
+    image_shape=tuple(map(int, found.image_shape)),
+    ignore=found.ignore,
+  )
+  _tell(about, workdir)
+
+
+def _tell(about: dict, workdir: str) -> None:
+  node = {k: v for k, v in about['network'].items() if k != 'name' and v not in ((), [])}
+  options = ', '.join(f'{key} {value}' for key, value in node.items())
+  say(f'network: {about["network"]["name"]} ({options})')
+  say(f'parameters: {about["parameters"]:,}; classes: {about["classes"]}')
+  source = [f'sha256 {about["sha256"][:16]}', about['kind']]
+  source += [f'under {about["wrapper"]!r}'] if about['wrapper'] else []
+  source += [f'names begin with {about["prefix"]!r}'] if about['prefix'] else []
+  say(f'file: {about["file"]} ({", ".join(source)})')
+  say(f'unused: {_some(about["unused"])}; missing: none')
+  check = about['logit_check']
+  if 'skipped' in check:
+    say(f'logits were not checked against PyTorch: {check["skipped"]}')
+  else:
+    say(
+      f'logits against PyTorch on {check["images"]} random images: they differ by '
+      f'{check["largest_difference"]:.2g} at most (largest logit '
+      f'{check["largest_logit"]:.3g})'
+    )
+  if not about['recipe'] and not about['card']:
+    say(
+      'activation and normalisation are not in the file: check them with '
+      f'python launch/doctor.py --teacher={workdir}'
+    )
+  say(f'written to {workdir}')
+
+
+def _some(names: list[str]) -> str:
+  counters = [name for name in names if name.endswith('num_batches_tracked')]
+  others = [name for name in names if name not in counters]
+  told = others[:3] + ([f'{len(others) - 3} more'] if len(others) > 3 else [])
+  told += [f'{len(counters)} counters of batches'] if counters else []
+  return ', '.join(told) or 'none'
+
+
+def _list() -> None:
+  width = max(map(len, interop.RECIPES))
+  for name, row in interop.RECIPES.items():
+    known = ', '.join(f'{column} {value:g}' for column, value in row.expected.items())
+    options = ' '.join(
+      str(v) for k, v in row.network.items() if k not in ('mean', 'std', 'shortcut')
+    )
+    say(f'{name:{width}}  {options}; {known}; {row.source}')
+
+
+if __name__ == '__main__':
+  command_line.start(main, __doc__)
