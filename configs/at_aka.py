@@ -27,7 +27,7 @@ ATTACKS = ('paper', 'coupled', 'pgd')
 INPUTS = ('clean', 'particles', 'own_pgd')
 TEACHERS = {
   'cifar10': dict(name='wrn_34_10'),
-  'cifar100': dict(name='wrn_70_16'),
+  'cifar100': dict(name='dm_wrn_70_16', normalisation='cifar100'),
   'digits': dict(name='convnet', widths=(48, 96, 96)),
 }
 SMALL = dict(name='resnet8', width=8)

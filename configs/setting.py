@@ -4,7 +4,8 @@ A method's file (`rslad.py`) holds its recipe on CIFAR; `experiment` puts it on 
 and a student. Arguments are words separated by commas, in any order:
 
   cifar10 (default), cifar100, digits            data
-  resnet18 (default), mobilenet_v2, wrn_34_10, wrn_28_10   student (digits has a ConvNet)
+  resnet18 (default), mobilenet_v2, wrn_34_10, wrn_28_10, dm_wrn_28_10
+             student (digits has a ConvNet); dm_wrn_28_10 is DeepMind's WRN-28-10-swish
   en         an ensemble: three teachers of each kind with seeds 0 to 2, or, for methods
              without teachers, three students measured as one network
   at_plus    the AT+ recipe of Rebuffi et al. (2103.01946): EMA, Nesterov, warm-up, cosine
@@ -26,11 +27,7 @@ from jaxrkd.errors import InputError
 
 TEACHERS = pathlib.Path(__file__).parent / 'teachers'
 DATA = ('cifar10', 'cifar100', 'digits')
-STUDENTS = ('resnet18', 'mobilenet_v2', 'wrn_34_10', 'wrn_28_10')
-NORMAL = {
-  'cifar10': dict(mean=(0.4914, 0.4822, 0.4465), std=(0.2471, 0.2435, 0.2616)),
-  'cifar100': dict(mean=(0.5071, 0.4865, 0.4409), std=(0.2673, 0.2564, 0.2762)),
-}
+STUDENTS = ('resnet18', 'mobilenet_v2', 'wrn_34_10', 'wrn_28_10', 'dm_wrn_28_10')
 WORDS = {*DATA, *STUDENTS, 'en', 'at_plus', 'aa', 'black_box', 'fog', 'smoke'}
 FOGS = (64, 128, 256, 512)
 MEMBERS = 3
@@ -213,7 +210,7 @@ RULES = ('soft', 'naive', 'linear', 'pareto')
 
 def table4(on: Chosen) -> dict[str, Any]:
   """The optimiser of AT-AKA's Table 4: 120 epochs with MART's rate and weight decay."""
-  wide = on.student.startswith('wrn')
+  wide = 'wrn' in on.student
   milestones = dict(milestones=(75, 90, 100), milestone_offset=1)
   return dict(
     epochs=120,
@@ -273,4 +270,4 @@ def _at_plus(config: ConfigDict) -> None:
     momentum=0.9, weight_decay=5e-4, nesterov=True, decay_norm=False
   )
   config.ema = dict(decay=0.995, warmup=True)
-  config.student.update(bn_momentum=0.99, **NORMAL[config.data.name])
+  config.student.update(bn_momentum=0.99, normalisation=config.data.name)

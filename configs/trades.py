@@ -1,7 +1,7 @@
 """TRADES with its authors' eps 0.031, steps and milestones.
 
 Run:       python launch/main.py --config=configs/trades.py:cifar10 --workdir=runs/trades
-AT+:       ':at_plus,wrn_28_10' is the recipe of Gowal and Rebuffi, with the Adam adversary
+AT+:       ':at_plus,dm_wrn_28_10' is the recipe of Gowal and Rebuffi, with the Adam adversary
 Words:     data, student, en, at_plus, smoke; see `setting.py`
            ':table4' has the optimiser of AT-AKA's Table 4
 Paper:     ResNet-18 on CIFAR-10 83.00 (MTARD), 81.93 (MMARD) clean

@@ -233,7 +233,7 @@ class ShippedConfigsTest(parameterized.TestCase):
   def test_mtard_settings_of_the_paper(self):
     for data, teachers in (
       ('cifar10', ('resnet56', 'wrn_34_10')),
-      ('cifar100', ('wrn_22_6', 'wrn_70_16')),
+      ('cifar100', ('dm_wrn_22_6', 'dm_wrn_70_16')),
     ):
       config = experiment(f'mtard_{data}')
       found = tuple(config.teachers[n].config.student.name for n in ('clean', 'robust'))
