@@ -87,7 +87,7 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
   found = {name: float(value) for name, value in jax.device_get(scalars).items()}
   spent = time.monotonic() - began
   shown = ', '.join(f'{name} {value:.4g}' for name, value in found.items())
-  say(f'one step: {spent:.2f} s, {config.batch_size / spent:.0f} images/s; {shown}')
+  say(f'one step: {spent:.2f} s, {config.batch_size / spent:.3g} images/s; {shown}')
   say(
     'training alone would take about '
     f'{spent * setup.total_steps * config.members / 3600:.2g} hours here'
@@ -117,7 +117,7 @@ def _teachers(
         entry.file,
         precision=config.precision,
         remat=config.remat,
-        **teacher_options(entry),
+        **teacher_options(entry, data),
       )
       check_classes(name, read.classes, read.image_shape, data)
       values = sharding.put(

@@ -186,7 +186,7 @@ def train_teachers(
   for name, entry in order:
     place = teacher_folder(config, workdir, name)
     if entry.file and not entry.workdir:
-      import_teacher(entry, place, config, name)
+      import_teacher(entry, place, config, name, data)
     elif not entry.workdir:
       train_and_evaluate(
         entry.config, place, data_dir, title=f'teacher {name}', checks=False
@@ -203,20 +203,21 @@ def train_teachers(
   return {name: found[name] for name in config.teachers}
 
 
-def teacher_options(entry: ConfigDict) -> dict[str, Any]:
-  """What an entry of `teachers` says about the file that it comes from."""
-  network = entry.config.student.to_dict() if entry.config else {}
-  # A recipe knows its network; a config beside it trained what the file replaces.
-  return {'recipe': entry.recipe} if entry.recipe else {'network': network}
+def teacher_options(entry: ConfigDict, data: Dataset) -> dict[str, Any]:
+  """What is known of the file that a teacher comes from; see `interop.read_network`."""
+  shape = {'image_shape': tuple(data.image_shape)}
+  if entry.recipe:
+    # It knows its network; a config beside it would have trained what the file replaces.
+    return {**shape, 'recipe': entry.recipe}
+  return {**shape, 'network': entry.config.student.to_dict() if entry.config else {}}
 
 
 def import_teacher(
-  entry: ConfigDict, place: pathlib.Path, config: ConfigDict, name: str
+  entry: ConfigDict, place: pathlib.Path, config: ConfigDict, name: str, data: Dataset
 ) -> None:
   """Converts the file of a teacher into a run of its own."""
-  found = import_network(
-    entry.file, place, data=config.data.to_dict(), **teacher_options(entry)
-  )
+  options = teacher_options(entry, data)
+  found = import_network(entry.file, place, data=config.data.to_dict(), **options)
   check = found['logit_check']
   told = check.get('skipped') or f'differ by {check["largest_difference"]:.2g}'
   say(

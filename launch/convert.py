@@ -48,7 +48,8 @@ def main(overrides: list[str]) -> None:
       raise InputError(
         f'--config.{overrides[0]}: with --out there is nothing to override'
       )
-    interop.export(workdir, [found.out], checkpoint=found.checkpoint)
+    options = dict(checkpoint=found.checkpoint, data_dir=found.data_dir)
+    interop.export(workdir, [found.out], **options)
     return
   if not all(size.isdigit() for size in found.image_shape):
     raise InputError(

@@ -9,6 +9,7 @@ from absl.testing import absltest, parameterized
 from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError
+from jaxrkd.interop import RECIPES
 from jaxrkd.methods import METHODS
 
 CONFIGS = pathlib.Path(__file__).parent.parent / 'configs'
@@ -77,6 +78,8 @@ EXPERIMENTS = [
     for data in ('cifar10', 'cifar100')
     for kind in ('clean', 'robust')
   ),
+  *(f'teachers/mmard:{name}' for name in ('resnet18', 'wrn_34_20', 'wrn_70_16,smoke')),
+  *(f'teachers/at_plus:{data}' for data in ('cifar10', 'cifar100', 'smoke')),
   *(f'teachers/akd:{kind}' for kind in ('', 'std', 'ffgsm,eps16', 'pgd7,cifar100,smoke')),
 ]
 
@@ -117,6 +120,26 @@ class ShippedConfigsTest(parameterized.TestCase):
     config = experiment(spec)
     again = build.resolve(configs.ConfigDict(json.loads(config.to_json())))
     self.assertEqual(json.loads(again.to_json()), json.loads(config.to_json()))
+
+  def test_teachers_know_what_the_papers_report(self):
+    """The same numbers where a public file stands for a config."""
+    for spec, recipe in (
+      ('teachers/cifar:cifar10', 'trades_wrn_34_10'),
+      ('teachers/cifar:cifar10,clean', 'mtard_resnet56'),
+      ('teachers/cifar:cifar100', 'deepmind_cifar100_wrn_70_16_without'),
+      ('teachers/cifar:cifar100,clean', 'mtard_wrn_22_6'),
+    ):
+      config, known = experiment(spec), RECIPES[recipe]
+      self.assertEqual(config.expected.to_dict(), known.expected)
+      node = build.network_node(known.network)
+      self.assertEqual(config.student.to_dict(), node.to_dict())
+    for spec, clean, autoattack in (
+      ('teachers/mmard:wrn_34_20', 88.70, 53.26),
+      ('teachers/at_plus:cifar100', 61.98, 29.58),
+      ('teachers/akd:cifar10,pgd7', 84.22, 46.99),
+    ):
+      expected = experiment(spec).expected
+      self.assertEqual((expected.clean, expected.autoattack), (clean, autoattack))
 
   def test_every_file_is_listed_here(self):
     listed = {spec.partition(':')[0] for spec in EXPERIMENTS}
@@ -358,7 +381,7 @@ class OverrideTest(parameterized.TestCase):
       build.resolve(config)
     config = tiny.config()
     config.teachers.robust = configs.teacher()
-    with self.assertRaisesRegex(InputError, 'neither a workdir nor a config'):
+    with self.assertRaisesRegex(InputError, 'neither a workdir nor a file nor a config'):
       build.resolve(config)
 
   def test_missing_file(self):

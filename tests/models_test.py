@@ -35,8 +35,25 @@ COUNTS = {
   ('wrn_34_20', 10): 184_531_674,
   ('wrn_70_16', 10): 266_796_506,
   ('wrn_70_16', 100): 266_888_756,
+  ('wrn_28_10', 100): 36_536_884,
+  ('preact_resnet18', 10): 11_172_170,
+  ('preact_resnet18', 100): 11_218_340,
+  ('dm_preact_resnet18', 10): 12_548_426,
+  ('dm_wrn_22_6', 100): 9_693_108,
+  ('dm_wrn_28_10', 10): 36_479_194,
+  ('dm_wrn_34_20', 10): 184_531_674,
+  ('dm_wrn_70_16', 100): 266_888_756,
 }
-SMALL = {'resnet18': dict(width=4), 'wrn': dict(depth=10, width=1), 'convnet': {}}
+# Option A, whose shortcuts have no parameters.
+PADDED = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018}
+SMALL = {
+  'resnet18': dict(width=4),
+  'preact_resnet18': dict(width=4),
+  'dm_preact_resnet18': dict(width=4),
+  'wrn': dict(depth=10, width=1),
+  'dm_wrn': dict(depth=10, width=1),
+  'convnet': {},
+}
 
 
 def make(name, classes=10, channels=3, **options):
@@ -51,6 +68,12 @@ class NetworkTest(parameterized.TestCase):
     params, _ = jax.eval_shape(make(name, classes).init, jax.random.key(0))
     self.assertEqual(models.parameter_count(params), COUNTS[name, classes])
 
+  @parameterized.parameters(*PADDED)
+  def test_parameter_count_of_option_a(self, depth):
+    net = make(f'resnet{depth}', shortcut='padding')
+    params, _ = jax.eval_shape(net.init, jax.random.key(0))
+    self.assertEqual(models.parameter_count(params), PADDED[depth])
+
   @parameterized.parameters('resnet8', 'mobilenet_v2', *SMALL)
   def test_logits_and_modes(self, name):
     net = make(name, 7, **SMALL.get(name, {}))
@@ -62,6 +85,11 @@ class NetworkTest(parameterized.TestCase):
     # In evaluation an image does not see its batch; in training it does.
     alone = apply(params, stats, images[:1])
     np.testing.assert_allclose(logits[:1], alone, rtol=1e-4, atol=1e-5)
+    # DeepMind's begin with logits of zero, whatever the images are.
+    head = params['logits']['kernel'] if 'logits' in params else None
+    if head is not None:
+      params['logits']['kernel'] = jax.random.normal(jax.random.key(2), head.shape)
+      logits = apply(params, stats, images)
     trained, moved = jax.jit(net.apply_train)(params, stats, images, None)
     self.assertEqual(jax.tree.structure(stats), jax.tree.structure(moved))
     self.assertGreater(float(jnp.abs(trained - logits).max()), 1e-4)
@@ -99,6 +127,70 @@ class NetworkTest(parameterized.TestCase):
     logits = jax.eval_shape(net.apply, params, stats, images)
     self.assertEqual(logits.dtype, jnp.float32)
     self.assertIn('bf16', str(jax.make_jaxpr(net.apply)(params, stats, images)))
+
+  @parameterized.product(own=(True, False), training=(True, False))
+  def test_remat_changes_memory_and_nothing_else(self, own, training):
+    """With the convolutions of CPU and of other devices."""
+    self.enterContext(mock.patch.object(conv, 'on_cpu', lambda: own))
+    images = jax.random.uniform(jax.random.key(1), (16, 32, 32, 3))
+    found, memory = [], []
+    sizes = dict(depth=22, width=2)
+    for remat in (False, True):
+      net = models.from_nnx(
+        lambda rngs, r=remat: NETWORKS['wrn'](Layers(rngs, remat=r), 10, 3, **sizes)
+      )
+      params, stats = jax.jit(net.init)(jax.random.key(0))
+
+      def loss(params, images, net=net, stats=stats):
+        if training:
+          logits, moved = net.apply_train(params, stats, images, jnp.ones(16))
+        else:
+          logits, moved = net.apply(params, stats, images), stats
+        return jnp.sum(logits[:, 0] ** 2), moved
+
+      wrt = 0 if training else 1
+      step = jax.jit(jax.value_and_grad(loss, argnums=wrt, has_aux=True))
+      program = step.lower(params, images).compile()
+      memory.append(program.memory_analysis().temp_size_in_bytes)
+      found.append(program(params, images))
+    for a, b in zip(*map(jax.tree.leaves, found), strict=True):
+      np.testing.assert_allclose(a, b, rtol=2e-3, atol=1e-4 * float(jnp.abs(b).max()))
+    if own and training:  # XLA for CPU undoes what other devices do
+      self.assertLess(memory[1], 0.6 * memory[0])
+
+  def test_remat_keeps_images_apart(self):
+    """One that is no number, and comes first, takes no gradient from the others."""
+    images = jax.random.uniform(jax.random.key(1), (3, 8, 8, 1)).at[0].set(jnp.nan)
+    found = []
+    for remat in (False, True):
+      net = models.from_nnx(
+        lambda rngs, r=remat: NETWORKS['resnet8'](Layers(rngs, remat=r), 3, 1)
+      )
+      params, stats = jax.jit(net.init)(jax.random.key(0))
+      total = lambda x, n=net, p=params, s=stats: jnp.sum(n.apply(p, s, x) ** 2)
+      found.append(jax.jit(jax.grad(total))(images))
+    self.assertGreater(float(jnp.abs(found[0][1:]).max()), 0)
+    np.testing.assert_allclose(found[0][1:], found[1][1:], rtol=1e-3, atol=1e-6)
+
+  def test_initial_values_of_haiku(self):
+    kernel = layers.haiku_default(jax.random.key(0), (3, 3, 64, 64))
+    self.assertLessEqual(float(jnp.abs(kernel).max()), 2 / (9 * 64) ** 0.5)
+    # A normal cut at two deviations has 0.8796 of its deviation.
+    self.assertAlmostEqual(float(kernel.std()), 0.8796 / (9 * 64) ** 0.5, delta=2e-4)
+
+  def test_same_padding(self):
+    """Against XLA's own rule, odd sizes included."""
+    rng = np.random.default_rng(0)
+    for size, stride in ((8, 2), (7, 2), (8, 1)):
+      x = jnp.asarray(rng.normal(size=(2, size, size, 3)), jnp.float32)
+      kernel = jnp.asarray(rng.normal(size=(3, 3, 3, 4)), jnp.float32)
+      want = jax.lax.conv_general_dilated(
+        *(x, kernel, (stride, stride), 'SAME'), dimension_numbers=conv.DIMENSIONS
+      )
+      for own in (True, False):
+        with mock.patch.object(conv, 'on_cpu', lambda m=own: m):
+          found = conv.conv2d(x, kernel, stride, 'same')
+        np.testing.assert_allclose(found, want, rtol=1e-4, atol=1e-4)
 
   def test_initial_values_as_pytorch(self):
     kernel = layers.torch_default(jax.random.key(0), (3, 3, 64, 64))

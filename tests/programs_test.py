@@ -122,6 +122,24 @@ class ProgramTest(parameterized.TestCase):
       (other,) = run.glob('results-*.json')
       row = json.loads(other.read_text())['student']['best']
       self.assertEqual(row['attacks']['fgsm']['robust'], row['clean'])
+    with self.subTest('a network leaves, comes back, and is examined'):
+      file = self.folder / 'student.npz'
+      done = self.run_program('export.py', f'--workdir={run}', f'--out={file}')
+      self.assertEqual(done.returncode, 0, done.stderr)
+      self.assertIn('the predictions of jaxrkd on 24 of them', done.stdout)
+      for program, *arguments in (
+        ('convert.py', f'--workdir={run}', f'--out={self.folder / "s.safetensors"}'),
+        (
+          'convert.py',
+          f'--file={self.folder / "s.safetensors"}',
+          f'--workdir={run}_back',
+        ),
+        ('doctor.py', f'--teacher={run}_back', f'--student={run}', '--kind=clean'),
+      ):
+        done = self.run_program(program, *arguments)
+        self.assertIn(done.returncode, (0, 3), done.stderr)
+        self.assertEqual(done.returncode == 3, 'teacher: fail' in done.stdout)
+      self.assertIn('input normalisation', done.stdout)
     with self.subTest('evaluation cannot change training'):
       done = self.run_program('evaluate.py', f'--workdir={run}', '--config.epochs=9')
       self.assertEqual(done.returncode, 2)
@@ -242,6 +260,26 @@ class ProgramTest(parameterized.TestCase):
     self.assertIn("unknown method.name 'mine'", again.stderr)
     again = self.run_program('evaluate.py', workdir, f'--plugins={self.config}')
     self.assertEqual(again.returncode, 0, again.stderr)
+
+  @parameterized.parameters(
+    ('convert.py', ('--workdir=w',), 'give --file=WEIGHTS'),
+    ('convert.py', ('--workdir=w', '--file=nowhere.pt'), "'nowhere.pt' does not exist"),
+    ('convert.py', ('--file=x', '--image_shape=a', '--workdir=w'), '--image_shape is a'),
+    ('doctor.py', (), 'no --teacher'),
+    ('doctor.py', ('--teacher=x', '--kind=good'), "--kind is 'good'"),
+    ('export.py', ('--workdir=w',), 'no --out'),
+  )
+  def test_mistakes_with_weights(self, program, arguments, message):
+    done = self.run_program(program, *arguments)
+    self.assertEqual(done.returncode, 2, done.stderr)
+    self.assertIn(message, done.stderr)
+    self.assertLen(done.stderr.strip().splitlines(), 1)
+
+  def test_list_of_recipes(self):
+    done = self.run_program('convert.py', '--list')
+    self.assertEqual(done.returncode, 0, done.stderr)
+    self.assertIn('trades_wrn_34_10', done.stdout)
+    self.assertIn('cifar100/Rice2020Overfitting', done.stdout)
 
   def test_missing_flags(self):
     for arguments in ((), (f'--config={self.config}',)):

@@ -4,11 +4,13 @@ import contextlib
 import io
 import pathlib
 import re
+import tempfile
 from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import safetensors.numpy
 import tiny
 from absl.testing import absltest
 
@@ -18,7 +20,10 @@ from jaxrkd.attacks import ATTACKS, UNFORESEEN, VERSIONS
 from jaxrkd.build.columns import PRESETS
 from jaxrkd.build.tables import RULES
 from jaxrkd.evaluate import trust
+from jaxrkd.interop import FORMATS, RECIPES
+from jaxrkd.interop.state_dict import to_state_dict
 from jaxrkd.methods import INNERS, METHODS
+from jaxrkd.models import ACTIVATIONS, NETWORKS, NORMALISATIONS
 from jaxrkd.optimizers import SCHEDULES
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -26,6 +31,7 @@ TEXT = (ROOT / 'README.md').read_text()
 PAGE = (ROOT / 'docs' / 'methods.md').read_text()
 ATTACK_PAGE = (ROOT / 'docs' / 'attacks.md').read_text()
 ROBUST_PAGE = (ROOT / 'docs' / 'robustness.md').read_text()
+NETWORK_PAGE = (ROOT / 'docs' / 'networks.md').read_text()
 
 
 class ReadmeTest(absltest.TestCase):
@@ -68,11 +74,35 @@ class ReadmeTest(absltest.TestCase):
       self.assertIn(f'`{name}`', ATTACK_PAGE + ROBUST_PAGE)
 
   def test_paths(self):
-    for text in (TEXT, PAGE, ATTACK_PAGE, ROBUST_PAGE):
+    for text in (TEXT, PAGE, ATTACK_PAGE, ROBUST_PAGE, NETWORK_PAGE):
       found = re.findall(r'(?:configs|launch|benchmarks|tests|jaxrkd)/[\w/]*\.py', text)
       self.assertGreater(len(found), 2)
       for path in found:
         self.assertTrue((ROOT / path).is_file(), path)
+
+  def test_page_of_networks(self):
+    for name in NETWORKS:
+      self.assertIn(f'`{name}`', NETWORK_PAGE)
+    for suffix in FORMATS:
+      self.assertIn(f'`{suffix}`', NETWORK_PAGE)
+    for name in (*ACTIVATIONS, *NORMALISATIONS):
+      if name not in ('half', 'cifar10_rounded', 'cifar10_per_image'):
+        self.assertIn(f'`{name}`', NETWORK_PAGE)
+    found = re.findall(
+      r'--(?:config\.teachers\.\w+\.)?recipe=([\w/-]+)', NETWORK_PAGE + TEXT
+    )
+    self.assertGreater(len(found), 3)
+    self.assertContainsSubset(found, RECIPES)
+    (block,) = re.findall(r'```python\n(.*?)```', NETWORK_PAGE, re.S)
+    names = {}
+    with tempfile.TemporaryDirectory() as folder:
+      net = build.network(build.network_node({'name': 'resnet8'}), 10, (32, 32, 3))
+      state = to_state_dict(*net.init(jax.random.key(0)))
+      safetensors.numpy.save_file(state, pathlib.Path(folder) / 'weights.pt')
+      with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(block, names)
+    self.assertIn('resnet8 10 []', printed.getvalue())
+    self.assertEqual(names['logits_fn'](jnp.zeros((2, 32, 32, 3))).shape, (2, 10))
 
   def test_your_own_method(self):
     (block,) = re.findall(r'```python\n(.*?)```', PAGE, re.S)
@@ -105,7 +135,7 @@ class ReadmeTest(absltest.TestCase):
         self.assertRegex(ATTACK_PAGE, rf'`{option}[`=]', option)
 
   def test_every_option_named_in_the_page_exists(self):
-    pages = PAGE + ATTACK_PAGE + ROBUST_PAGE
+    pages = PAGE + ATTACK_PAGE + ROBUST_PAGE + NETWORK_PAGE
     found = set(re.findall(r'--config\.([a-z_.]+)=', pages))
     self.assertGreater(len(found), 10)
     groups = {'teachers', 'config', 'KEY', 'online', 'evaluation'}
@@ -120,6 +150,8 @@ class ReadmeTest(absltest.TestCase):
       known |= {f'ensemble.{key}' for key in build.options(RULES[rule])}
     for schedule in SCHEDULES:
       known |= {f'schedule.{key}' for key in build.options(SCHEDULES[schedule])}
+    for network in NETWORKS:
+      known |= {f'student.{key}' for key in build.options(NETWORKS[network])}
     for key in found:
       if key.split('.')[0] not in groups:
         self.assertIn(key, known)

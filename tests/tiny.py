@@ -110,4 +110,9 @@ class Run:
 
 def folder(test) -> pathlib.Path:
   """A fresh folder that goes away with the test."""
-  return pathlib.Path(test.enterContext(tempfile.TemporaryDirectory()))
+  return pathlib.Path(test.enterContext(temporary_folder()))
+
+
+def temporary_folder():
+  """The same, to be entered by a class of tests."""
+  return tempfile.TemporaryDirectory()

@@ -58,7 +58,7 @@ def export(
   targets = [pathlib.Path(path) for path in paths]
   formats = {path: choose(FORMATS, path.suffix, 'ending of a file') for path in targets}
   for path, row in formats.items():
-    row.check(path)
+    row.check(path, run=check)
   found = load_trained(run, checkpoint, sharding.data_mesh(), 'float32', network=network)
   if found.crew is None:
     raise InputError(

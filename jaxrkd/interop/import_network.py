@@ -58,6 +58,8 @@ def import_network(
     say(f'{path} was imported into {workdir} before')
     return done
   store = Checkpoints(workdir / 'checkpoints' / 'best')
+  # What an import that was cut off has left.
+  store.set_aside_after(-1)
   everywhere = sharding.replicated(sharding.data_mesh())
   # From the host, so that all processes of a job may hold it.
   params, stats = sharding.put(jax.tree.map(np.asarray, found.variables), everywhere)

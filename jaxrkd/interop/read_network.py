@@ -105,7 +105,13 @@ def read_network(
       f'{where}: no last layer named linear, fc or logits tells the classes; say how many'
     )
   channels = architecture.channels_of(state) or 3
-  shape = tuple(image_shape or card.get('image_shape') or (32, 32, channels))
+  known = tuple(card.get('image_shape', ()))
+  if known and image_shape and known != tuple(image_shape):
+    raise InputError(
+      f'{where} holds a network for images {list(known)}, not {list(image_shape)}; take one '
+      'of the same data set'
+    )
+  shape = known or tuple(image_shape) or (32, 32, channels)
   if shape[-1] != channels:
     raise InputError(
       f'{where} holds a network for images of {channels} channels, not of {shape[-1]} as in '
@@ -228,9 +234,10 @@ def _misfit(
       more = f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''
       parts.append(f'{what} are {", ".join(names[:SHOWN])}{more}')
   own = {k: v for k, v in (guessed or {}).items() if k != 'name'}
-  fits = guessed and (guessed['name'] != node['name'] or own)
+  other = build.network_node(guessed) if guessed else node
+  differs = any(other.get(key) != node.get(key) for key in ('name', *own))
   hint = 'take another file, or ignore names that belong to nothing wanted (--ignore)'
-  if guessed and fits:
+  if guessed and differs:
     options = f' with {", ".join(f"{k}={v}" for k, v in own.items())}' if own else ''
     hint = f'its names and shapes are those of {guessed["name"]}{options}, so take that'
   return (

@@ -18,11 +18,17 @@ Tree = Any
 State = dict[str, np.ndarray]
 
 # Where training scripts keep the weights, the likeliest first.
-WRAPPERS = ('state_dict', 'net', 'model', 'model_state_dict', 'student', 'weights')
+WRAPPERS = (
+  *('state_dict', 'net', 'model', 'model_state_dict', 'student', 'weights'),
+  *('last', 'best'),
+)
 # What DataParallel, torch.compile and wrappers for normalisation put before every name.
 PREFIXES = ('module.', '_orig_mod.', 'model.', 'net.', 'backbone.', 'basic_net.')
-# In files, but not in networks: counters; the first group that TRADES' file has twice.
-UNUSED = re.compile(r'(^|\.)(num_batches_tracked$|sub_block1\.)')
+# In files, but not in networks: counters; the first group that TRADES' file has twice, a
+# copy of a network under another name, scores of pruning.
+UNUSED = re.compile(
+  r'(^|\.)(num_batches_tracked$|sub_block1\.|model_preact_hl1\.|scores$)'
+)
 # Constants of a normalisation inside the network.
 CONSTANTS = re.compile(r'(^|\.)(mu|mean|sigma|std)$')
 # Names of the same thing in files of the same layout.

@@ -131,9 +131,16 @@ def _reader(path: pathlib.Path, head: bytes) -> tuple[str, Callable[..., Any]]:
 def _read_safetensors(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
   import safetensors
 
+  def array(name: str) -> np.ndarray:
+    try:
+      return file.get_tensor(name)
+    except TypeError:  # numpy alone does not know bfloat16
+      return np.asarray(other.get_tensor(name))
+
   try:
-    with safetensors.safe_open(path, 'numpy') as file:
-      tree = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    opened = safetensors.safe_open
+    with opened(path, 'numpy') as file, opened(path, 'flax') as other:
+      tree = {name: array(name) for name in file.keys()}  # noqa: SIM118
       return tree, file.metadata() or {}
   except safetensors.SafetensorError as error:
     raise ValueError(error) from error

@@ -11,6 +11,7 @@ from flax import nnx
 
 from jaxrkd.models.batch_norm import BatchNorm
 from jaxrkd.models.conv import conv2d, depthwise_conv2d
+from jaxrkd.models.remat import remat_call
 
 Array = jax.Array
 Initializer = Callable[..., Array]
@@ -119,24 +120,17 @@ class Layers:
     return Linear(kernel, jnp.zeros(outputs) if zero_bias else bias)
 
 
-def through(blocks: Iterable[nnx.Module], x: Array, remat: bool) -> Array:
+def through(blocks: Iterable[Any], x: Array, remat: bool) -> Array:
   """Sends x through blocks one after the other.
 
   Args:
     blocks: modules that map x to x.
     x: [B, H, W, C].
-    remat: keep for the gradient only what goes in between blocks, and compute what is
-      inside them again: less memory, about a third more time (Chen et al., 2016,
-      arXiv:1604.06174).
+    remat: keep for the gradient only what goes in between blocks; see `remat_call`.
   """
-  call = nnx.remat(_call) if remat else _call
   for block in blocks:
-    x = call(block, x)
+    x = remat_call(block, x) if remat else block(x)
   return x
-
-
-def _call(block: Any, x: Array) -> Array:
-  return block(x)
 
 
 def global_average(x: Array) -> Array:

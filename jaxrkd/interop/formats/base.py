@@ -46,8 +46,9 @@ class Format(NamedTuple):
     load: path -> `Predict`, in the run time that such files are made for.
     runtime: the package that runs it.
     inputs: what the network in the file takes, in words.
-    needs: modules that must be there, beside jaxrkd's own.
-    extra: of `pip install jaxrkd[...]`, which brings them; empty if none is needed.
+    needs: modules that writing takes, beside jaxrkd's own.
+    runs_with: modules that reading and running take.
+    extra: of `pip install jaxrkd[...]`, which brings them all; empty if none is needed.
   """
 
   write: Callable[[pathlib.Path, Student, Mapping[str, Any]], None]
@@ -55,22 +56,31 @@ class Format(NamedTuple):
   runtime: str
   inputs: str
   needs: tuple[str, ...] = ()
+  runs_with: tuple[str, ...] = ()
   extra: str = ''
 
-  def check(self, path: pathlib.Path) -> None:
-    """Raises `InputError` if what the format needs is not installed."""
-    for name in self.needs:
+  def check(self, path: pathlib.Path, run: bool = True) -> None:
+    """Raises `InputError` if what the format needs is not installed.
+
+    Args:
+      path: of the file, for the message.
+      run: whether it is going to be run, too.
+    """
+    for name in (*self.needs, *(self.runs_with if run else ())):
       try:
         importlib.import_module(name)
       except ImportError as error:
         raise InputError(
-          f'writing {str(path)!r} needs the package {name}, which is not installed '
-          f'({error}); install it with pip install "jaxrkd[{self.extra}]"'
+          f'{str(path)!r} needs the package {name}, which is not installed ({error}); '
+          f'install it with pip install "jaxrkd[{self.extra}]"'
         ) from error
 
   def version(self) -> str:
-    """The run time's name and version."""
-    return f'{self.runtime} {metadata.version(self.runtime)}'
+    """The run time's name and version, or its name alone where it is not here."""
+    try:
+      return f'{self.runtime} {metadata.version(self.runtime)}'
+    except metadata.PackageNotFoundError:
+      return self.runtime
 
 
 def folded_function(student: Student) -> Callable[[jax.Array], jax.Array]:

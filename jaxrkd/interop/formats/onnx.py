@@ -62,6 +62,7 @@ FORMAT = Format(
   _load,
   'onnxruntime',
   'images [B, C, H, W] in [0, 1], float32',
-  ('torch', 'onnxscript', 'onnx', 'onnxruntime'),
+  ('torch', 'onnxscript', 'onnx'),
+  ('onnxruntime',),
   'onnx',
 )

@@ -51,5 +51,5 @@ INPUTS = (
   'a state_dict; the network it belongs to takes images [B, C, H, W] in [0, 1], normalised '
   'with the mean and std of this card'
 )
-PT = Format(_write_pt, _load, 'torch', INPUTS, ('torch',), 'torch')
-SAFETENSORS = Format(_write_safetensors, _load, 'torch', INPUTS, ('torch',), 'torch')
+PT = Format(_write_pt, _load, 'torch', INPUTS, ('torch',), ('torch',), 'torch')
+SAFETENSORS = Format(_write_safetensors, _load, 'torch', INPUTS, (), ('torch',), 'torch')

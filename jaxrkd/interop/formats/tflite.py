@@ -13,13 +13,10 @@ from jax import export
 from jaxrkd.interop.formats.base import Format, Predict, Student, folded_function
 from jaxrkd.runtime import files
 
-# Its libraries log to the terminal while they load.
-os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
-
 
 def _write(path: pathlib.Path, student: Student, card: Mapping[str, Any]) -> None:
   del card  # the format has no place for it
+  _silence()
   from litert_converter.mlir import ir, passmanager
   from litert_converter.mlir._mlir_libs import converter_api_ext as converter
 
@@ -44,7 +41,14 @@ def _write(path: pathlib.Path, student: Student, card: Mapping[str, Any]) -> Non
     temporary.write_bytes(content)
 
 
+def _silence() -> None:
+  """Its libraries log to the terminal while they load."""
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
+
+
 def _load(path: pathlib.Path) -> Predict:
+  _silence()
   from ai_edge_litert.interpreter import Interpreter
 
   interpreter = Interpreter(model_path=str(path))
@@ -65,6 +69,7 @@ FORMAT = Format(
   _load,
   'ai-edge-litert',
   'one image [1, H, W, C] in [0, 1], float32',
-  ('litert_converter', 'ai_edge_litert'),
+  ('litert_converter',),
+  ('ai_edge_litert',),
   'tflite',
 )

@@ -1,0 +1,72 @@
+"""Blocks whose activations are computed again for gradients instead of being kept.
+
+Chen et al., 2016, arXiv:1604.06174: less memory for more arithmetic, with the same results.
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jaxrkd.models import conv
+
+Array = jax.Array
+Tree = Any
+# (params, other variables, x) -> (y, other variables after it).
+Pure = Callable[[Tree, Tree, Array], tuple[Array, Tree]]
+
+
+def remat_call(block: nnx.Module, x: Array) -> Array:
+  """block(x), of which only x is kept for the gradient.
+
+  Variables that the block moves, such as running statistics, are moved once.
+  """
+
+  def split(module: nnx.Module) -> tuple[Any, Tree, Tree]:
+    return cast(Any, nnx.split(module, nnx.Param, ...))
+
+  graph, params, rest = split(block)
+
+  def pure(params: Tree, rest: Tree, x: Array) -> tuple[Array, Tree]:
+    module = nnx.merge(graph, params, rest)
+    y = module(x)
+    return y, split(module)[2]
+
+  again = _in_a_branch(pure) if conv.on_cpu() else jax.checkpoint(pure)
+  y, moved = again(params, rest, x)
+  nnx.update(block, moved)
+  return y
+
+
+def _in_a_branch(pure: Pure) -> Pure:
+  """`jax.checkpoint` for CPU, where XLA merges what is computed twice into one.
+
+  It does not look into branches, so the second time happens in one, which is always taken.
+  """
+
+  @jax.custom_vjp
+  def run(*given: Tree) -> tuple[Array, Tree]:
+    return pure(*given)
+
+  def forward(*given: Tree) -> tuple[tuple[Array, Tree], Tree]:
+    return pure(*given), given
+
+  def backward(given: Tree, cotangents: tuple[Array, Tree]) -> Tree:
+    first = cotangents[0].ravel()[0]
+    # Holds for whatever it is, NaN too; the compiler does not see that.
+    always = (first >= 0) | (first < 1) | (first != first)
+    return jax.lax.cond(always, again, never, given, cotangents)
+
+  def again(given: Tree, cotangents: tuple[Array, Tree]) -> Tree:
+    # XLA's convolutions are slow in branches.
+    with conv.gradients_by_products():
+      return jax.vjp(pure, *given)[1](cotangents)
+
+  def never(given: Tree, cotangents: tuple[Array, Tree]) -> Tree:
+    del cotangents
+    return jax.tree.map(jnp.zeros_like, given)
+
+  run.defvjp(forward, backward)
+  return run

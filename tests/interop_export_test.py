@@ -1,0 +1,169 @@
+"""A student in every format: the same predictions in every run time, and its card."""
+
+import importlib.util
+import json
+import pathlib
+from unittest import mock
+
+import jax
+import numpy as np
+import tiny
+import torch
+import torch_layouts as layouts
+from absl.testing import absltest, parameterized
+
+from jaxrkd import build, interop
+from jaxrkd import run as experiment
+from jaxrkd.errors import InputError
+from jaxrkd.interop import FORMATS, formats
+from jaxrkd.interop.formats.base import Format
+
+TFLITE = importlib.util.find_spec('litert_converter') is not None
+
+
+def write_run(folder):
+  """A ConvNet that learnt the digits for some epochs."""
+  config = tiny.config(
+    'natural',
+    teachers=[],
+    epochs=12,
+    batch_size=64,
+    schedule=dict(name='cosine', peak=0.3),
+  )
+  config.data = dict(name='digits', heldout=200)
+  config.student = dict(
+    name='convnet', widths=(8, 16), strides=(1, 2), mean=(0.3,), std=(0.4,)
+  )
+  config.select = dict(metric='clean', every=12)
+  config.evaluation.attacks = dict(pgd_sat=dict(steps=5, step_size=0.02))
+  config.evaluation.threat.eps = 0.05
+  config.evaluation.batch_size = 64
+  experiment.train_and_evaluate(build.resolve(config), folder)
+
+
+class ExportTest(parameterized.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.folder = pathlib.Path(cls.enterClassContext(tiny.temporary_folder()))
+    write_run(cls.folder / 'run')
+    cls.results = json.loads((cls.folder / 'run' / 'results.json').read_text())
+
+  @parameterized.parameters(*(suffix for suffix in FORMATS if suffix != '.pth'))
+  def test_same_predictions_on_the_whole_test_set(self, suffix):
+    if suffix == '.tflite' and not TFLITE:
+      self.skipTest('litert_converter is not installed')
+    path = self.folder / f'student{suffix}'
+    card = interop.export(self.folder / 'run', [path], images=0)[str(path)]
+    found, own = card['measured'], self.results['student']['best']
+    self.assertEqual(found['images'], 450)
+    self.assertEqual(found['clean_same_predictions'], 450)
+    self.assertEqual(found['robust_same_predictions'], 450)
+    self.assertAlmostEqual(found['clean'], own['clean'])
+    self.assertAlmostEqual(found['robust'], own['attacks']['pgd_sat']['robust'])
+    # It learnt something, and attacks do something, or the comparison would be idle.
+    self.assertGreater(found['clean'], 0.5)
+    self.assertLess(found['robust'], found['clean'] - 0.05)
+    beside = json.loads(path.with_name(path.name + '.json').read_text())
+    self.assertEqual(beside, json.loads(json.dumps(card)))
+    self.assertEqual(beside['config']['epochs'], 12)
+    self.assertEqual(beside['mean'], [0.3])
+
+  def test_cards_inside_the_files(self):
+    paths = [self.folder / f'inside{s}' for s in ('.pt', '.safetensors', '.onnx', '.npz')]
+    cards = interop.export(self.folder / 'run', paths)
+    content = torch.load(paths[0], weights_only=True)
+    found = [json.loads(content['jaxrkd'])]
+    import onnx
+    import safetensors
+
+    with safetensors.safe_open(paths[1], 'pt') as file:
+      found.append(json.loads(file.metadata()['jaxrkd']))
+    model = onnx.load(paths[2])
+    found.append(json.loads({p.key: p.value for p in model.metadata_props}['jaxrkd']))
+    found.append(interop.load_exported(paths[3])[2])
+    for path, inside in zip(paths, found, strict=True):
+      self.assertEqual(inside, json.loads(json.dumps(cards[str(path)])))
+      self.assertIsNotNone(inside['measured'])
+    with self.subTest('BatchNorm is in the convolutions'):
+      operations = {node.op_type for node in model.graph.node}
+      self.assertIn('Conv', operations)
+      self.assertNotIn('BatchNormalization', operations)
+    with self.subTest('PyTorch loads the weights into a module of its own'):
+      module = layouts.ConvNet(10, 1, (8, 16), (1, 2)).eval()
+      counters = {k: v for k, v in module.state_dict().items() if k.endswith('tracked')}
+      module.load_state_dict({**content['state_dict'], **counters})
+      net, variables, _ = interop.load_exported(paths[3])
+      images = np.random.default_rng(0).random((3, 8, 8, 1), np.float32)
+      with torch.no_grad():
+        given = (torch.tensor(images.transpose(0, 3, 1, 2)) - 0.3) / 0.4
+        theirs = module(given).numpy()
+      np.testing.assert_allclose(net.apply(*variables, images), theirs, atol=1e-5)
+
+  def test_stablehlo_is_for_all_platforms(self):
+    path = self.folder / 'all.stablehlo'
+    interop.export(self.folder / 'run', [path], check=False)
+    program = jax.export.deserialize(bytearray(path.read_bytes()))
+    self.assertEqual(program.platforms, ('cpu', 'cuda', 'tpu'))
+    # No scale of a BatchNorm is left beside the normalisation of the images.
+    self.assertEqual(program.mlir_module().count('stablehlo.divide'), 2)
+
+  def test_adversarial_images_are_made_once(self):
+    interop.export(self.folder / 'run', [self.folder / 'a.npz'], images=50)
+    kept = sorted((self.folder / 'run' / 'export').glob('pgd_sat-*-50.npz'))
+    self.assertLen(kept, 1)
+    before = kept[0].stat().st_mtime_ns
+    interop.export(self.folder / 'run', [self.folder / 'b.pt'], images=50)
+    self.assertEqual(kept[0].stat().st_mtime_ns, before)
+    with np.load(kept[0]) as archive:
+      self.assertEqual(archive['images'].shape, (50, 8, 8, 1))
+
+  def test_an_export_that_answers_differently_is_not_kept(self):
+    path = self.folder / 'wrong.npz'
+
+    load = FORMATS['.npz'].load
+    other = lambda path: lambda images: load(path)(images)[:, ::-1]
+    wrong = FORMATS['.npz']._replace(load=other)
+    self.enterContext(mock.patch.dict(formats.FORMATS, {'.npz': wrong}))
+    with self.assertRaisesRegex(InputError, 'wrong.npz.* was not kept: in jax'):
+      interop.export(self.folder / 'run', [path])
+    self.assertFalse(path.exists())
+
+  def test_round_trip_through_a_run(self):
+    path, again = self.folder / 'once.safetensors', self.folder / 'twice.safetensors'
+    first = interop.export(self.folder / 'run', [path])[str(path)]
+    interop.import_network(path, self.folder / 'back')
+    second = interop.export(self.folder / 'back', [again])[str(again)]
+    for key in ('network', 'classes', 'image_shape', 'mean', 'std'):
+      self.assertEqual(first[key], second[key])
+    self.assertEqual(first['measured']['robust'], second['measured']['robust'])
+    import safetensors.numpy
+
+    one, two = (safetensors.numpy.load_file(p) for p in (path, again))
+    self.assertEqual(set(one), set(two))
+    for name in one:
+      np.testing.assert_array_equal(one[name], two[name])
+    config = json.loads((self.folder / 'back' / 'config.json').read_text())
+    self.assertAlmostEqual(config['expected']['clean'], 100 * first['measured']['clean'])
+
+  def test_mistakes(self):
+    run = self.folder / 'run'
+    with self.assertRaisesRegex(
+      InputError, "ending of a file '.onx'; did you mean '.onnx'"
+    ):
+      interop.export(run, [self.folder / 'a.onx'])
+    with self.assertRaisesRegex(InputError, 'not the workdir of a run'):
+      interop.export(self.folder, [self.folder / 'a.npz'])
+    missing = Format(print, print, 'numpy', '', ('no_such_module',), (), 'onnx')
+    self.enterContext(mock.patch.dict(formats.FORMATS, {'.onnx': missing}))
+    with self.assertRaisesRegex(InputError, r'no_such_module.*jaxrkd\[onnx\]'):
+      interop.export(run, [self.folder / 'a.onnx'])
+
+  def test_every_format_is_complete(self):
+    for row in FORMATS.values():
+      self.assertTrue(callable(row.write) and callable(row.load))
+      self.assertIn(row.runtime, row.version())
+
+
+if __name__ == '__main__':
+  absltest.main()

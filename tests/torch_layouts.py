@@ -1,0 +1,342 @@
+"""The networks as PyTorch modules, written from the facts of their layouts.
+
+Oracles for conversions: names, shapes and arithmetic are PyTorch's own here. Each class
+takes its sizes, so that tests can be small.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+ACTIVATIONS = {'relu': F.relu, 'swish': F.silu, 'gelu': F.gelu, 'elu': F.elu}
+
+
+def conv3(inputs, outputs, stride=1, pad=1, groups=1):
+  return nn.Conv2d(inputs, outputs, 3, stride, pad, groups=groups, bias=False)
+
+
+def conv1(inputs, outputs, stride=1):
+  return nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+
+class Act(nn.Module):
+  """A module that knows its activation."""
+
+  def __init__(self, activation):
+    super().__init__()
+    self.act = ACTIVATIONS[activation]
+
+
+class PadShortcut(nn.Module):
+  def __init__(self, inputs, outputs):
+    super().__init__()
+    self.front = outputs // 4
+    self.back = outputs - inputs - self.front
+
+  def forward(self, x):
+    return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.front, self.back))
+
+
+class Basic(Act):
+  def __init__(self, inputs, outputs, stride, activation, name, padded=False):
+    super().__init__(activation)
+    self.conv1, self.bn1 = conv3(inputs, outputs, stride), nn.BatchNorm2d(outputs)
+    self.conv2, self.bn2 = conv3(outputs, outputs), nn.BatchNorm2d(outputs)
+    self.name = name
+    if stride > 1 or inputs != outputs:
+      project = nn.Sequential(conv1(inputs, outputs, stride), nn.BatchNorm2d(outputs))
+      setattr(self, name, PadShortcut(inputs, outputs) if padded else project)
+    else:
+      setattr(self, name, nn.Identity())
+
+  def forward(self, x):
+    y = self.act(self.bn1(self.conv1(x)))
+    return self.act(self.bn2(self.conv2(y)) + getattr(self, self.name)(x))
+
+
+class ResNet(Act):
+  """ResNet-18, -34 (four stages), ResNet-6n+2 (three)."""
+
+  def __init__(
+    self, classes, channels, blocks, width, activation='relu', style='kuangliu'
+  ):
+    super().__init__(activation)
+    self.conv1, self.bn1 = conv3(channels, width), nn.BatchNorm2d(width)
+    inputs, self.count = width, len(blocks)
+    name = 'downsample' if style == 'hub' else 'shortcut'
+    for k, number in enumerate(blocks):
+      outputs, stage = width * 2**k, []
+      for i in range(number):
+        stride = 2 if k and not i else 1
+        stage.append(
+          Basic(inputs, outputs, stride, activation, name, style == 'option A')
+        )
+        inputs = outputs
+      setattr(self, f'layer{k + 1}', nn.Sequential(*stage))
+    self.head = 'fc' if style == 'hub' else 'linear'
+    setattr(self, self.head, nn.Linear(inputs, classes))
+
+  def forward(self, x):
+    x = self.act(self.bn1(self.conv1(x)))
+    for k in range(self.count):
+      x = getattr(self, f'layer{k + 1}')(x)
+    return getattr(self, self.head)(x.mean((2, 3)))
+
+
+class PreBasic(Act):
+  def __init__(self, inputs, outputs, stride, activation, raw):
+    super().__init__(activation)
+    self.bn1, self.conv1 = nn.BatchNorm2d(inputs), conv3(inputs, outputs, stride)
+    self.bn2, self.conv2 = nn.BatchNorm2d(outputs), conv3(outputs, outputs)
+    self.raw = raw
+    if stride > 1 or inputs != outputs:
+      self.shortcut = nn.Sequential(conv1(inputs, outputs, stride))
+
+  def forward(self, x):
+    active = self.act(self.bn1(x))
+    y = self.conv2(self.act(self.bn2(self.conv1(active))))
+    if hasattr(self, 'shortcut'):
+      x = self.shortcut(x if self.raw else active)
+    return y + x
+
+
+class PreActResNet(Act):
+  def __init__(self, classes, channels, width, activation='relu', final=True, raw=False):
+    super().__init__(activation)
+    self.conv1, inputs = conv3(channels, width), width
+    for k in range(4):
+      outputs, stage = width * 2**k, []
+      for i in range(2):
+        stage.append(PreBasic(inputs, outputs, 2 if k and not i else 1, activation, raw))
+        inputs = outputs
+      setattr(self, f'layer{k + 1}', nn.Sequential(*stage))
+    if final:
+      self.bn = nn.BatchNorm2d(inputs)
+    self.linear = nn.Linear(inputs, classes)
+
+  def forward(self, x):
+    x = self.conv1(x)
+    for k in range(4):
+      x = getattr(self, f'layer{k + 1}')(x)
+    if hasattr(self, 'bn'):
+      x = self.act(self.bn(x))
+    return self.linear(x.mean((2, 3)))
+
+
+def shifted(conv, x):
+  """Zeros below and on the right only where a 3x3 convolution has stride 2."""
+  if conv.stride == (2, 2) and conv.kernel_size == (3, 3):
+    x = F.pad(x, (0, 1, 0, 1))
+  return conv(x)
+
+
+def same3(inputs, outputs, stride=1):
+  return conv3(inputs, outputs, stride, 0 if stride == 2 else 1)
+
+
+class DMPreBlock(Act):
+  def __init__(self, inputs, outputs, stride, activation):
+    super().__init__(activation)
+    self.batchnorm_0, self.conv_2d_1 = (
+      nn.BatchNorm2d(inputs),
+      same3(inputs, outputs, stride),
+    )
+    self.batchnorm_1, self.conv_2d_2 = nn.BatchNorm2d(outputs), conv3(outputs, outputs)
+    if stride > 1 or inputs != outputs:
+      self.shortcut = same3(inputs, outputs, stride)
+
+  def forward(self, x):
+    y = shifted(self.conv_2d_1, self.act(self.batchnorm_0(x)))
+    y = self.conv_2d_2(self.act(self.batchnorm_1(y)))
+    return y + (shifted(self.shortcut, x) if hasattr(self, 'shortcut') else x)
+
+
+class DMPreActResNet(Act):
+  def __init__(self, classes, channels, width, activation='swish'):
+    super().__init__(activation)
+    self.conv_2d, inputs = conv3(channels, width), width
+    for k in range(4):
+      outputs, stage = width * 2**k, []
+      for i in range(2):
+        stage.append(DMPreBlock(inputs, outputs, 2 if k and not i else 1, activation))
+        inputs = outputs
+      setattr(self, f'layer_{k}', nn.Sequential(*stage))
+    self.batchnorm, self.logits = nn.BatchNorm2d(inputs), nn.Linear(inputs, classes)
+
+  def forward(self, x):
+    x = self.conv_2d(x)
+    for k in range(4):
+      x = getattr(self, f'layer_{k}')(x)
+    return self.logits(self.act(self.batchnorm(x)).mean((2, 3)))
+
+
+class WideBlock(Act):
+  def __init__(self, inputs, outputs, stride, activation):
+    super().__init__(activation)
+    self.bn1, self.conv1 = nn.BatchNorm2d(inputs), conv3(inputs, outputs, stride)
+    self.bn2, self.conv2 = nn.BatchNorm2d(outputs), conv3(outputs, outputs)
+    if inputs != outputs:
+      self.convShortcut = conv1(inputs, outputs, stride)
+
+  def forward(self, x):
+    active = self.act(self.bn1(x))
+    y = self.conv2(self.act(self.bn2(self.conv1(active))))
+    return y + (self.convShortcut(active) if hasattr(self, 'convShortcut') else x)
+
+
+class WideGroup(nn.Module):
+  def __init__(self, inputs, outputs, count, stride, activation):
+    super().__init__()
+    self.layer = nn.Sequential(
+      *(
+        WideBlock(outputs if i else inputs, outputs, 1 if i else stride, activation)
+        for i in range(count)
+      )
+    )
+
+  def forward(self, x):
+    return self.layer(x)
+
+
+class WideResNet(Act):
+  def __init__(self, classes, channels, depth, width, activation='relu', sub_block=False):
+    super().__init__(activation)
+    n, (a, b, c) = (depth - 4) // 6, (16 * width, 32 * width, 64 * width)
+    self.conv1 = conv3(channels, 16)
+    self.block1 = WideGroup(16, a, n, 1, activation)
+    if sub_block:
+      self.sub_block1 = WideGroup(16, a, n, 1, activation)
+    self.block2 = WideGroup(a, b, n, 2, activation)
+    self.block3 = WideGroup(b, c, n, 2, activation)
+    self.bn1, self.fc = nn.BatchNorm2d(c), nn.Linear(c, classes)
+
+  def forward(self, x):
+    x = self.block3(self.block2(self.block1(self.conv1(x))))
+    return self.fc(self.act(self.bn1(x)).mean((2, 3)))
+
+
+class DMBlock(Act):
+  def __init__(self, inputs, outputs, stride, activation):
+    super().__init__(activation)
+    self.batchnorm_0, self.conv_0 = nn.BatchNorm2d(inputs), same3(inputs, outputs, stride)
+    self.batchnorm_1, self.conv_1 = nn.BatchNorm2d(outputs), conv3(outputs, outputs)
+    if inputs != outputs:
+      self.shortcut = conv1(inputs, outputs, stride)
+
+  def forward(self, x):
+    active = self.act(self.batchnorm_0(x))
+    y = self.act(self.batchnorm_1(shifted(self.conv_0, active)))
+    return self.conv_1(y) + (self.shortcut(active) if hasattr(self, 'shortcut') else x)
+
+
+class DMGroup(nn.Module):
+  def __init__(self, inputs, outputs, count, stride, activation):
+    super().__init__()
+    self.block = nn.Sequential(
+      *(
+        DMBlock(outputs if i else inputs, outputs, 1 if i else stride, activation)
+        for i in range(count)
+      )
+    )
+
+  def forward(self, x):
+    return self.block(x)
+
+
+class DMWideResNet(Act):
+  def __init__(self, classes, channels, depth, width, activation='swish'):
+    super().__init__(activation)
+    n, sizes = (depth - 4) // 6, (16, 16 * width, 32 * width, 64 * width)
+    self.init_conv = conv3(channels, 16)
+    self.layer = nn.Sequential(
+      *(DMGroup(sizes[k], sizes[k + 1], n, 2 if k else 1, activation) for k in range(3))
+    )
+    self.batchnorm, self.logits = nn.BatchNorm2d(sizes[3]), nn.Linear(sizes[3], classes)
+
+  def forward(self, x):
+    x = self.layer(self.init_conv(x))
+    return self.logits(self.act(self.batchnorm(x)).mean((2, 3)))
+
+
+class Inverted(Act):
+  def __init__(self, inputs, outputs, expansion, stride, activation):
+    super().__init__(activation)
+    hidden = inputs * expansion
+    self.conv1, self.bn1 = conv1(inputs, hidden), nn.BatchNorm2d(hidden)
+    self.conv2 = conv3(hidden, hidden, stride, groups=hidden)
+    self.bn2 = nn.BatchNorm2d(hidden)
+    self.conv3, self.bn3 = conv1(hidden, outputs), nn.BatchNorm2d(outputs)
+    self.stride = stride
+    if stride == 1 and inputs != outputs:
+      self.shortcut = nn.Sequential(conv1(inputs, outputs), nn.BatchNorm2d(outputs))
+
+  def forward(self, x):
+    y = self.act(self.bn1(self.conv1(x)))
+    y = self.bn3(self.conv3(self.act(self.bn2(self.conv2(y)))))
+    if self.stride == 2:
+      return y
+    return y + (self.shortcut(x) if hasattr(self, 'shortcut') else x)
+
+
+class MobileNetV2(Act):
+  GROUPS = (
+    *((1, 16, 1, 1), (6, 24, 2, 1), (6, 32, 3, 2), (6, 64, 4, 2)),
+    *((6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)),
+  )
+
+  def __init__(self, classes, channels, activation='relu'):
+    super().__init__(activation)
+    self.conv1, self.bn1 = conv3(channels, 32), nn.BatchNorm2d(32)
+    blocks, inputs = [], 32
+    for expansion, outputs, count, stride in self.GROUPS:
+      for i in range(count):
+        own = 1 if i else stride
+        blocks.append(Inverted(inputs, outputs, expansion, own, activation))
+        inputs = outputs
+    self.layers = nn.Sequential(*blocks)
+    self.conv2, self.bn2 = conv1(320, 1280), nn.BatchNorm2d(1280)
+    self.linear = nn.Linear(1280, classes)
+
+  def forward(self, x):
+    x = self.layers(self.act(self.bn1(self.conv1(x))))
+    return self.linear(self.act(self.bn2(self.conv2(x))).mean((2, 3)))
+
+
+class ConvNet(Act):
+  def __init__(self, classes, channels, widths, strides, activation='relu'):
+    super().__init__(activation)
+    sizes = [channels, *widths]
+    self.convs = nn.ModuleList(
+      conv3(i, o, s) for i, o, s in zip(sizes[:-1], widths, strides)
+    )
+    self.bns = nn.ModuleList(nn.BatchNorm2d(o) for o in widths)
+    self.linear = nn.Linear(sizes[-1], classes)
+
+  def forward(self, x):
+    for conv, bn in zip(self.convs, self.bns):
+      x = self.act(bn(conv(x)))
+    return self.linear(x.mean((2, 3)))
+
+
+def randomise(module, seed=0):
+  """Random weights and statistics, in evaluation mode, with logits of about 1."""
+  generator = torch.Generator().manual_seed(seed)
+  with torch.no_grad():
+    for name, tensor in module.state_dict().items():
+      if name.endswith('num_batches_tracked'):
+        continue
+      if tensor.ndim == 4:
+        fan = tensor[0].numel()
+        tensor.normal_(0, (1 / fan) ** 0.5, generator=generator)
+      elif name.endswith(('running_var', 'weight')) and tensor.ndim == 1:
+        tensor.uniform_(0.5, 1.5, generator=generator)
+      else:
+        tensor.normal_(0, 0.2, generator=generator)
+    module.eval()
+    channels = next(p for p in module.parameters() if p.ndim == 4).shape[1]
+    images = torch.rand((4, channels, 32, 32), generator=generator)
+    images = images.to(next(module.parameters()).dtype)
+    size = module(images).abs().max()
+    head = [p for p in module.parameters() if p.ndim == 2][-1]
+    head.mul_(1 / size)
+  return module
