@@ -167,7 +167,7 @@ class NetworkTest(parameterized.TestCase):
       np.testing.assert_array_equal(array, given[name])
       self.assertEqual(array.dtype, given[name].dtype)
     # What came back is good for PyTorch's own loading.
-    module.load_state_dict({k: torch.tensor(v) for k, v in back.items()}, strict=False)
+    module.load_state_dict({k: torch.tensor(v) for k, v in back.items()}, strict=True)
 
   @parameterized.parameters(*CASES)
   def test_the_packages_own_pytorch_agrees_with_the_modules(self, case):

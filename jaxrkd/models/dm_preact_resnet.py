@@ -4,38 +4,33 @@ arXiv:2103.01946. It differs from `preact_resnet.py` in more than names: "SAME" 
 3x3 projections, which act on what enters a block; 12,548,426 parameters for 10 classes.
 """
 
+import functools
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from jaxrkd.models.activations import activation_of
-from jaxrkd.models.layers import Layers, global_average, haiku_default, through
+from jaxrkd.models.layers import (
+  Layers,
+  global_average,
+  haiku_default,
+  make_stages,
+  through,
+)
+from jaxrkd.models.preact_block import Names, PreActBlock
+
+ZEROS = jax.nn.initializers.zeros
+NAMES = Names(
+  bns=('batchnorm_0', 'batchnorm_1'),
+  convs=('conv_2d_1', 'conv_2d_2'),
+  shortcut='shortcut',
+)
 
 
-class DMPreActBlock(nnx.Module):
-  """BatchNorm, activation and convolution twice, plus the shortcut."""
-
-  FOLDS = (('conv_2d_1', 'batchnorm_1'),)
-
-  def __init__(
-    self, layers: Layers, inputs: int, outputs: int, stride: int, activation: str
-  ):
-    self.activation = activation
-    self.batchnorm_0 = layers.bn(inputs)
-    self.conv_2d_1 = layers.conv(inputs, outputs, 3, stride)
-    self.batchnorm_1 = layers.bn(outputs)
-    self.conv_2d_2 = layers.conv(outputs, outputs, 3)
-    self.changes = stride != 1 or inputs != outputs
-    if self.changes:
-      self.shortcut = layers.conv(inputs, outputs, 3, stride)
-
-  def __call__(self, x: jax.Array) -> jax.Array:
-    act = activation_of(self.activation)
-    y = self.conv_2d_1(act(self.batchnorm_0(x)))
-    y = self.conv_2d_2(act(self.batchnorm_1(y)))
-    return y + (self.shortcut(x) if self.changes else x)
+def project_3x3(layers: Layers, inputs: int, outputs: int, stride: int) -> nnx.Module:
+  """A 3x3 convolution."""
+  return layers.conv(inputs, outputs, 3, stride)
 
 
 class DMPreActResNet(nnx.Module):
@@ -59,22 +54,23 @@ class DMPreActResNet(nnx.Module):
     width: int = 64,
     activation: str = 'swish',
   ):
-    activation_of(activation)
     self.activation, self.remat = activation, layers.remat
     layers = layers.replace(conv_init=haiku_default, padding='same')
+    block = functools.partial(
+      PreActBlock,
+      layers,
+      activation=activation,
+      names=NAMES,
+      project=project_3x3,
+      reads_activated=False,
+    )
+    widths = [width * 2**k for k in range(len(blocks))]
     self.conv_2d = layers.conv(channels, width, 3)
-    inputs = width
     self.stages = tuple(f'layer_{k}' for k in range(len(blocks)))
-    for k, (name, count) in enumerate(zip(self.stages, blocks)):
-      stage, outputs = [], width * 2**k
-      for i in range(count):
-        stride = 2 if k > 0 and i == 0 else 1
-        stage.append(DMPreActBlock(layers, inputs, outputs, stride, activation))
-        inputs = outputs
-      setattr(self, name, nnx.List(stage))
-    self.batchnorm = layers.bn(inputs)
-    zeros = lambda key, shape: jnp.zeros(shape)
-    self.logits = layers.linear(inputs, classes, zero_bias=True, init=zeros)
+    for name, stage in zip(self.stages, make_stages(block, width, blocks, widths)):
+      setattr(self, name, stage)
+    self.batchnorm = layers.bn(widths[-1])
+    self.logits = layers.linear(widths[-1], classes, zero_bias=True, init=ZEROS)
 
   def __call__(self, x: jax.Array) -> jax.Array:
     x = self.conv_2d(x)

@@ -8,34 +8,29 @@ running value (`BATCH_NORMS`), and its normalisation belongs to the weights: set
 """
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from jaxrkd.models.activations import activation_of
 from jaxrkd.models.layers import Layers, global_average, haiku_default
-from jaxrkd.models.wide_resnet import Names, make_groups
+from jaxrkd.models.preact_block import Names
+from jaxrkd.models.wide_resnet import make_groups
 
+ZEROS = jax.nn.initializers.zeros
 NAMES = Names(
-  bns=('batchnorm_0', 'batchnorm_1'),
-  convs=('conv_0', 'conv_1'),
-  shortcut='shortcut',
-  blocks='block',
+  bns=('batchnorm_0', 'batchnorm_1'), convs=('conv_0', 'conv_1'), shortcut='shortcut'
 )
 
 
 class DMWideResNet(nnx.Module):
-  """WRN-depth-width; 36,479,194 parameters for 28-10 and 10 classes.
+  """WRN-depth-width, sizes and errors as `WideResNet`; 36,479,194 parameters for 28-10.
 
   Args:
     layers: maker of layers.
     classes: number of logits.
     channels: of the images.
-    depth: 6n + 4: 16, 22, 28, 34, 70.
-    width: multiple of the basic 16, 32, 64 channels.
+    depth: 6n + 4.
+    width: multiple of the basic channels.
     activation: a row of `ACTIVATIONS`.
-
-  Raises:
-    InputError: `depth` is not 6n + 4.
   """
 
   def __init__(
@@ -50,10 +45,10 @@ class DMWideResNet(nnx.Module):
     self.activation = activation
     layers = layers.replace(conv_init=haiku_default, padding='same')
     self.init_conv = layers.conv(channels, 16, 3)
-    self.layer = nnx.List(make_groups(layers, depth, width, activation, NAMES))
+    groups = make_groups(layers, depth, width, activation, NAMES, 'block')
+    self.layer = nnx.List(groups)
     self.batchnorm = layers.bn(64 * width)
-    zeros = lambda key, shape: jnp.zeros(shape)
-    self.logits = layers.linear(64 * width, classes, zero_bias=True, init=zeros)
+    self.logits = layers.linear(64 * width, classes, zero_bias=True, init=ZEROS)
 
   def __call__(self, x: jax.Array) -> jax.Array:
     x = self.init_conv(x)

@@ -120,6 +120,28 @@ class Layers:
     return Linear(kernel, jnp.zeros(outputs) if zero_bias else bias)
 
 
+def make_stages(
+  block: Callable[[int, int, int], nnx.Module],
+  inputs: int,
+  blocks: Sequence[int],
+  widths: Sequence[int],
+) -> list[nnx.List]:
+  """Stages of blocks; the first block of every stage but the first halves the image.
+
+  Args:
+    block: (inputs, outputs, stride) -> a block.
+    inputs: channels that enter.
+    blocks: how many in each stage.
+    widths: channels of each stage.
+  """
+  stages = []
+  for k, (count, width) in enumerate(zip(blocks, widths)):
+    first = block(inputs, width, 2 if k else 1)
+    stages.append(nnx.List([first, *(block(width, width, 1) for _ in range(count - 1))]))
+    inputs = width
+  return stages
+
+
 def through(blocks: Iterable[Any], x: Array, remat: bool) -> Array:
   """Sends x through blocks one after the other.
 

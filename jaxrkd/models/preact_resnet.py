@@ -4,6 +4,7 @@ The variant of kuangliu/pytorch-cifar with a BatchNorm before the last layer, as
 training uses it. Attribute names are those of the PyTorch files.
 """
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -11,9 +12,11 @@ from flax import nnx
 
 from jaxrkd.errors import one_of
 from jaxrkd.models.activations import activation_of
-from jaxrkd.models.layers import Layers, global_average, through
+from jaxrkd.models.layers import Layers, global_average, make_stages, through
+from jaxrkd.models.preact_block import Names, PreActBlock
 
 READS = ('activated', 'raw')
+NAMES = Names(bns=('bn1', 'bn2'), convs=('conv1', 'conv2'), shortcut='shortcut')
 
 
 class Reshape(nnx.Module):
@@ -24,38 +27,6 @@ class Reshape(nnx.Module):
 
   def __call__(self, x: jax.Array) -> jax.Array:
     return getattr(self, '0')(x)
-
-
-class PreActBlock(nnx.Module):
-  """BatchNorm, activation and convolution twice, plus the shortcut."""
-
-  FOLDS = (('conv1', 'bn2'),)
-
-  def __init__(
-    self,
-    layers: Layers,
-    inputs: int,
-    outputs: int,
-    stride: int,
-    activation: str,
-    shortcut_reads: str,
-  ):
-    self.activation, self.shortcut_reads = activation, shortcut_reads
-    self.bn1 = layers.bn(inputs)
-    self.conv1 = layers.conv(inputs, outputs, 3, stride)
-    self.bn2 = layers.bn(outputs)
-    self.conv2 = layers.conv(outputs, outputs, 3)
-    self.changes = stride != 1 or inputs != outputs
-    if self.changes:
-      self.shortcut = Reshape(layers, inputs, outputs, stride)
-
-  def __call__(self, x: jax.Array) -> jax.Array:
-    act = activation_of(self.activation)
-    activated = act(self.bn1(x))
-    y = self.conv2(act(self.bn2(self.conv1(activated))))
-    if self.changes:
-      x = self.shortcut(activated if self.shortcut_reads == 'activated' else x)
-    return y + x
 
 
 class PreActResNet(nnx.Module):
@@ -84,25 +55,24 @@ class PreActResNet(nnx.Module):
     final_bn: bool = True,
     shortcut_reads: str = 'activated',
   ):
-    activation_of(activation)
     one_of(shortcut_reads, READS, 'shortcut_reads')
-    self.activation, self.remat = activation, layers.remat
+    self.activation, self.remat, self.final_bn = activation, layers.remat, final_bn
+    block = functools.partial(
+      PreActBlock,
+      layers,
+      activation=activation,
+      names=NAMES,
+      project=Reshape,
+      reads_activated=shortcut_reads == 'activated',
+    )
+    widths = [width * 2**k for k in range(len(blocks))]
     self.conv1 = layers.conv(channels, width, 3)
-    inputs = width
     self.stages = tuple(f'layer{k + 1}' for k in range(len(blocks)))
-    for k, (name, count) in enumerate(zip(self.stages, blocks)):
-      stage, outputs = [], width * 2**k
-      for i in range(count):
-        stride = 2 if k > 0 and i == 0 else 1
-        stage.append(
-          PreActBlock(layers, inputs, outputs, stride, activation, shortcut_reads)
-        )
-        inputs = outputs
-      setattr(self, name, nnx.List(stage))
-    self.final_bn = final_bn
+    for name, stage in zip(self.stages, make_stages(block, width, blocks, widths)):
+      setattr(self, name, stage)
     if final_bn:
-      self.bn = layers.bn(inputs)
-    self.linear = layers.linear(inputs, classes)
+      self.bn = layers.bn(widths[-1])
+    self.linear = layers.linear(widths[-1], classes)
 
   def __call__(self, x: jax.Array) -> jax.Array:
     x = self.conv1(x)

@@ -6,6 +6,7 @@ He et al., 2016, arXiv:1512.03385. In the variants the four papers use the short
 those of the PyTorch files.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -19,6 +20,7 @@ from jaxrkd.models.layers import (
   global_average,
   kaiming_fan_in,
   kaiming_fan_out,
+  make_stages,
   through,
   torch_default,
 )
@@ -123,19 +125,14 @@ class ResNet(nnx.Module):
     self.activation, self.remat = activation, layers.remat
     self.conv1 = layers.conv(channels, widths[0], 3)
     self.bn1 = layers.bn(widths[0])
-    inputs = widths[0]
+    block = functools.partial(
+      BasicBlock, layers, shortcut=shortcut, change=change, activation=activation
+    )
     self.stages = tuple(f'layer{k + 1}' for k in range(len(blocks)))
-    for k, (name, count, width) in enumerate(zip(self.stages, blocks, widths)):
-      stage = []
-      for i in range(count):
-        stride = 2 if k > 0 and i == 0 else 1
-        stage.append(
-          BasicBlock(layers, inputs, width, stride, shortcut, change, activation)
-        )
-        inputs = width
-      setattr(self, name, nnx.List(stage))
+    for name, stage in zip(self.stages, make_stages(block, widths[0], blocks, widths)):
+      setattr(self, name, stage)
     self.head_name = head
-    setattr(self, head, layers.linear(inputs, classes, init=head_init))
+    setattr(self, head, layers.linear(widths[-1], classes, init=head_init))
 
   def __call__(self, x: jax.Array) -> jax.Array:
     x = activation_of(self.activation)(self.bn1(self.conv1(x)))

@@ -6,95 +6,58 @@ unused `sub_block1` of the released files is not built. `dm_wide_resnet.py` has 
 layout, of the same blocks.
 """
 
-from typing import NamedTuple
+import functools
 
 import jax
 from flax import nnx
 
 from jaxrkd.errors import InputError
 from jaxrkd.models.activations import activation_of
-from jaxrkd.models.layers import Layers, global_average, kaiming_fan_out, through
+from jaxrkd.models.layers import (
+  Layers,
+  global_average,
+  kaiming_fan_out,
+  make_stages,
+  through,
+)
+from jaxrkd.models.preact_block import Names, PreActBlock
 
-
-class Names(NamedTuple):
-  """What the PyTorch file calls the parts of a block, and the list of blocks in a group."""
-
-  bns: tuple[str, str] = ('bn1', 'bn2')
-  convs: tuple[str, str] = ('conv1', 'conv2')
-  shortcut: str = 'convShortcut'
-  blocks: str = 'layer'
-
-
-class WideBlock(nnx.Module):
-  """BatchNorm, activation and convolution twice, plus the shortcut."""
-
-  def __init__(
-    self,
-    layers: Layers,
-    inputs: int,
-    outputs: int,
-    stride: int,
-    activation: str,
-    names: Names,
-  ):
-    self.names, self.activation = names, activation
-    self.FOLDS = ((names.convs[0], names.bns[1]),)
-    setattr(self, names.bns[0], layers.bn(inputs))
-    setattr(self, names.convs[0], layers.conv(inputs, outputs, 3, stride))
-    setattr(self, names.bns[1], layers.bn(outputs))
-    setattr(self, names.convs[1], layers.conv(outputs, outputs, 3))
-    self.projects = inputs != outputs
-    if self.projects:
-      setattr(self, names.shortcut, layers.conv(inputs, outputs, 1, stride))
-
-  def __call__(self, x: jax.Array) -> jax.Array:
-    act, names = activation_of(self.activation), self.names
-    bns, convs = ([getattr(self, n) for n in pair] for pair in names[:2])
-    activated = act(bns[0](x))
-    y = convs[1](act(bns[1](convs[0](activated))))
-    return y + (getattr(self, names.shortcut)(activated) if self.projects else x)
+NAMES = Names(bns=('bn1', 'bn2'), convs=('conv1', 'conv2'), shortcut='convShortcut')
 
 
 class Group(nnx.Module):
-  """Blocks of one width; only the first has a stride."""
+  """The blocks of one width, which go by the name `blocks` in the PyTorch file."""
 
-  def __init__(
-    self,
-    layers: Layers,
-    inputs: int,
-    outputs: int,
-    count: int,
-    stride: int,
-    activation: str,
-    names: Names,
-  ):
-    self.remat, self.blocks_name = layers.remat, names.blocks
-    first = WideBlock(layers, inputs, outputs, stride, activation, names)
-    others = [
-      WideBlock(layers, outputs, outputs, 1, activation, names) for _ in range(count - 1)
-    ]
-    setattr(self, names.blocks, nnx.List([first, *others]))
+  def __init__(self, layers: Layers, stage: nnx.List, blocks: str):
+    self.remat, self.blocks_name = layers.remat, blocks
+    setattr(self, blocks, stage)
 
   def __call__(self, x: jax.Array) -> jax.Array:
     return through(getattr(self, self.blocks_name), x, self.remat)
 
 
 def make_groups(
-  layers: Layers, depth: int, width: int, activation: str, names: Names
+  layers: Layers, depth: int, width: int, activation: str, names: Names, blocks: str
 ) -> list[Group]:
   """The three groups of a WRN-depth-width.
+
+  Args:
+    layers: maker of layers.
+    depth: 6n + 4.
+    width: multiple of the basic 16, 32, 64 channels.
+    activation: a row of `ACTIVATIONS`.
+    names: of the parts of a block.
+    blocks: name of the list of blocks in a group.
 
   Raises:
     InputError: `depth` is not 6n + 4.
   """
   if depth < 10 or depth % 6 != 4:
     raise InputError(f'WideResNet depth is {depth}; it must be 6n + 4: 10, 16, ..., 70')
-  count = (depth - 4) // 6
-  sizes = [16, 16 * width, 32 * width, 64 * width]
-  return [
-    Group(layers, inputs, outputs, count, stride, activation, names)
-    for inputs, outputs, stride in zip(sizes[:-1], sizes[1:], (1, 2, 2))
-  ]
+  block = functools.partial(PreActBlock, layers, activation=activation, names=names)
+  widths = [16 * width, 32 * width, 64 * width]
+  stages = make_stages(block, 16, ((depth - 4) // 6,) * 3, widths)
+  return [Group(layers, stage, blocks) for stage in stages]
 
 
 class WideResNet(nnx.Module):
@@ -124,7 +87,7 @@ class WideResNet(nnx.Module):
     self.activation = activation
     layers = layers.replace(conv_init=kaiming_fan_out)
     self.conv1 = layers.conv(channels, 16, 3)
-    groups = make_groups(layers, depth, width, activation, Names())
+    groups = make_groups(layers, depth, width, activation, NAMES, 'layer')
     self.block1, self.block2, self.block3 = groups
     self.bn1 = layers.bn(64 * width)
     self.fc = layers.linear(64 * width, classes, zero_bias=True)
