@@ -97,7 +97,8 @@ def read_weights(path: str | pathlib.Path) -> WeightsFile:
 DAMAGE = (
   *(EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, MemoryError),
   *(pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error),
-  *(UnicodeDecodeError, OverflowError, NotImplementedError),
+  # RuntimeError: encrypted archives, endless nesting.
+  *(UnicodeDecodeError, OverflowError, RuntimeError),
 )
 
 
