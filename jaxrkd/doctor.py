@@ -33,6 +33,8 @@ Tree = Any
 PGD_COLUMNS = ('pgd_sat', 'pgd_trades')
 # What a robust teacher keeps under PGD-20, in percent, where nothing is known of it.
 LEAST_ROBUST = 10.0
+# Fewer tell nothing, however slow the network is.
+LEAST_IMAGES = 32
 # A gradient costs about three forward passes.
 GRADIENT = 3.0
 
@@ -71,6 +73,7 @@ def examine(
   images: int = 1000,
   attacked: int = 200,
   seconds: float = 60.0,
+  image_shape: Sequence[int] = (),
   data_dir: str = '',
 ) -> list[Finding]:
   """Makes all checks of a teacher, prints them in one table and returns them.
@@ -86,12 +89,14 @@ def examine(
     attacked: how many of them are attacked.
     seconds: about how long it may take on images; fewer are used where the network is
       slow. 0 is no limit.
+    image_shape: (H, W, C) of a file's images, where these are not 32 x 32.
     data_dir: where TFDS data lie.
 
   Raises:
     InputError: no such teacher or data.
   """
-  patient = _admit(pathlib.Path(teacher), recipe, list(overrides))
+  shape = tuple(image_shape)
+  patient = _admit(pathlib.Path(teacher), recipe, list(overrides), shape)
   data = build.dataset(patient.config, data_dir)
   found = [checks.check_shape(patient.classes, patient.image_shape, data)]
   found.append(checks.check_weights(_broken(patient.variables)))
@@ -109,12 +114,14 @@ def examine(
   return _conclude(found, patient)
 
 
-def _admit(path: pathlib.Path, recipe: str, overrides: list[str]) -> Patient:
+def _admit(
+  path: pathlib.Path, recipe: str, overrides: list[str], shape: tuple[int, ...]
+) -> Patient:
   if not path.is_dir():
-    read, config = read_unwritten(path, overrides, recipe=recipe)
-    facts = read.classes, read.image_shape
+    read, config = read_unwritten(path, overrides, recipe=recipe, image_shape=shape)
     kind = RECIPES[recipe].kind if recipe else 'robust'
-    return Patient(read.net, read.variables, config, read.node, *facts, None, kind)
+    own = read.net, read.variables, config, read.node, read.classes, read.image_shape
+    return Patient(*own, None, kind)
   if recipe:
     raise InputError(
       f'recipe {recipe!r} is for a file of weights, but {str(path)!r} is a folder; leave it '
@@ -188,7 +195,7 @@ class _Room:
       self.attacked = self._fits(self.attacked, 0.5 * seconds / (each * steps))
 
   def _fits(self, wanted: int, possible: float) -> int:
-    return min(wanted, max(int(possible), 4 * self.mesh.size))
+    return min(wanted, max(int(possible), LEAST_IMAGES))
 
   def _logits(
     self, variables: tuple[Tree, Tree], images: Any, mean: Any, std: Any
@@ -240,7 +247,7 @@ class _Room:
       'clean accuracy',
       right,
       expected.get('clean'),
-      floor=min(200 / patient.classes, 50.0),
+      floor=max(min(500 / patient.classes, 50.0), 20.0),
       advice='It is not the teacher that is named, or its images are prepared in another '
       'way: check network, activation, normalisation and the order of the classes.',
     )

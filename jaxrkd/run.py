@@ -124,6 +124,7 @@ def train_members(
     member.seed = config.seed + number
     for name, entry in member.teachers.items():
       entry.workdir = str(teacher_folder(config, workdir, name))
+      entry.file = entry.recipe = ''
     train_and_evaluate(
       *(member.lock(), member_folder(workdir, number), data_dir, f'{title} {number}'),
       checks=False,
@@ -217,6 +218,9 @@ def import_teacher(
 ) -> None:
   """Converts the file of a teacher into a run of its own."""
   options = teacher_options(entry, data)
+  if is_imported(place) and not pathlib.Path(entry.file).exists():
+    say(f'teacher {name}: {entry.file} is gone; what was imported from it is in {place}')
+    return
   found = import_network(entry.file, place, data=config.data.to_dict(), **options)
   check = found['logit_check']
   told = check.get('skipped') or f'differ by {check["largest_difference"]:.2g}'

@@ -87,6 +87,15 @@ def required_workdir() -> str:
   return flags.FLAGS.workdir
 
 
+def image_shape(parts: list[str]) -> tuple[int, ...]:
+  """--image_shape as numbers; empty if it was not given."""
+  if parts and (len(parts) != 3 or not all(part.isdigit() for part in parts)):
+    raise InputError(
+      f'--image_shape is {",".join(parts)}; give three numbers, such as 32,32,3'
+    )
+  return tuple(map(int, parts))
+
+
 def specs(parts: list[str]) -> list[str]:
   """Puts words back behind their config: both lists are separated by commas."""
   found: list[str] = []

@@ -51,17 +51,13 @@ def main(overrides: list[str]) -> None:
     options = dict(checkpoint=found.checkpoint, data_dir=found.data_dir)
     interop.export(workdir, [found.out], **options)
     return
-  if not all(size.isdigit() for size in found.image_shape):
-    raise InputError(
-      f'--image_shape is {",".join(found.image_shape)}; give three numbers, such as 32,32,3'
-    )
   about = interop.import_network(
     found.file,
     workdir,
     overrides=overrides,
     recipe=found.recipe,
     classes=found.classes,
-    image_shape=tuple(map(int, found.image_shape)),
+    image_shape=command_line.image_shape(found.image_shape),
     ignore=found.ignore,
   )
   _tell(about, workdir)

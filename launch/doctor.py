@@ -29,6 +29,7 @@ flags.DEFINE_string(
 flags.DEFINE_string('kind', '', 'robust or clean; empty takes what is known of it.')
 flags.DEFINE_integer('images', 1000, 'Test images for accuracies; 0 takes all.')
 flags.DEFINE_integer('attacked', 200, 'How many of them are attacked; 0 takes all.')
+flags.DEFINE_list('image_shape', [], 'height,width,channels of a file; by default 32,32.')
 flags.DEFINE_float('seconds', 60, 'About how long it may take on images; 0: no limit.')
 
 
@@ -49,6 +50,7 @@ def main(overrides: list[str]) -> None:
     images=found.images,
     attacked=found.attacked,
     seconds=found.seconds,
+    image_shape=command_line.image_shape(found.image_shape),
     data_dir=found.data_dir,
   )
   if verdict(findings) == 'fail':

@@ -89,6 +89,7 @@ class ExportTest(parameterized.TestCase):
       operations = {node.op_type for node in model.graph.node}
       self.assertIn('Conv', operations)
       self.assertNotIn('BatchNormalization', operations)
+    self.assertNotIn(b'torch_net.py', paths[2].read_bytes())
     with self.subTest('PyTorch loads the weights into a module of its own'):
       module = layouts.ConvNet(10, 1, (8, 16), (1, 2)).eval()
       module.load_state_dict(content['state_dict'], strict=True)
@@ -127,6 +128,12 @@ class ExportTest(parameterized.TestCase):
     with self.assertRaisesRegex(InputError, 'wrong.npz.* was not kept: in jax'):
       interop.export(self.folder / 'run', [path])
     self.assertFalse(path.exists())
+    with self.subTest('what was there before stays'):
+      path.write_bytes(b'good')
+      with self.assertRaises(InputError):
+        interop.export(self.folder / 'run', [path])
+      self.assertEqual(path.read_bytes(), b'good')
+      self.assertEqual(list(self.folder.glob('.wrong*')), [])
 
   def test_round_trip_through_a_run(self):
     path, again = self.folder / 'once.safetensors', self.folder / 'twice.safetensors'

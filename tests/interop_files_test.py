@@ -9,6 +9,7 @@ import pathlib
 import pickle
 import sys
 import types
+import zipfile
 from unittest import mock
 
 import jax
@@ -303,13 +304,68 @@ class RefusalTest(parameterized.TestCase):
     self.path.write_bytes(head + content)
     self.refuse('asks for|cut off or damaged')
 
+  def test_arrays_made_of_a_files_pointers(self):
+    """numpy's own constructors would take addresses and field offsets from the file."""
+    name = lambda module, what: (
+      b'\x8c'
+      + bytes([len(module)])
+      + module
+      + b'\x8c'
+      + bytes([len(what)])
+      + what
+      + b'\x93'
+    )
+    array, dtype = name(b'numpy', b'ndarray'), name(b'numpy', b'dtype')
+    build = b'(K\x03\x8c\x01|N\x8c\x01a\x85}\x8c\x01ah\x00K\x00\x86sK\x08K\x01K\x00tb'
+    for body in (
+      array + b'(K\x01\x85\x8c\x01OC\x08ABCDEFGHt\x81.',
+      array + b'(K\x01\x85\x8c\x01OC\x08ABCDEFGHtR.',
+      array + b'J\x00\x00\x00\x40\x85\x8c\x02u1\x86R.',
+      dtype + b'\x8c\x02V8K\x00K\x01\x87R' + build + b'.',
+      dtype + b'\x8c\x05f8,i4\x85R.',
+    ):
+      with zipfile.ZipFile(self.path, 'w') as archive:
+        archive.writestr('a/data.pkl', b'\x80\x04' + body)
+      with self.assertRaises(InputError):
+        read_network(self.path)
+
+  def test_memory_from_nothing(self):
+    state = {
+      'a.weight': torch.ones(1).expand(10**9, 3)[:, :2],
+      'b.weight': torch.ones(2, 2),
+    }
+    torch.save(state, self.path)
+    self.refuse('reaches beyond its numbers')
+    with zipfile.ZipFile(self.path) as archive:
+      files = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(self.path, 'w', zipfile.ZIP_DEFLATED) as archive:
+      for name, content in files.items():
+        zeros = bytes(10**7) if '/data/' in name else content
+        archive.writestr(name, zeros)
+    self.refuse('numbers of 10000000 bytes instead of')
+
+  def test_nested_without_end(self):
+    tree = []
+    tree.append(tree)
+    torch.save({'a': tree}, self.path)
+    self.refuse('cut off or damaged')
+
+  def test_cards_that_are_none(self):
+    for text in ('{bad', '[1]', '{"config": {"a": 1}}', ''):
+      torch.save({'state_dict': tensors(small_wrn()), 'jaxrkd': text}, self.path)
+      self.assertFalse(read_network(self.path).about['card'])
+
+  def test_negative_variances(self):
+    state = tensors(small_wrn())
+    state['bn1.running_var'][0] = -1
+    torch.save(state, self.path)
+    self.refuse('negative variances in bn1.running_var')
+
   def test_a_whole_model_instead_of_its_weights(self):
     torch.save(torch.nn.Linear(2, 2), self.path)
     self.refuse(r'asks for torch.nn.modules.linear.Linear.*model.state_dict\(\)')
 
   def test_torchscript(self):
-    import zipfile
-
     with zipfile.ZipFile(self.path, 'w') as archive:
       archive.writestr('m/data.pkl', b'\x80\x02N.')
       archive.writestr('m/code/__torch__.py', 'pass')
@@ -403,6 +459,18 @@ class ImportTest(absltest.TestCase):
       overrides = [*self.node, 'student.activation=elu']
       interop.import_network(self.path, self.run, overrides=overrides, **self.given)
 
+  def test_an_import_that_was_cut_off_is_made_again(self):
+    interop.import_network(self.path, self.run, overrides=self.node, **self.given)
+    (self.run / 'config.json').unlink()  # what is written last
+    interop.import_network(self.path, self.run, overrides=self.node, **self.given)
+    found = load_trained(self.run, 'best', sharding.data_mesh())
+    self.assertEqual(found.record['classes'], 3)
+
+  def test_nothing_says_which_data(self):
+    options = dict(image_shape=(8, 8, 1))
+    with self.assertRaisesRegex(InputError, 'nothing says which data'):
+      interop.import_network(self.path, self.run, overrides=self.node, **options)
+
   def test_it_is_measured_and_teaches(self):
     from jaxrkd import remeasure
     from jaxrkd import run as experiment
@@ -436,6 +504,13 @@ class ImportTest(absltest.TestCase):
     home = self.folder / 'student' / 'teachers' / 'robust'
     self.assertEqual(results['teachers']['robust']['workdir'], str(home))
     self.assertTrue((home / 'imported.json').is_file())
+    with self.subTest('the file may go once it is imported'):
+      (self.folder / 'student' / 'results.json').unlink()
+      self.path.unlink()
+      again = experiment.train_and_evaluate(config, self.folder / 'student')
+      self.assertEqual(
+        again['student']['best']['clean'], results['student']['best']['clean']
+      )
 
   def test_mistakes_in_a_teachers_entry(self):
     for overrides, message in (

@@ -139,15 +139,10 @@ def check_accuracy(
   low, high = 100 * interval.low, 100 * interval.high
   value = f'{found:.1f} % of {count} ({low:.1f} to {high:.1f})'
   if expected is None:
-    good = high >= floor
-    return Finding(
-      name,
-      'pass' if good else 'fail',
-      value,
-      f'above {floor:.0f} %' if floor else 'not known',
-      '' if good else advice,
-      found,
-    )
+    status = 'fail' if high < floor else 'warn' if low < floor else 'pass'
+    more = '' if status == 'pass' else advice
+    least = f'above {floor:.0f} %' if floor else 'not known'
+    return Finding(name, status, value, least, more, found)
   # By how much the whole interval misses what is expected.
   missed = max(expected - high, 0 if at_least else low - expected, 0.0)
   # A few images cannot tell a point.

@@ -69,7 +69,7 @@ def _each(state: State, pattern: str) -> Shapes:
 
 
 def _wide(name: str, blocks: Shapes) -> dict[str, Any]:
-  depth, width = 6 * len(blocks) + 4, blocks[0][0] // 16
+  depth, width = 6 * len(blocks) + 4, max(blocks[0][0] // 16, 1)
   if (depth, width) in WRN_SIZES:
     return {'name': f'{name}_{depth}_{width}'}
   return {'name': name, 'depth': depth, 'width': width}

@@ -1,6 +1,7 @@
 """A trained network as a file that other run times read, measured there before it counts."""
 
 import json
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -119,26 +120,31 @@ def _export_one(
 ) -> dict[str, Any]:
   """Writes a file, measures it, writes it again with what was found."""
   own = {**card, 'inputs': row.inputs, 'runtime': row.version()}
-  row.write(path, student, own)
-  if seen is None:
-    own['measured'] = None
-  else:
-    try:
-      own['measured'] = _measure(path, row, student, seen)
-    except InputError:
-      path.unlink()
-      raise
-    row.write(path, student, own)
+  own['measured'] = None
+  # Under another name, so that a good file of before stays until a better one is there.
+  trial = path.with_name(f'.{path.stem}.new{path.suffix}')
+  try:
+    row.write(trial, student, own)
+    if seen is not None:
+      own['measured'] = _measure(trial, path, row, student, seen)
+      row.write(trial, student, own)
+    os.replace(trial, path)
+  finally:
+    trial.unlink(missing_ok=True)
   files.write_json(path.with_name(f'{path.name}.json'), own)
   _tell(path, own)
   return own
 
 
 def _measure(
-  path: pathlib.Path, row: Format, student: Student, seen: CheckImages
+  trial: pathlib.Path,
+  path: pathlib.Path,
+  row: Format,
+  student: Student,
+  seen: CheckImages,
 ) -> dict[str, Any]:
   """Accuracies of the file in its own run time, and how far it is from the network here."""
-  predict = row.load(path)
+  predict = row.load(trial)
   apply = jax.jit(student.net.apply)
   ours = lambda images: apply(*student.variables, images)
   found: dict[str, Any] = {**seen.about, 'runtime': row.version()}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrkd.interop.torch_pickle import TensorUnpickler
+from jaxrkd.interop.torch_pickle import TensorUnpickler, plain
 
 
 class _Mapping(dict):
@@ -22,7 +22,7 @@ class _Mapping(dict):
           self.update(value)
 
 
-def _jax_array(make: Any, arguments: tuple, state: Any, *_: Any) -> np.ndarray:
+def _jax_array(make: Any, arguments: tuple, state: Any, *_: Any) -> Any:
   """How JAX pickles an array: as numpy does, beside a note on weak types."""
   array = make(*arguments)
   array.__setstate__(state)
@@ -35,7 +35,7 @@ ALLOWED = {
   ('haiku._src.data_structures', 'frozendict'): _Mapping,
   ('jax._src.array', '_reconstruct_array'): _jax_array,
   ('jax._src.device_array', 'reconstruct_device_array'): _jax_array,
-  ('jax.interpreters.xla', 'DeviceArray'): np.asarray,
+  ('jax.interpreters.xla', 'DeviceArray'): lambda array: array,
 }
 
 
@@ -55,14 +55,4 @@ def read_npy(path: pathlib.Path) -> Any:
   _, _, dtype = read(file)
   if not dtype.hasobject:
     raise ValueError('an array of numbers, without names of layers')
-  return _plain(TensorUnpickler(file, ALLOWED).load())
-
-
-def _plain(tree: Any) -> Any:
-  if isinstance(tree, dict):
-    return {key: _plain(value) for key, value in tree.items()}
-  if isinstance(tree, np.ndarray) and tree.dtype.hasobject:
-    return [_plain(value) for value in tree.ravel().tolist()]
-  if isinstance(tree, list | tuple):
-    return [_plain(value) for value in tree]
-  return tree
+  return plain(TensorUnpickler(file, ALLOWED).load())

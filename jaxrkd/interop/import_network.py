@@ -21,7 +21,7 @@ from jaxrkd.train.load import IMPORTED, is_imported
 from jaxrkd.train.state import NetState
 
 # What is taken where neither a recipe nor the user says which data a network knows.
-DATA_OF = {10: 'cifar10', 100: 'cifar100'}
+DATA_OF = {(10, (32, 32, 3)): 'cifar10', (100, (32, 32, 3)): 'cifar100'}
 
 
 def import_network(
@@ -67,9 +67,9 @@ def import_network(
   store.save(0, NetState(params, stats, {}, {}), {**record, 'step': 0, 'best': None})
   store.close()
   if sharding.is_first_process():
-    files.write_json(workdir / 'config.json', json.loads(config.to_json()))
-    # Last: what has it is whole.
     files.write_json(workdir / IMPORTED, found.about)
+    # Last: what has it is whole.
+    files.write_json(workdir / 'config.json', json.loads(config.to_json()))
   return found.about
 
 
@@ -125,12 +125,13 @@ def _config(
   known = dict(found.settings)
   if data is not None:
     known['data'] = dict(data)
-  elif 'data' not in known and found.classes in DATA_OF:
-    known['data'] = {'name': DATA_OF[found.classes]}
+  elif 'data' not in known and (found.classes, found.image_shape) in DATA_OF:
+    known['data'] = {'name': DATA_OF[found.classes, found.image_shape]}
   asked = [text for text in overrides if text.split('=')[0] in ('data', 'data.name')]
   if 'data' not in known and not asked:
     raise InputError(
-      f'nothing says which data a network of {found.classes} classes knows; give '
+      f'nothing says which data a network of {found.classes} classes and images '
+      f'{list(found.image_shape)} knows; give '
       f'--config.data.name, one of {", ".join(sorted(SOURCES))}'
     )
   for group, value in known.items():

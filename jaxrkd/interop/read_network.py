@@ -239,7 +239,10 @@ def _misfit(
   hint = 'take another file, or ignore names that belong to nothing wanted (--ignore)'
   if guessed and differs:
     options = f' with {", ".join(f"{k}={v}" for k, v in own.items())}' if own else ''
-    hint = f'its names and shapes are those of {guessed["name"]}{options}, so take that'
+    hint = (
+      f'its names and shapes are those of {guessed["name"]}{options}, so take that or its '
+      'recipe'
+    )
   return (
     f'{where} does not hold the weights of {node["name"]} with {classes} classes: '
     f'{"; ".join(parts)}; {hint}'
@@ -248,7 +251,13 @@ def _misfit(
 
 def _check_finite(where: str, state: State) -> None:
   for name, array in state.items():
-    broken = int(np.sum(~np.isfinite(array.astype(np.float64))))
+    with np.errstate(over='ignore'):  # as it is going to be computed with
+      numbers = array.astype(np.promote_types(jnp.result_type(float), np.float32))
+    if name.endswith('running_var') and np.any(numbers < 0):
+      raise InputError(
+        f'{where} has negative variances in {name}; the file is damaged, so take another'
+      )
+    broken = int(np.sum(~np.isfinite(numbers)))
     if broken:
       raise InputError(
         f'{where} has {broken} values of {name} that are not finite numbers (NaN or '

@@ -7,8 +7,10 @@ names is refused before it is called.
 
 import collections
 import io
+import math
 import pathlib
 import pickle
+import re
 import struct
 import zipfile
 from collections.abc import Callable
@@ -65,11 +67,14 @@ class _Tensor:
 
   def array(self) -> np.ndarray:
     data, width = self.storage.data, self.storage.dtype.itemsize
-    assert data is not None
+    if data is None:
+      raise EOFError('the numbers of a tensor are missing')
     last = self.offset + sum((n - 1) * s for n, s in zip(self.size, self.stride))
     if 0 in self.size:
       return np.zeros(self.size, self.storage.dtype)
-    if self.offset < 0 or min(self.stride, default=0) < 0 or last >= len(data):
+    # A view of more numbers than there are would be memory from nothing.
+    more = math.prod(self.size) > len(data)
+    if self.offset < 0 or min(self.stride, default=0) < 0 or last >= len(data) or more:
       raise pickle.UnpicklingError('a tensor reaches beyond its numbers')
     view = np.lib.stride_tricks.as_strided(
       data[self.offset :], self.size, [s * width for s in self.stride]
@@ -81,20 +86,59 @@ def _parameter(data: Any, *_: Any) -> Any:
   return data
 
 
-def _scalar(dtype: np.dtype, data: Any = None) -> Any:
-  if dtype.hasobject or not isinstance(data, bytes):
-    raise pickle.UnpicklingError('a number that is none')
-  return np.frombuffer(data, dtype)[0]
+class _Dtype:
+  """numpy's dtype in a pickle: plain numbers, or 'O' for a list of objects.
+
+  numpy's own would take field offsets and flags from the file.
+  """
+
+  CODE = re.compile(r'[<>=|]?(?:[biuf][1248]|b1|[?bBhHiIlLqQefdg]|O8?|c8|c16)')
+
+  def __init__(self, code: Any, *_: Any):
+    if not isinstance(code, str) or not self.CODE.fullmatch(code):
+      raise pickle.UnpicklingError(f'numbers of the unknown type {str(code)[:20]!r}')
+    self.objects = code.strip('<>=|').startswith('O')
+    self.code = code
+
+  def __setstate__(self, state: Any) -> None:
+    # (version, byte order, then what only structures have)
+    if isinstance(state, tuple) and len(state) > 1 and state[1] in ('<', '>'):
+      self.code = state[1] + self.code.lstrip('<>=|')
+
+  def numbers(self, data: Any) -> np.ndarray:
+    if self.objects or not isinstance(data, bytes | bytearray):
+      raise pickle.UnpicklingError('numbers that are none')
+    return np.frombuffer(bytes(data), np.dtype(self.code))
+
+
+class _Array:
+  """numpy's array in a pickle; only its `__setstate__` gives it contents."""
+
+  def __init__(self, *_: Any):
+    self.value: Any = None
+
+  def __setstate__(self, state: Any) -> None:
+    _, shape, dtype, fortran, data = state
+    if not isinstance(dtype, _Dtype):
+      raise pickle.UnpicklingError('an array without a type')
+    if dtype.objects:
+      self.value = list(data) if isinstance(data, list) else None
+      return
+    numbers, sizes = dtype.numbers(data), [int(size) for size in shape]
+    # Columns first are the rows of the array turned round.
+    turned = numbers.reshape(sizes[::-1]).T if fortran else numbers.reshape(sizes)
+    self.value = turned.copy()
+
+
+def _scalar(dtype: Any, data: Any = None) -> Any:
+  if not isinstance(dtype, _Dtype):
+    raise pickle.UnpicklingError('a number without a type')
+  return dtype.numbers(data)[0]
 
 
 def _bytes(text: str, encoding: str = 'latin1') -> bytes:
   # How Python 2's pickles spell bytes.
   return str(text).encode('latin1' if encoding == 'latin1' else 'utf-8')
-
-
-def _array(kind: Any, shape: Any, code: Any) -> np.ndarray:
-  del kind, shape, code
-  return np.ndarray((0,), 'b')  # its __setstate__ fills it in
 
 
 ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
@@ -104,14 +148,14 @@ ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
   ('torch._utils', '_rebuild_parameter'): _parameter,
   ('torch._tensor', '_rebuild_from_type_v2'): lambda make, kind, args, state: make(*args),
   ('torch', 'Size'): tuple,
-  ('numpy', 'dtype'): np.dtype,
-  ('numpy', 'ndarray'): np.ndarray,
+  ('numpy', 'dtype'): _Dtype,
+  ('numpy', 'ndarray'): _Array,
   ('_codecs', 'encode'): _bytes,
 }
 for _module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
   ALLOWED[_module, 'scalar'] = _scalar
-  ALLOWED[_module, '_reconstruct'] = _array
-# What training scripts keep beside the weights, and Python's own containers.
+  ALLOWED[_module, '_reconstruct'] = _Array
+# What training scripts keep beside the weights.
 INERT = {
   ('argparse', 'Namespace'),
   ('torch', 'device'),
@@ -182,9 +226,14 @@ def read_zip(path: pathlib.Path) -> Any:
     big = f'{root}byteorder' in names and archive.read(f'{root}byteorder') == b'big'
     for key, storage in reader.storages.items():
       dtype = storage.dtype.newbyteorder('>') if big else storage.dtype
+      there = archive.getinfo(f'{root}data/{key}').file_size
+      if there != storage.size * dtype.itemsize:
+        raise EOFError(
+          f'numbers of {there} bytes instead of {storage.size * dtype.itemsize}'
+        )
       data = np.frombuffer(archive.read(f'{root}data/{key}'), dtype)
       storage.data = data.astype(storage.dtype)
-  return _arrays(tree)
+  return plain(tree)
 
 
 def read_legacy(path: pathlib.Path) -> Any:
@@ -209,15 +258,17 @@ def read_legacy(path: pathlib.Path) -> Any:
       if len(data) != size * storage.dtype.itemsize:
         raise EOFError('the file ends within its numbers')
       storage.data = np.frombuffer(data, storage.dtype)
-  return _arrays(tree)
+  return plain(tree)
 
 
-def _arrays(tree: Any) -> Any:
-  """Plain containers with an array in the place of each tensor."""
+def plain(tree: Any) -> Any:
+  """Plain containers with an array in the place of each tensor and stand-in."""
   if isinstance(tree, _Tensor):
     return tree.array()
+  if isinstance(tree, _Array):
+    return plain(tree.value)
   if isinstance(tree, dict):
-    return {key: _arrays(value) for key, value in tree.items()}
+    return {key: plain(value) for key, value in tree.items()}
   if isinstance(tree, list | tuple):
-    return [_arrays(value) for value in tree]
+    return [plain(value) for value in tree]
   return tree

@@ -9,6 +9,7 @@ import json
 import pathlib
 import pickle
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -98,7 +99,8 @@ DAMAGE = (
   *(EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, MemoryError),
   *(pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error),
   # RuntimeError: encrypted archives, endless nesting.
-  *(UnicodeDecodeError, OverflowError, RuntimeError),
+  *(UnicodeDecodeError, OverflowError, RuntimeError, AssertionError, SyntaxError),
+  tokenize.TokenError,
 )
 
 
@@ -152,4 +154,9 @@ def own_card(found: WeightsFile) -> dict[str, Any]:
   text = found.metadata.get('jaxrkd', '')
   if not text and isinstance(found.tree, dict):
     text = found.tree.get('jaxrkd', '')
-  return json.loads(text) if isinstance(text, str) and text else {}
+  try:
+    card = json.loads(text) if isinstance(text, str) else {}
+  except ValueError:
+    return {}
+  whole = isinstance(card, dict) and isinstance(card.get('network'), dict)
+  return card if whole and {'classes', 'image_shape', 'config'} <= set(card) else {}

@@ -38,6 +38,11 @@ def counted_rows(mask: Array | None) -> Iterator[None]:
     _rows.reset(token)
 
 
+def rows_counted() -> Array | None:
+  """The mask of the scope that is entered, for what is traced outside of it later."""
+  return _rows.get()
+
+
 class BatchNorm(nnx.Module):
   """Normalises the last axis over all others (Ioffe & Szegedy, 2015).
 

@@ -11,11 +11,12 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxrkd.models import conv
+from jaxrkd.models.batch_norm import counted_rows, rows_counted
 
 Array = jax.Array
 Tree = Any
-# (params, other variables, x) -> (y, other variables after it).
-Pure = Callable[[Tree, Tree, Array], tuple[Array, Tree]]
+# (params, other variables, mask of rows, x) -> (y, other variables after it).
+Pure = Callable[[Tree, Tree, Array | None, Array], tuple[Array, Tree]]
 
 
 def remat_call(block: nnx.Module, x: Array) -> Array:
@@ -29,13 +30,15 @@ def remat_call(block: nnx.Module, x: Array) -> Array:
 
   graph, params, rest = split(block)
 
-  def pure(params: Tree, rest: Tree, x: Array) -> tuple[Array, Tree]:
+  def pure(params: Tree, rest: Tree, mask: Array | None, x: Array) -> tuple[Array, Tree]:
     module = nnx.merge(graph, params, rest)
-    y = module(x)
+    # The second time is traced when the scope of the first has been left.
+    with counted_rows(mask):
+      y = module(x)
     return y, split(module)[2]
 
   again = _in_a_branch(pure) if conv.on_cpu() else jax.checkpoint(pure)
-  y, moved = again(params, rest, x)
+  y, moved = again(params, rest, rows_counted(), x)
   nnx.update(block, moved)
   return y
 

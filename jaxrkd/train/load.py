@@ -140,7 +140,8 @@ def load_trained(
 
 def is_imported(workdir: pathlib.Path) -> bool:
   """Whether a run's network came from a file (`interop.import_network`)."""
-  return (workdir / IMPORTED).is_file()
+  # The config is written last: an import that was cut off has none.
+  return all((workdir / name).is_file() for name in (IMPORTED, 'config.json'))
 
 
 def like_imported(net: Net, mesh: jax.sharding.Mesh) -> NetState:

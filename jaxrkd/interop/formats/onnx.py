@@ -38,6 +38,9 @@ def _write(path: pathlib.Path, student: Student, card: Mapping[str, Any]) -> Non
       verbose=False,
     )
   model = program.model_proto
+  for node in model.graph.node:
+    # Where the exporter found it: lines of files of this machine.
+    del node.metadata_props[:]
   onnx.helper.set_model_props(model, {'jaxrkd': json.dumps(dict(card))})
   onnx.checker.check_model(model)
   content = io.BytesIO(model.SerializeToString())

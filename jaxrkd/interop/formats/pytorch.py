@@ -5,6 +5,7 @@ Names and layouts are those of RobustBench's model definitions. What a state_dic
 'jaxrkd' of a .pt file, in the metadata of safetensors.
 """
 
+import io
 import json
 import pathlib
 from collections.abc import Mapping
@@ -25,8 +26,10 @@ def _write_pt(path: pathlib.Path, student: Student, card: Mapping[str, Any]) -> 
   state = to_state_dict(*student.variables)
   tensors = {name: torch.from_numpy(np.array(array)) for name, array in state.items()}
   content = {'state_dict': tensors, 'jaxrkd': json.dumps(dict(card))}
+  memory = io.BytesIO()
+  torch.save(content, memory)
   with files.replacing(path) as temporary:
-    torch.save(content, temporary)
+    temporary.write_bytes(memory.getvalue())
 
 
 def _write_safetensors(

@@ -20,7 +20,8 @@ def _write(path: pathlib.Path, student: Student, card: Mapping[str, Any]) -> Non
   from litert_converter.mlir import ir, passmanager
   from litert_converter.mlir._mlir_libs import converter_api_ext as converter
 
-  # One image: the interpreter can resize the batch where it must.
+  # One image: with a batch of any size conversion fails for strided slices, and resizing
+  # a fixed one gives wrong answers there.
   images = jax.ShapeDtypeStruct((1, *student.image_shape), jnp.float32)
   program = export.export(jax.jit(folded_function(student)), platforms=('cpu',))(images)
   context = ir.Context()
@@ -68,7 +69,7 @@ FORMAT = Format(
   _write,
   _load,
   'ai-edge-litert',
-  'one image [1, H, W, C] in [0, 1], float32',
+  'one image [1, H, W, C] in [0, 1], float32; the batch must not be resized',
   ('litert_converter',),
   ('ai_edge_litert',),
   'tflite',
