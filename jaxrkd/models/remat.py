@@ -60,16 +60,20 @@ def _in_a_branch(pure: Pure) -> Pure:
     first = cotangents[0].ravel()[0]
     # Holds for whatever it is, NaN too; the compiler does not see that.
     always = (first >= 0) | (first < 1) | (first != first)
-    return jax.lax.cond(always, again, never, given, cotangents)
+    params, rest, x = jax.lax.cond(always, again, never, given, cotangents)
+    return params, rest, None, x
 
   def again(given: Tree, cotangents: tuple[Array, Tree]) -> Tree:
+    params, rest, mask, x = given
+    some = lambda params, rest, x: pure(params, rest, mask, x)
     # XLA's convolutions are slow in branches.
     with conv.gradients_by_products():
-      return jax.vjp(pure, *given)[1](cotangents)
+      return jax.vjp(some, params, rest, x)[1](cotangents)
 
   def never(given: Tree, cotangents: tuple[Array, Tree]) -> Tree:
     del cotangents
-    return jax.tree.map(jnp.zeros_like, given)
+    params, rest, _, x = given
+    return jax.tree.map(jnp.zeros_like, (params, rest, x))
 
   run.defvjp(forward, backward)
   return run

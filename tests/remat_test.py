@@ -1,0 +1,31 @@
+"""`config.remat`: whole steps with and without, masked batches included, in float64."""
+
+import jax
+import numpy as np
+import tiny
+from absl.testing import absltest, parameterized
+
+
+class RematTest(parameterized.TestCase):
+  @parameterized.parameters('mtard', 'at_aka')
+  def test_steps_are_the_same(self, method):
+    small = dict(name='resnet8', width=4)
+    found = []
+    with jax.enable_x64(True):
+      for remat in (False, True):
+        # 56 images in batches of 16: half of the last batch is padding.
+        config = tiny.config(method, student=small, remat=remat, stacking='loop')
+        config.online = {name: dict(small) for name in config.online}
+        for teacher in config.teachers.values():
+          teacher.config.student = dict(small)
+        run = tiny.Run(config)
+        self.assertEqual(run.setup.steps_per_epoch, 4)
+        state, rows = run.steps(run.setup.parts.init(), 4)
+        found.append((jax.tree.leaves(state.nets), [row['loss'] for row in rows]))
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-12)
+    for a, b in zip(found[0][0], found[1][0], strict=True):
+      np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)
+
+
+if __name__ == '__main__':
+  absltest.main()
