@@ -92,38 +92,17 @@ def read_network(
   state, file_constants, about = _weights(found, where, ignore)
   guessed = architecture.guess(state)
   node = _node(network, chosen.network if chosen else card.get('network'), guessed, where)
-  count = architecture.classes_of(state) or card.get('classes', 0) or classes
-  wanted = (chosen.classes if chosen else 0) or classes
-  if wanted and count and wanted != count:
-    source = f'recipe {recipe!r}' if chosen else 'what was asked for'
-    raise InputError(
-      f'{where} holds a network of {count} classes, but {source} has {wanted}; take the '
-      'file of the other data set, or the recipe that suits it'
-    )
-  if not count:
-    raise InputError(
-      f'{where}: no last layer named linear, fc or logits tells the classes; say how many'
-    )
-  channels = architecture.channels_of(state) or 3
-  known = tuple(card.get('image_shape', ()))
-  if known and image_shape and known != tuple(image_shape):
-    raise InputError(
-      f'{where} holds a network for images {list(known)}, not {list(image_shape)}; take one '
-      'of the same data set'
-    )
-  shape = known or tuple(image_shape) or (32, 32, channels)
-  if shape[-1] != channels:
-    raise InputError(
-      f'{where} holds a network for images of {channels} channels, not of {shape[-1]} as in '
-      f'{list(shape)}; give image_shape as height, width, channels'
-    )
+  asked = chosen.classes if chosen else classes
+  source = f'recipe {recipe!r}' if chosen else 'what was asked for'
+  count = _classes(where, state, card, asked, source)
+  shape = _image_shape(where, state, card, tuple(image_shape))
   net = build.network(node, count, shape, precision, remat)
   like = jax.eval_shape(net.init, jax.random.key(0))
   fitted = fit(state, *like)
   if not fitted.whole:
     raise InputError(_misfit(where, node, count, fitted, guessed))
   _check_finite(where, fitted.state)
-  _check_constants(where, node, file_constants, channels)
+  _check_constants(where, node, file_constants, shape[-1])
   variables = jax.tree.map(jnp.asarray, from_state_dict(fitted.state, *like))
   about |= {
     'recipe': recipe,
@@ -139,6 +118,43 @@ def read_network(
   }
   settings = _known_of_recipe(chosen) if chosen else _known_of_card(card)
   return ReadNetwork(net, variables, node, count, shape, settings, about)
+
+
+def _classes(
+  where: str, state: State, card: Mapping[str, Any], asked: int, source: str
+) -> int:
+  """The file's classes, which must be those that `source` asks for (0: any)."""
+  count = architecture.classes_of(state) or card.get('classes', 0) or asked
+  if asked and count != asked:
+    raise InputError(
+      f'{where} holds a network of {count} classes, but {source} has {asked}; take the '
+      'file of the other data set, or the recipe that suits it'
+    )
+  if not count:
+    raise InputError(
+      f'{where}: no last layer named linear, fc or logits tells the classes; say how many'
+    )
+  return count
+
+
+def _image_shape(
+  where: str, state: State, card: Mapping[str, Any], asked: tuple[int, ...]
+) -> tuple[int, int, int]:
+  """(H, W, C) as the card or the caller says, or 32 x 32; C is the file's."""
+  channels = architecture.channels_of(state) or 3
+  known = tuple(card.get('image_shape', ()))
+  if known and asked and known != asked:
+    raise InputError(
+      f'{where} holds a network for images {list(known)}, not {list(asked)}; take one of the '
+      'same data set'
+    )
+  height, width, own = known or asked or (32, 32, channels)
+  if own != channels:
+    raise InputError(
+      f'{where} holds a network for images of {channels} channels, not of {own} as in '
+      f'{list(known or asked)}; give image_shape as height, width, channels'
+    )
+  return height, width, own
 
 
 def _known_of_recipe(chosen: Recipe) -> dict[str, Any]:
