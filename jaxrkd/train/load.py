@@ -108,6 +108,10 @@ def load_trained(
   if remat is not None:
     config.remat = remat
   if is_imported(workdir):
+    if network not in ('', STUDENT):
+      raise InputError(
+        f'{str(workdir)!r} was imported and has no network {network!r} (there: {STUDENT})'
+      )
     return _load_imported(workdir, mesh, config)
   if config.get('members', 1) > 1:
     return _load_members(workdir, kind, mesh, config, epoch, network)
