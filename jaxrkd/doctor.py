@@ -26,15 +26,16 @@ from jaxrkd.models import NORMALISATIONS, Net
 from jaxrkd.models.normalisation import constants
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
-from jaxrkd.train.load import IMPORTED, is_imported, load_trained
+from jaxrkd.train.load import IMPORTED, Trained, is_imported, load_trained
 
 Tree = Any
 # Columns of PGD with 20 steps that papers report, the best known first.
 PGD_COLUMNS = ('pgd_sat', 'pgd_trades')
 # What a robust teacher keeps under PGD-20, in percent, where nothing is known of it.
 LEAST_ROBUST = 10.0
-# Fewer tell nothing, however slow the network is.
-LEAST_IMAGES = 32
+# Fewer tell nothing, however slow the network is: of 40 images none that is right is
+# enough to be sure that fewer than `LEAST_ROBUST` are.
+LEAST_IMAGES = 40
 # A gradient costs about three forward passes.
 GRADIENT = 3.0
 
@@ -97,6 +98,8 @@ def examine(
   """
   shape = tuple(image_shape)
   patient = _admit(pathlib.Path(teacher), recipe, list(overrides), shape)
+  # Refused before anything is measured.
+  trained = _student_of(pathlib.Path(student), patient) if student else None
   data = build.dataset(patient.config, data_dir)
   found = [checks.check_shape(patient.classes, patient.image_shape, data)]
   found.append(checks.check_weights(_broken(patient.variables)))
@@ -105,13 +108,27 @@ def examine(
     f'{patient.config.evaluation.threat.name} eps '
     f'{patient.config.evaluation.threat.eps:.4g}'
   )
+  kind = kind or patient.kind
   if checks.verdict(found) == 'fail':
     # The rest would measure nothing.
-    return _conclude(found, patient)
+    return _conclude(found, patient, kind)
   room = _Room(patient, data, images, attacked, seconds)
-  found += room.look(kind or patient.kind)
-  found.append(room.try_student(student))
-  return _conclude(found, patient)
+  found += room.look(kind)
+  found.append(room.try_student(trained))
+  return _conclude(found, patient, kind)
+
+
+def _student_of(path: pathlib.Path, patient: Patient) -> Trained:
+  """The student whose adversarial images are tried; its classes must be the teacher's."""
+  found = load_trained(path, 'best', sharding.data_mesh(), 'float32')
+  shape, classes = tuple(found.record['image_shape']), found.record['classes']
+  if (shape, classes) != (tuple(patient.image_shape), patient.classes):
+    raise InputError(
+      f'the student in {str(path)!r} knows {classes} classes of images {list(shape)}, and '
+      f'the teacher {patient.classes} of {list(patient.image_shape)}; name a student of '
+      'the same data'
+    )
+  return found
 
 
 def _admit(
@@ -158,9 +175,14 @@ def _broken(variables: tuple[Tree, Tree]) -> str:
   return ''
 
 
-def _conclude(found: list[Finding], patient: Patient) -> list[Finding]:
+def _conclude(found: list[Finding], patient: Patient, kind: str) -> list[Finding]:
   say(checks.table(found))
-  say(f'teacher: {checks.verdict(found)}')
+  verdict = checks.verdict(found)
+  as_clean = kind == 'clean' and verdict != 'fail'
+  say(
+    f'teacher: {verdict}'
+    + (', as a clean one: nothing robust can be learnt from it' if as_clean else '')
+  )
   if patient.home is not None and sharding.is_first_process():
     rows = [dataclasses.asdict(finding) for finding in found]
     files.write_json(patient.home / 'doctor.json', rows)
@@ -299,20 +321,11 @@ class _Room:
       'of another network. As a clean teacher it passes with --kind=clean.',
     )
 
-  def try_student(self, student: str | pathlib.Path) -> Finding:
+  def try_student(self, trained: Trained | None) -> Finding:
     """What fools a student, shown to the teacher."""
-    name = 'transfer from the student'
-    if not student:
+    if trained is None:
+      name = 'transfer from the student'
       return Finding(name, 'skip', 'no --student given', 'at most 50 %')
-    path = pathlib.Path(student)
-    trained = load_trained(path, 'best', self.mesh, 'float32')
-    shape, classes = tuple(trained.record['image_shape']), trained.record['classes']
-    if (shape, classes) != (tuple(self.patient.image_shape), self.patient.classes):
-      raise InputError(
-        f'the student in {str(path)!r} knows {classes} classes of images {list(shape)}, and '
-        f'the teacher {self.patient.classes} of {list(self.patient.image_shape)}; name a '
-        'student of the same data'
-      )
     subject = Subject(trained.net, (trained.state.params, trained.state.stats))
     loaded = self._loaded(self.attacked)
     made = judge(

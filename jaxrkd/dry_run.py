@@ -16,7 +16,12 @@ from jaxrkd.amalgamation import AMALGAMATIONS
 from jaxrkd.data import Dataset
 from jaxrkd.interop import read_network
 from jaxrkd.models import Net, parameter_count
-from jaxrkd.run import check_classes, check_teacher, teacher_options
+from jaxrkd.run_teachers import (
+  check_classes,
+  check_sources,
+  check_teacher,
+  teacher_options,
+)
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import load_trained
@@ -38,6 +43,7 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
   for key, value in configs.leaves(json.loads(config.to_json())):
     say(f'config.{key} = {value!r}')
   mesh = sharding.data_mesh()
+  check_sources(config, pathlib.Path())
   data = build.dataset(config, data_dir)
   say(
     f'\ndata: {data.name}, {len(data.train)} training, {len(data.heldout)} held-out, '

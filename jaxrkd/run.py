@@ -3,11 +3,10 @@
 import contextlib
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from jaxrkd import build
@@ -15,18 +14,22 @@ from jaxrkd import config as configs
 from jaxrkd.data import Dataset
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import results, robustness
-from jaxrkd.interop import import_network
 from jaxrkd.run_results import evaluate_run
 from jaxrkd.run_summary import table_rows
+from jaxrkd.run_teachers import (
+  check_classes,
+  check_finished,
+  check_sources,
+  check_teacher,
+  import_teacher,
+)
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.crew import STUDENT
 from jaxrkd.train.load import (
   Trained,
-  is_imported,
   load_teacher,
   member_folder,
-  read_config,
   teacher_folder,
 )
 from jaxrkd.train.loop import Judge, fit
@@ -68,7 +71,10 @@ def train_and_evaluate(
   mesh = sharding.data_mesh()
   sharding.check_batch_size(config.batch_size, mesh, 'batch_size')
   sharding.check_batch_size(config.evaluation.batch_size, mesh, 'evaluation.batch_size')
+  known = check_sources(config, workdir)
   data = sharding.first_then_others(lambda: build.dataset(config, data_dir))
+  for name, classes in known.items():
+    check_classes(name, classes, data.image_shape, data)
   build.network(config.student, data.classes, data.image_shape, config.precision)
   claim(workdir, config)
   more = f', {len(data.extra)} extra images' if data.extra else ''
@@ -192,74 +198,12 @@ def train_teachers(
       train_and_evaluate(
         entry.config, place, data_dir, title=f'teacher {name}', checks=False
       )
-    elif not sharding.agreed(is_imported(place) or (place / 'results.json').is_file()):
-      read_config(place)
-      raise InputError(
-        f'teacher {name!r} is to come from {str(place)!r}, whose training is not finished; '
-        'finish it first by running the command that began it'
-      )
+    else:
+      check_finished(name, place)
     teacher = load_teacher(config, workdir, name, mesh, config.precision)
     check_teacher(name, teacher, data)
     found[name] = teacher
   return {name: found[name] for name in config.teachers}
-
-
-def teacher_options(entry: ConfigDict, data: Dataset) -> dict[str, Any]:
-  """What is known of the file that a teacher comes from; see `interop.read_network`."""
-  shape = {'image_shape': tuple(data.image_shape)}
-  if entry.recipe:
-    # It knows its network; a config beside it would have trained what the file replaces.
-    return {**shape, 'recipe': entry.recipe}
-  return {**shape, 'network': entry.config.student.to_dict() if entry.config else {}}
-
-
-def import_teacher(
-  entry: ConfigDict, place: pathlib.Path, config: ConfigDict, name: str, data: Dataset
-) -> None:
-  """Converts the file of a teacher into a run of its own."""
-  options = teacher_options(entry, data)
-  if is_imported(place) and not pathlib.Path(entry.file).exists():
-    say(f'teacher {name}: {entry.file} is gone; what was imported from it is in {place}')
-    return
-  found = import_network(entry.file, place, data=config.data.to_dict(), **options)
-  check = found['logit_check']
-  told = check.get('skipped') or f'differ by {check["largest_difference"]:.2g}'
-  say(
-    f'teacher {name}: {found["network"]["name"]} from {entry.file}; logits against PyTorch: '
-    f'{told}'
-  )
-
-
-def check_teacher(name: str, teacher: Trained, data: Dataset) -> None:
-  """Raises `InputError` for a teacher of other classes or images than the data's."""
-  record = teacher.record
-  check_classes(name, record['classes'], record['image_shape'], data)
-  broken = [
-    path
-    for path, leaf in jax.tree_util.tree_leaves_with_path(
-      (teacher.state.params, teacher.state.stats)
-    )
-    if jnp.issubdtype(leaf.dtype, jnp.floating) and not bool(jnp.isfinite(leaf).all())
-  ]
-  if broken:
-    raise InputError(
-      f'teacher {name!r} has weights that are not finite numbers '
-      f'({jax.tree_util.keystr(broken[0])}); its training diverged or its file is '
-      'damaged, so train it again or name another'
-    )
-
-
-def check_classes(
-  name: str, classes: int, image_shape: Sequence[int], data: Dataset
-) -> None:
-  """Raises `InputError` unless a teacher's classes and images are the data's."""
-  shape = list(image_shape)
-  if classes != data.classes or shape != list(data.image_shape):
-    raise InputError(
-      f'teacher {name!r} knows {classes} classes of images {shape}, but {data.name} has '
-      f'{data.classes} classes of images {list(data.image_shape)}; choose a teacher trained '
-      f'on {data.name}'
-    )
 
 
 def make_judge(setup: Setup) -> Judge:

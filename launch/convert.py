@@ -20,7 +20,9 @@ from jaxrkd import interop
 from jaxrkd.errors import InputError
 from jaxrkd.runtime.progress import say
 
-flags.DEFINE_string('file', '', 'Weights: .pt, .pth, .th, .t7, .safetensors or .npy.')
+flags.DEFINE_string(
+  'file', '', 'Weights: .pt, .pth, .th, .t7, .safetensors, .npz (ours) or .npy.'
+)
 flags.DEFINE_string('recipe', '', 'Which public teacher the file is; --list shows them.')
 flags.DEFINE_integer('classes', 0, 'Refuse a file with another number; 0 takes any.')
 flags.DEFINE_list(
@@ -38,9 +40,10 @@ def main(overrides: list[str]) -> None:
     _list()
     return
   if bool(found.file) == bool(found.out):
+    both = '--file and --out are both given; ' if found.file else ''
     raise InputError(
-      'give --file=WEIGHTS to convert it to the run --workdir, or --out=FILE to convert that '
-      'run to a file'
+      f'{both}give --file=WEIGHTS to convert it to the run --workdir, or --out=FILE to '
+      'convert that run to a file'
     )
   workdir = command_line.required_workdir()
   if found.out:
@@ -87,7 +90,7 @@ def _tell(about: dict, workdir: str) -> None:
       'activation and normalisation are not in the file: check them with '
       f'python launch/doctor.py --teacher={workdir}'
     )
-  say(f'written to {workdir}')
+  say(f'the run is in {workdir}')
 
 
 def _some(names: list[str]) -> str:
@@ -100,12 +103,20 @@ def _some(names: list[str]) -> str:
 
 def _list() -> None:
   width = max(map(len, interop.RECIPES))
+  say(
+    f'{"--recipe":{width}}  data, network and options; accuracies in percent on all test '
+    'images, clean and under attacks; source'
+  )
   for name, row in interop.RECIPES.items():
     known = ', '.join(f'{column} {value:g}' for column, value in row.expected.items())
-    options = ' '.join(
-      str(v) for k, v in row.network.items() if k not in ('mean', 'std', 'shortcut')
+    options = ''.join(
+      f' {k}={v}' for k, v in row.network.items() if k not in ('name', 'mean', 'std')
     )
-    say(f'{name:{width}}  {options}; {known}; {row.source}')
+    constants = ' mean, std' if 'mean' in row.network else ''
+    say(
+      f'{name:{width}}  {row.data} {row.network["name"]}{options}{constants}; {known}; '
+      f'{row.source}'
+    )
 
 
 if __name__ == '__main__':

@@ -11,7 +11,7 @@ import tiny
 from absl.testing import absltest
 from ml_collections import ConfigDict
 
-from jaxrkd import build, compare, interop, remeasure
+from jaxrkd import build, compare, interop, remeasure, run_teachers
 from jaxrkd import config as configs
 from jaxrkd import run as experiment
 from jaxrkd.dry_run import dry_run
@@ -235,7 +235,7 @@ class DivergenceTest(absltest.TestCase):
     with self.assertRaisesRegex(
       InputError, "teacher 'r' has weights that are not finite"
     ):
-      experiment.check_teacher('r', trained, data)
+      run_teachers.check_teacher('r', trained, data)
 
   def test_a_teacher_of_other_classes(self):
     config = build.resolve(small('sat'))
@@ -246,7 +246,7 @@ class DivergenceTest(absltest.TestCase):
       ConfigDict(),
     )
     with self.assertRaisesRegex(InputError, "teacher 'r' knows 4 classes.*has 3 classes"):
-      experiment.check_teacher('r', trained, build.dataset(config))
+      run_teachers.check_teacher('r', trained, build.dataset(config))
 
 
 if __name__ == '__main__':

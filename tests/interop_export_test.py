@@ -135,11 +135,14 @@ class ExportTest(parameterized.TestCase):
       self.assertEqual(path.read_bytes(), b'good')
       self.assertEqual(list(self.folder.glob('.wrong*')), [])
 
-  def test_round_trip_through_a_run(self):
+  @parameterized.parameters('safetensors', 'npz')
+  def test_round_trip_through_a_run(self, kind):
     path, again = self.folder / 'once.safetensors', self.folder / 'twice.safetensors'
-    first = interop.export(self.folder / 'run', [path])[str(path)]
-    interop.import_network(path, self.folder / 'back')
-    second = interop.export(self.folder / 'back', [again])[str(again)]
+    between, back = self.folder / f'between.{kind}', self.folder / f'back_{kind}'
+    first = interop.export(self.folder / 'run', [path, between])[str(path)]
+    about = interop.import_network(between, back)
+    self.assertEqual((about['kind'], about['card']), (kind, True))
+    second = interop.export(back, [again])[str(again)]
     for key in ('network', 'classes', 'image_shape', 'mean', 'std'):
       self.assertEqual(first[key], second[key])
     self.assertEqual(first['measured']['robust'], second['measured']['robust'])
@@ -149,7 +152,7 @@ class ExportTest(parameterized.TestCase):
     self.assertEqual(set(one), set(two))
     for name in one:
       np.testing.assert_array_equal(one[name], two[name])
-    config = json.loads((self.folder / 'back' / 'config.json').read_text())
+    config = json.loads((back / 'config.json').read_text())
     self.assertAlmostEqual(config['expected']['clean'], 100 * first['measured']['clean'])
 
   def test_mistakes(self):
@@ -158,6 +161,20 @@ class ExportTest(parameterized.TestCase):
       InputError, "ending of a file '.onx'; did you mean '.onnx'"
     ):
       interop.export(run, [self.folder / 'a.onx'])
+    for path, what in ((self.folder, 'is a folder'), (self.folder / 'a', 'no ending')):
+      with self.assertRaisesRegex(InputError, f'{what}; name a file whose ending'):
+        interop.export(run, [path])
+    (self.folder / 'a_file').write_text('')
+    inside = self.folder / 'a_file' / 'x.npz'
+    with self.assertRaisesRegex(InputError, 'cannot write .*a_file'):
+      interop.export(run, [inside])
+    for ending in ('.onnx', '.npz', '.tflite'):
+      path = self.folder / f'other{ending}'
+      path.write_bytes(b'\x08\x0a\x12\x07pytorch')
+      with self.assertRaisesRegex(InputError, 'program|begins with'):
+        interop.read_network(path)
+      with self.assertRaisesRegex(InputError, 'is no .npz export'):
+        interop.load_exported(path)
     with self.assertRaisesRegex(InputError, 'not the workdir of a run'):
       interop.export(self.folder, [self.folder / 'a.npz'])
     missing = Format(print, print, 'numpy', '', ('no_such_module',), (), 'onnx')

@@ -512,6 +512,27 @@ class ImportTest(absltest.TestCase):
         again['student']['best']['clean'], results['student']['best']['clean']
       )
 
+  def test_a_teacher_that_does_not_suit_is_refused_before_anything_is_read(self):
+    from jaxrkd import run as experiment
+
+    given = tiny.config('rslad', epochs=1)
+    page = self.folder / 'page.pt'
+    page.write_text('<html></html>')
+    refuse = mock.Mock(side_effect=AssertionError('data were read'))
+    self.enterContext(mock.patch.object(build, 'dataset', refuse))
+    for overrides, message in (
+      ([f'teachers.robust.file={page}'], "teacher 'robust': .*HTML.*robust.recipe"),
+      (
+        [f'teachers.robust.file={self.path}', 'teachers.robust.recipe=mtard_resnet56'],
+        "teacher 'robust': .*10",
+      ),
+      ([f'teachers.robust.workdir={self.folder}'], 'is not the workdir of a run'),
+    ):
+      config = build.resolve(given, overrides)
+      with self.assertRaisesRegex(InputError, message):
+        experiment.train_and_evaluate(config, self.folder / 'refused')
+      self.assertFalse((self.folder / 'refused').exists())
+
   def test_mistakes_in_a_teachers_entry(self):
     for overrides, message in (
       (['teachers.robust.recipe=trades_wrn_34_10'], 'there is no file to read'),

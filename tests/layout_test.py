@@ -40,9 +40,10 @@ ALLOWED = {
   },
   'run': {
     *LEAVES,
-    *('build', 'data', 'evaluate', 'interop', 'run_results', 'run_summary', 'runtime'),
-    'train',
+    *('build', 'data', 'evaluate', 'run_results', 'run_summary', 'run_teachers'),
+    *('runtime', 'train'),
   },
+  'run_teachers': {*LEAVES, 'data', 'interop', 'runtime', 'train'},
   'run_results': {
     *LEAVES,
     *('build', 'data', 'evaluate', 'report', 'run_summary', 'runtime', 'train'),
@@ -76,7 +77,7 @@ ALLOWED = {
     'data',
     'interop',
     'models',
-    'run',
+    'run_teachers',
     'runtime',
     'train',
   },

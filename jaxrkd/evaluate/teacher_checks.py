@@ -97,7 +97,10 @@ def check_normalisation(
     chance = stats.binomtest(more, more + fewer, alternative='greater').pvalue
   believed = chance < 0.01
   status = 'fail' if believed and gain > GAIN else 'warn' if believed else 'pass'
-  value = f'{own}: {100 * right.mean():.1f} %; {best}: {100 * others[best].mean():.1f} %'
+  value = (
+    f'{own} {100 * right.mean():.1f} % of {count}; best other is {best}, '
+    f'{100 * others[best].mean():.1f} %'
+  )
   advice = ''
   if status != 'pass':
     near = [
@@ -111,7 +114,8 @@ def check_normalisation(
       'trained with that: give it as student.normalisation, or its numbers as student.mean '
       'and student.std.'
     )
-  return Finding('input normalisation', status, value, f'{own} best', advice, gain)
+  sought = 'no other is better beyond chance'
+  return Finding('input normalisation', status, value, sought, advice, gain)
 
 
 def check_accuracy(

@@ -94,7 +94,7 @@ def check_images(
       'images': len(found.label),
       'index_hash': index_hash(found.index),
       'attack': {**options, 'column': column, 'threat': repr(threat)},
-      'adversarial_images': str(path),
+      'adversarial_images': f'{folder.name}/{path.name}',
     },
   )
 

@@ -56,10 +56,10 @@ def export(
       ending, a package that is missing, or an export that answers differently.
   """
   run = pathlib.Path(run)
-  targets = [pathlib.Path(path) for path in paths]
-  formats = {path: choose(FORMATS, path.suffix, 'ending of a file') for path in targets}
+  formats = {path: _format_of(path) for path in map(pathlib.Path, paths)}
   for path, row in formats.items():
     row.check(path, run=check)
+    files.check_writable(path.parent)
   found = load_trained(run, checkpoint, sharding.data_mesh(), 'float32', network=network)
   if found.crew is None:
     raise InputError(
@@ -77,6 +77,16 @@ def export(
     str(path): _export_one(path, row, student, card, seen)
     for path, row in formats.items()
   }
+
+
+def _format_of(path: pathlib.Path) -> Format:
+  if path.is_dir() or not path.suffix:
+    what = 'is a folder' if path.is_dir() else 'has no ending'
+    raise InputError(
+      f'{str(path)!r} {what}; name a file whose ending says the format: '
+      f'{", ".join(FORMATS)}'
+    )
+  return choose(FORMATS, path.suffix, 'ending of a file')
 
 
 def _student(found: Trained, name: str) -> Student:
@@ -103,7 +113,8 @@ def _card(
     'mean': list(mean),
     'std': list(std),
     'data': found.config.data.name,
-    'run': str(run),
+    # Without folders, which are this machine's.
+    'run': run.resolve().name,
     'name': name,
     'checkpoint': checkpoint,
     'step': found.record['step'],

@@ -1,6 +1,6 @@
 """A file of weights as one of our networks, checked."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -10,8 +10,9 @@ from ml_collections import ConfigDict
 
 from jaxrkd import build
 from jaxrkd.errors import InputError
-from jaxrkd.interop import architecture, torch_net
+from jaxrkd.interop import architecture
 from jaxrkd.interop.haiku_names import to_torch_names
+from jaxrkd.interop.logit_check import check_logits
 from jaxrkd.interop.recipes import Recipe
 from jaxrkd.interop.recipes import recipe as find_recipe
 from jaxrkd.interop.state_dict import (
@@ -20,17 +21,14 @@ from jaxrkd.interop.state_dict import (
   Unwrapped,
   fit,
   from_state_dict,
-  to_state_dict,
   unwrap,
 )
 from jaxrkd.interop.weights_file import WeightsFile, own_card, read_weights
-from jaxrkd.models import Net, plain_convolutions
+from jaxrkd.models import Net
 from jaxrkd.models.normalisation import constants
 
 Tree = Any
-CHECKED_IMAGES = 16
-# Of the largest logit: rounding of float32 in another order stays well below.
-TOLERANCE = 1e-3
+# Names in a message.
 SHOWN = 2
 
 
@@ -67,6 +65,7 @@ def read_network(
   ignore: Sequence[str] = (),
   precision: str = 'float32',
   remat: bool = False,
+  check: bool = True,
 ) -> ReadNetwork:
   """Reads weights of any known kind and checks that they are the network's.
 
@@ -80,6 +79,7 @@ def read_network(
     ignore: beginnings of names that belong to nothing wanted, such as a second head.
     precision: compute type of `net`.
     remat: see `config.remat`.
+    check: False does not compute logits: whether the file suits is known sooner.
 
   Raises:
     InputError: see `weights_file.read_weights`; an unknown or unsuitable network, another
@@ -111,11 +111,11 @@ def read_network(
     'classes': count,
     'image_shape': list(shape),
     'parameters': int(sum(leaf.size for leaf in jax.tree.leaves(variables[0]))),
-    # Checked in float32 whatever it will be computed in.
-    'logit_check': check_logits(
-      build.network(node, count, shape), variables, node, shape, where
-    ),
   }
+  if check:
+    # In float32, whatever it will be computed in.
+    plain = build.network(node, count, shape)
+    about['logit_check'] = check_logits(plain, variables, node, shape, where)
   settings = _known_of_recipe(chosen) if chosen else _known_of_card(card)
   return ReadNetwork(net, variables, node, count, shape, settings, about)
 
@@ -300,52 +300,3 @@ def _check_constants(
     f'{numbers(ours[1])}); give --config.student.normalisation=none '
     f'--config.student.mean={numbers(mean)} --config.student.std={numbers(std)}'
   )
-
-
-def check_logits(
-  net: Net,
-  variables: tuple[Tree, Tree],
-  node: Mapping[str, Any],
-  image_shape: Sequence[int],
-  where: str,
-  other: Callable[[np.ndarray], np.ndarray] | None = None,
-) -> dict[str, Any]:
-  """Holds logits of random images against PyTorch's.
-
-  Args:
-    net: the network, in float32.
-    variables: its (params, stats).
-    node: the resolved `student` group.
-    image_shape: (H, W, C).
-    where: the file, for messages.
-    other: computes the logits to compare with; by default PyTorch, from the weights.
-
-  Returns:
-    'images', 'largest_difference' and 'largest_logit'; or 'skipped' and why.
-
-  Raises:
-    InputError: they differ by more than rounding.
-  """
-  if other is None:
-    if not torch_net.installed():
-      return {'skipped': 'torch is not installed'}
-    if torch_net.family(node['name']) is None:
-      return {'skipped': f'{node["name"]} has no PyTorch counterpart here'}
-    other = torch_net.torch_logits(node, to_state_dict(*variables), image_shape[-1])
-  rng = np.random.default_rng(0)
-  images = rng.random((CHECKED_IMAGES, *image_shape), np.float32)
-  with plain_convolutions():
-    ours = np.asarray(jax.jit(lambda *a: net.apply(*a))(*variables, jnp.asarray(images)))
-  theirs = other(images)
-  difference, size = float(np.abs(ours - theirs).max()), float(np.abs(theirs).max())
-  if not difference <= TOLERANCE * max(size, 1.0):
-    raise InputError(
-      f'{where}: logits of {node["name"]} differ from PyTorch by {difference:.3g} (largest '
-      f'logit {size:.3g}), more than rounding; this is a defect, please report it with the '
-      'network that was asked for'
-    )
-  return {
-    'images': CHECKED_IMAGES,
-    'largest_difference': difference,
-    'largest_logit': size,
-  }

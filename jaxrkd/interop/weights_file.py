@@ -1,7 +1,7 @@
 """Any file of weights as plain containers of numpy arrays, told by its contents.
 
-PyTorch's two formats, safetensors, and the .npy pairs of DeepMind's JAX networks; the
-file's name does not matter. Nothing in the file is executed.
+PyTorch's two formats, safetensors, our own .npz, and the .npy pairs of DeepMind's JAX
+networks; the file's name does not matter. Nothing in the file is executed.
 """
 
 import hashlib
@@ -20,11 +20,19 @@ import numpy as np
 from jaxrkd.errors import InputError
 from jaxrkd.interop import torch_pickle
 from jaxrkd.interop.haiku_pickle import read_npy
+from jaxrkd.interop.own_npz import is_own, read_own
+from jaxrkd.interop.state_dict import to_state_dict
 
 EXPECTED = (
-  'expected a PyTorch state_dict (.pt, .pth, .th, .t7), safetensors, or the .npy of a '
-  'DeepMind network'
+  'expected a PyTorch state_dict (.pt, .pth, .th, .t7), safetensors, an .npz exported here, '
+  'or the .npy of a DeepMind network'
 )
+# Programs without named weights; the beginning of such files says little.
+PROGRAMS = {
+  '.onnx': 'an ONNX program',
+  '.tflite': 'a TensorFlow Lite program',
+  '.stablehlo': 'a StableHLO program',
+}
 # How the files begin that are downloaded by mistake.
 STRANGERS = (
   (b'version https://git-lfs', 'a Git LFS pointer, which stands for a file elsewhere'),
@@ -40,7 +48,7 @@ class WeightsFile(NamedTuple):
 
   Attributes:
     path: the file.
-    kind: 'pytorch', 'safetensors' or 'haiku'.
+    kind: 'pytorch', 'safetensors', 'npz' or 'haiku'.
     tree: nested dictionaries and lists with numpy arrays.
     metadata: texts that safetensors carry.
     sha256: of the file's bytes.
@@ -117,6 +125,14 @@ def _reader(path: pathlib.Path, head: bytes) -> tuple[str, Callable[..., Any]]:
   for start, what in STRANGERS:
     if head.startswith(start):
       raise InputError(f'{str(path)!r} is {what}; {EXPECTED}')
+  if path.suffix in PROGRAMS or head[4:8] == b'TFL3':
+    what = PROGRAMS.get(path.suffix, PROGRAMS['.tflite'])
+    raise InputError(
+      f'{str(path)!r} is {what}, whose weights have lost their names (BatchNorm is folded '
+      f'into them); {EXPECTED}, so export the network to .safetensors or .npz as well'
+    )
+  if head.startswith(b'PK') and is_own(path):
+    return 'npz', _read_npz
   if head.startswith(b'PK'):
     return 'pytorch', torch_pickle.read_zip
   if head.startswith(b'\x93NUMPY'):
@@ -129,6 +145,11 @@ def _reader(path: pathlib.Path, head: bytes) -> tuple[str, Callable[..., Any]]:
   raise InputError(
     f'{str(path)!r} begins with {shown!r} and is no known kind; {EXPECTED}'
   )
+
+
+def _read_npz(path: pathlib.Path) -> dict[str, Any]:
+  params, stats, card = read_own(path)
+  return {**to_state_dict(params, stats), 'jaxrkd': json.dumps(card)}
 
 
 def _read_safetensors(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from jaxrkd import build
 from jaxrkd.errors import InputError
 from jaxrkd.interop.formats.base import Format, Predict, Student
+from jaxrkd.interop.own_npz import CARD, read_own
 from jaxrkd.models import Net
 from jaxrkd.runtime import files
 
@@ -23,7 +24,7 @@ def write(path: pathlib.Path, student: Student, card: Mapping[str, Any]) -> None
   """Arrays named 'params/conv1/kernel', 'stats/bn1/mean'; 'network' is the card in JSON."""
   params, stats = student.variables
   arrays = {**_flat('params', params), **_flat('stats', stats)}
-  files.write_npz(path, {**arrays, 'network': np.array(json.dumps(dict(card)))})
+  files.write_npz(path, {**arrays, CARD: np.array(json.dumps(dict(card)))})
 
 
 def load_exported(
@@ -37,22 +38,13 @@ def load_exported(
   path = pathlib.Path(path)
   if not path.is_file():
     raise InputError(f'there is no file {str(path)!r}; name one that was exported')
-  with path.open('rb') as file, np.load(file, allow_pickle=False) as archive:
-    if 'network' not in archive.files:
-      raise InputError(f'{str(path)!r} has no array `network`; it was not exported here')
-    card = json.loads(str(archive['network']))
-    trees: dict[str, Any] = {'params': {}, 'stats': {}}
-    for name in archive.files:
-      if name == 'network':
-        continue
-      *groups, last = name.split('/')
-      node = trees
-      for group in groups:
-        node = node.setdefault(group, {})
-      node[last] = jnp.asarray(archive[name])
+  params, stats, card = jax.tree.map(
+    lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf,
+    read_own(path),
+  )
   shape = tuple(card['image_shape'])
   net = build.network(ConfigDict(card['network']), card['classes'], shape, precision)
-  return net, (trees['params'], trees['stats']), card
+  return net, (params, stats), card
 
 
 def _load(path: pathlib.Path) -> Predict:
