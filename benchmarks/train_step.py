@@ -1,125 +1,141 @@
-"""Images per second of one MTARD step: jaxrkd against PyTorch, in one run.
+"""Images per second of training steps: jaxrkd against PyTorch, in one run.
 
-Usage: python benchmarks/train_step.py [--student=resnet18] [--batch=128] [--repeats=3]
-                                       [--precision=float32] [--peers=eager,channels_last]
+Usage: python benchmarks/train_step.py [--methods=mtard,rslad,mmard] [--students=resnet18]
+         [--precisions=float32,bfloat16] [--batches=128] [--data=cifar10]
+         [--teachers=small|paper] [--peers=eager,channels_last,compile] [--repeats=3]
+         [--out=FILE.json] [--set=KEY=VALUE,...]
 
-Both sides do the same work on the same random images: PGD-10 on the student in evaluation
-mode, both teachers' outputs, two training-mode forwards, one SGD update with the papers'
-settings. Teachers are ResNet-56 and WRN-16-4, small enough for a CPU. The peers are
-written in `torch_mtard.py`: `eager` is the structure of the authors' code (channels first),
-`channels_last` the same in the memory layout that convolutions prefer, `compile` adds
-torch.compile. Measurements alternate between the sides; the fastest of each is reported.
+Both sides do the same work on random images: ten attack steps, all teachers' answers, the
+training passes, one SGD update with the papers' settings. The teachers of `small` are
+ResNet-56 and WRN-16-4, those of `paper` the real ones, untrained. Our steps are those that a
+run does (`jaxrkd.train.setup`): they choose and augment the batch, too. The peers are in
+`torch_steps.py`: `eager` is the structure of the papers' programs (channels first),
+`channels_last` the memory layout that convolutions prefer, `compile` adds torch.compile to
+that; with bfloat16 each runs under autocast. Measurements alternate between the sides; the
+fastest of each is reported, and `ratio` is a peer's time over ours. GFLOP per image are
+counted from the trace (`jaxrkd.flops`); the share is of the matrix product that this device
+was measured to do.
 """
 
 import argparse
+import itertools
+import json
+import pathlib
 import time
 
 import jax
-import jax.numpy as jnp
-import numpy as np
-
-from jaxrkd import build
-from jaxrkd import config as configs
-from jaxrkd import optimizers as optim
-from jaxrkd.attacks import Linf, example_keys, pgd_search
-from jaxrkd.methods import METHODS
-from jaxrkd.models import AVERAGES
-from jaxrkd.train.crew import STUDENT, make_crew
-from jaxrkd.train.state import Optimizers, init_state, run_keys
-from jaxrkd.train.step import make_update
-from jaxrkd.train.teachers import make_faculty
-
-CLASSES, SIZE = 10, 32
+import steps
 
 
-def jax_step(student: str, batch: int, precision: str):
-  """Returns a function that does one step and waits for it."""
-
-  def network(name, **options):
-    node = configs.ConfigDict({'name': name, **build.NETWORK_KEYS, **options})
-    return build.network(node, CLASSES, (SIZE, SIZE, 3), precision)
-
-  nets = {'clean': network('resnet56'), 'robust': network('wrn', depth=16, width=4)}
-  method = METHODS['mtard']()
-  schedule = optim.SCHEDULES['milestones'](300, 391, milestones=(215, 260, 285))
-  optimizers = Optimizers(
-    optim.sgd(schedule),
-    optim.weight_sgd(method.weight_rate, method.weight_rate_decays, schedule),
-  )
-  search = pgd_search(Linf(8 / 255), steps=10, step_size=2 / 255, start='gauss')
-  net = network(student)
-  roles = {'clean': {'clean': 1.0}, 'robust': {'robust': 1.0}}
-  faculty = make_faculty(nets, roles, AVERAGES['probabilities'])
-  update = jax.jit(
-    make_update(make_crew(net, '', {}), faculty, method, search, optimizers),
-    donate_argnums=0,
-  )
-  init_key, step_key, _ = run_keys(0)
-  state = jax.jit(
-    lambda: init_state(
-      init_key, step_key, nets={STUDENT: net}, method=method, optimizers=optimizers
-    )
-  )()
-  teachers = faculty.join(
-    {name: jax.jit(n.init)(jax.random.key(1)) for name, n in nets.items()}
-  )
-  rng = np.random.default_rng(0)
-  data = {
-    'image': jnp.asarray(rng.uniform(size=(batch, SIZE, SIZE, 3)), jnp.float32),
-    'label': jnp.asarray(rng.integers(0, CLASSES, batch), jnp.int32),
-    'key': example_keys(jax.random.key(2), jnp.arange(batch)),
-  }
-  held = [state]
-
-  def step():
-    held[0], scalars = update(held[0], teachers, data)
-    return float(scalars['loss'])
-
-  return step
-
-
-def main():
+def parse():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument(
-    '--student', default='resnet18', choices=('resnet18', 'mobilenet_v2')
-  )
-  parser.add_argument('--batch', type=int, default=128)
+  words = lambda text: [word for word in text.split(',') if word]
+  parser.add_argument('--methods', type=words, default=['mtard'])
+  parser.add_argument('--students', type=words, default=['resnet18'])
+  parser.add_argument('--precisions', type=words, default=['float32'])
+  parser.add_argument('--batches', type=words, default=['32'])
+  parser.add_argument('--data', default='cifar10', choices=tuple(steps.CLASSES))
+  parser.add_argument('--teachers', default='small', choices=tuple(steps.TEACHERS))
+  parser.add_argument('--peers', type=words, default=['eager', 'channels_last'])
   parser.add_argument('--repeats', type=int, default=3)
-  parser.add_argument('--precision', default='float32', choices=('float32', 'bfloat16'))
-  parser.add_argument('--peers', default='eager,channels_last', help='empty for none')
-  options = parser.parse_args()
+  parser.add_argument('--set', type=words, default=[], help='config overrides of ours')
+  parser.add_argument('--out', default='', help='file for the rows as JSON')
+  return parser.parse_args()
 
-  sides = {'jaxrkd': jax_step(options.student, options.batch, options.precision)}
-  peers = [peer for peer in options.peers.split(',') if peer]
-  if peers:
-    import torch_mtard
 
-    for peer in peers:
-      sides[f'torch {peer}'] = torch_mtard.make_step(
-        options.student, options.batch, options.precision, peer
+def matmul_rate(precision: str) -> float:
+  """FLOP per second of a large matrix product on random data."""
+  size = 8192 if jax.default_backend() != 'cpu' else 2048
+  left, right = (
+    jax.random.normal(jax.random.key(k), (size, size), precision) for k in (0, 1)
+  )
+  product = jax.jit(lambda a, b: a @ b)
+  product(left, right).block_until_ready()
+  best = float('inf')
+  for _ in range(5):
+    began = time.perf_counter()
+    for _ in range(4):
+      found = product(left, right)
+    found.block_until_ready()
+    best = min(best, (time.perf_counter() - began) / 4)
+  return 2 * size**3 / best
+
+
+def sides(options, method, student, precision, batch):
+  """name -> function that does one step, and the FLOP of a step."""
+  config = steps.experiment(
+    *(method, options.data, student, options.teachers, batch, precision, options.set)
+  )
+  made = steps.make_step(config)
+  found = {'jaxrkd': made.run}
+  if options.peers:
+    import torch_steps
+
+    if method not in torch_steps.METHODS:
+      return found, made.flops
+    kinds = {entry.kind for entry in config.teachers.values()}
+    named = steps.teacher_networks(options.teachers, options.data)
+    teachers = {kind: named[kind] for kind in sorted(kinds)}
+    for peer in options.peers:
+      found[f'torch {peer}'] = torch_steps.Step(
+        *(method, student, teachers, batch, steps.CLASSES[options.data], precision, peer)
       )
-  first, best = {}, dict.fromkeys(sides, float('inf'))
-  for name, step in sides.items():
+  return found, made.flops
+
+
+def measure(found, repeats):
+  """Seconds of the first step and of the fastest, by side."""
+  first, best = {}, dict.fromkeys(found, float('inf'))
+  for name, step in found.items():
     began = time.perf_counter()
     step()
     first[name] = time.perf_counter() - began
-  for _ in range(options.repeats):
-    for name, step in sides.items():
+    step()
+  for _ in range(repeats):
+    for name, step in found.items():
       began = time.perf_counter()
       step()
       best[name] = min(best[name], time.perf_counter() - began)
+  return first, best
 
+
+def main():
+  options = parse()
   device = jax.devices()[0].device_kind
+  peaks = {name: matmul_rate(name) for name in options.precisions}
+  shown = ', '.join(f'{rate / 1e12:.3g} TFLOP/s {name}' for name, rate in peaks.items())
+  print(f'{jax.device_count()} x {device}; matrix product {shown}', flush=True)
   print(
-    f'MTARD step, {options.student}, batch {options.batch}, {options.precision}, {device}'
+    f'{"step":40}{"side":22}{"first s":>9}{"ms/step":>10}{"images/s":>10}{"ratio":>7}'
+    f'{"GFLOP/img":>11}{"share":>7}'
   )
-  print(f'{"":22}{"first s":>9}{"s/step":>9}{"images/s":>10}{"jaxrkd is":>11}')
-  for name, seconds in best.items():
-    ratio = seconds / best['jaxrkd']
-    print(
-      f'{name:22}{first[name]:9.1f}{seconds:9.2f}{options.batch / seconds:10.1f}'
-      f'{ratio:9.2f} x'
-    )
+  rows = []
+  for method, student, precision, batch in itertools.product(
+    options.methods, options.students, options.precisions, map(int, options.batches)
+  ):
+    found, flops = sides(options, method, student, precision, batch)
+    first, best = measure(found, options.repeats)
+    title = f'{method} {student} {precision} {batch}'
+    for name, seconds in best.items():
+      ratio, share = seconds / best['jaxrkd'], flops / seconds / peaks[precision]
+      row = dict(
+        step=title,
+        side=name,
+        first=first[name],
+        seconds=seconds,
+        ratio=ratio,
+        share=share,
+      )
+      rows.append({**row, 'flops': flops, 'device': device, 'teachers': options.teachers})
+      print(
+        f'{title:40}{name:22}{first[name]:9.1f}{1e3 * seconds:10.1f}'
+        f'{batch / seconds:10.0f}{ratio:7.2f}{flops / batch / 1e9:11.1f}{share:7.1%}',
+        flush=True,
+      )
+    if options.out:
+      pathlib.Path(options.out).write_text(json.dumps(rows, indent=1))
+    del found
+    jax.clear_caches()
 
 
 if __name__ == '__main__':

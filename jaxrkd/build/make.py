@@ -29,8 +29,9 @@ from jaxrkd.data import SOURCES, Dataset, assemble, extra_images, with_extra
 from jaxrkd.errors import InputError, choose
 from jaxrkd.methods import METHODS, Inner, Method
 from jaxrkd.models import NETWORKS, Net, from_nnx, normalized
-from jaxrkd.models.fold import Fold, folded
+from jaxrkd.models.fold import folded
 from jaxrkd.models.layers import Layers
+from jaxrkd.models.net import Fold
 from jaxrkd.models.normalisation import Constants, constants
 from jaxrkd.optimizers import SCHEDULES, Schedule
 
@@ -85,7 +86,8 @@ def _network(
 ) -> Net:
   node = ConfigDict(json.loads(request))
   make, (mean, std) = _maker(node, classes, image_shape, precision, remat)
-  net = from_nnx(make)
+  still, fold = folded(make)
+  net = from_nnx(make)._replace(fold=fold, folded=still.apply)
   return normalized(net, mean, std) if mean else net
 
 

@@ -197,11 +197,11 @@ def conv2d(
   Returns:
     [B, ceil(H / stride), ceil(W / stride), O].
   """
-  if kernel.shape[0] == 1:
-    return images[:, ::stride, ::stride, :] @ kernel[0, 0]
   pads = _pads(images.shape, kernel.shape[0], stride, padding)
   if not on_cpu():
     return _xla_conv(images, kernel, stride, pads)
+  if kernel.shape[0] == 1:
+    return images[:, ::stride, ::stride, :] @ kernel[0, 0]
   work = math.prod(images.shape[1:]) * kernel.shape[-1]
   narrow = min(kernel.shape[2:]) < 16  # the stem: little to multiply, much to transform
   if kernel.shape[0] == 3 and stride == 1 and work >= MIN_WINOGRAD_WORK and not narrow:

@@ -1,4 +1,4 @@
-"""BatchNorm folded into convolutions, for networks that are only evaluated.
+"""Networks that are only evaluated: BatchNorm folded into convolutions, kernels cast once.
 
 In evaluation BatchNorm is a scale and a shift per channel; where it alone reads a
 convolution, the scale belongs into the kernel. Modules name such pairs in `FOLDS`: attribute
@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jaxrkd.models.net import Net, from_nnx
+from jaxrkd.models.layers import Conv
+from jaxrkd.models.net import Fold, Net, from_nnx
 
 Tree = Any
-Fold = Callable[[Tree, Tree], tuple[Tree, Tree]]
 
 
 class Pair(NamedTuple):
@@ -34,13 +34,16 @@ def folded(make: Callable[[nnx.Rngs], nnx.Module]) -> tuple[Net, Fold]:
 
   Returns:
     The network, for evaluation only, and a function that makes its (params, stats) from
-    those of the original. The logits are the same up to rounding.
+    those of the original, kernels in their compute type. The logits are the same up to
+    rounding.
   """
   pairs: list[Pair] = []
+  kernels: list[tuple[tuple[str, ...], Any]] = []
 
   def marked(rngs: nnx.Rngs) -> nnx.Module:
     module = make(rngs)
     pairs[:] = _mark(module)
+    kernels[:] = _narrow(module)
     return module
 
   net = from_nnx(marked)
@@ -59,6 +62,9 @@ def folded(make: Callable[[nnx.Rngs], nnx.Module]) -> tuple[Net, Fold]:
       scale = norm['scale'] / jnp.sqrt(moving['var'] + epsilon)
       conv['kernel'] = conv['kernel'] * scale
       norm['bias'] = norm['bias'] - moving['mean'] * scale
+    for path, dtype in kernels:
+      conv = _at(params, path)
+      conv['kernel'] = conv['kernel'].astype(dtype)
     return params, stats
 
   return net, fold
@@ -78,6 +84,15 @@ def _mark(module: nnx.Module) -> list[Pair]:
         Pair((*root, *conv.split('.')), (*root, *norm.split('.')), ours.epsilon)
       )
   return found
+
+
+def _narrow(module: nnx.Module) -> list[tuple[tuple[str, ...], Any]]:
+  """Convolutions that compute in another type than that of their kernel, and this type."""
+  return [
+    (tuple(map(str, path)), part.dtype)
+    for path, part in nnx.iter_modules(module)
+    if isinstance(part, Conv) and part.dtype is not None
+  ]
 
 
 def _at(tree: Tree, path: tuple[str, ...]) -> Tree:

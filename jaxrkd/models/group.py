@@ -82,7 +82,7 @@ class Stack(NamedTuple):
 
 def evaluate(net: Net, variables: Variables, images: Array) -> Array:
   """A `Call`: logits in evaluation mode."""
-  return net.apply(*variables, images)
+  return net.logits_fn(*variables)(images)
 
 
 class Group(NamedTuple):

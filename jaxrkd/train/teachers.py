@@ -12,6 +12,7 @@ from jaxrkd.methods import Batch, Teacher
 from jaxrkd.methods.base import labels
 from jaxrkd.models import Net
 from jaxrkd.models.group import Stack
+from jaxrkd.models.net import Fold
 
 Array = jax.Array
 Tree = Any
@@ -28,11 +29,14 @@ class Faculty:
     roles: see `Roles`.
     average: how a role with several teachers answers: with the shares of its role, or
       with weights found image by image.
+    folds: what makes the variables of a stack's network from a teacher's; see
+      `Net.frozen`.
   """
 
   stacks: tuple[tuple[Stack, tuple[str, ...]], ...]
   roles: Roles
   average: Average | Amalgamation
+  folds: Mapping[Net, Fold | None]
 
   @property
   def names(self) -> tuple[str, ...]:
@@ -51,7 +55,11 @@ class Faculty:
     """
 
     def joined(stack: Stack, names: tuple[str, ...]) -> Tree:
+      # Frozen for good, so BatchNorm is folded here and not at every step.
       members = [variables[name] for name in names]
+      fold = self.folds[stack.net]
+      if fold:
+        members = [jax.jit(fold, out_shardings=sharding)(*member) for member in members]
       if stack.size == 1 or not stack.mapped:
         return stack.join(members)
       return jax.jit(stack.join, out_shardings=sharding)(members)
@@ -113,7 +121,9 @@ def make_faculty(
     played = frozenset(role for role, shares in roles.items() if name in shares)
     if played:
       groups.setdefault((nets[name], played), []).append(name)
+  frozen = {net: net.frozen() for net, _ in groups}
   stacks = tuple(
-    (Stack(net, len(names), mapped), tuple(names)) for (net, _), names in groups.items()
+    (Stack(frozen[net][0], len(names), mapped), tuple(names))
+    for (net, _), names in groups.items()
   )
-  return Faculty(stacks, roles, average)
+  return Faculty(stacks, roles, average, dict(frozen.values()))

@@ -1,0 +1,109 @@
+"""Compiled training steps of jaxrkd on random data, for the programs in this folder."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from jaxrkd import build
+from jaxrkd import config as configs
+from jaxrkd.flops import count_flops
+from jaxrkd.runtime import sharding
+from jaxrkd.train.setup import Setup, prepare
+
+CONFIGS = pathlib.Path(__file__).parent.parent / 'configs'
+# What the papers learn from, and what is small enough for a CPU.
+TEACHERS = {
+  'paper': {
+    'cifar10': {'clean': 'resnet56', 'robust': 'wrn_34_10'},
+    'cifar100': {'clean': 'wrn_22_6', 'robust': 'wrn_70_16'},
+  },
+  'small': {
+    data: {'clean': 'resnet56', 'robust': 'wrn_16_4'} for data in ('cifar10', 'cifar100')
+  },
+}
+CLASSES = {'cifar10': 10, 'cifar100': 100}
+
+
+class Step(NamedTuple):
+  """A step that is ready to run.
+
+  Attributes:
+    setup: of the run.
+    arguments: of `setup.step`; the state is donated.
+    flops: of one step, as `count_flops` has them.
+  """
+
+  setup: Setup
+  arguments: list[Any]
+  flops: int
+
+  def run(self) -> float:
+    """Does one step and waits for it."""
+    state, scalars = self.setup.step(*self.arguments)
+    self.arguments[0] = state
+    return float(scalars['loss'])
+
+  def many(self, count: int) -> float:
+    """Does some steps and waits once, as training does."""
+    for _ in range(count):
+      self.arguments[0], scalars = self.setup.step(*self.arguments)
+    return float(scalars['loss'])
+
+
+def teacher_networks(teachers: str, data: str) -> dict[str, str]:
+  """Kind -> name of a network."""
+  return TEACHERS[teachers][data]
+
+
+def experiment(
+  method: str,
+  data: str,
+  student: str,
+  teachers: str,
+  batch: int,
+  precision: str,
+  overrides: Sequence[str] = (),
+) -> ConfigDict:
+  """The config of a paper's experiment on made-up images of the size of CIFAR's."""
+  config = configs.load(CONFIGS / f'{method}.py', data)
+  with config.unlocked():
+    config.data = dict(
+      name='synthetic', train=max(4 * batch, 64), test=64, classes=CLASSES[data]
+    )
+    config.student = dict(name=student)
+    for entry in config.teachers.values():
+      name = teacher_networks(teachers, data)[entry.kind]
+      options = dict(name=name)
+      if name == 'wrn_16_4':
+        options = dict(name='wrn', depth=16, width=4)
+      entry.config.student = options
+      entry.config.data = config.data
+    for name in config.online:
+      config.online[name] = dict(config.student)
+    config.batch_size = batch
+    config.precision = precision
+  return build.resolve(config, list(overrides))
+
+
+def make_step(config: ConfigDict, seed: int = 0) -> Step:
+  """The step of an experiment whose teachers are untrained."""
+  mesh = sharding.data_mesh()
+  data = build.dataset(config)
+  nets, variables = {}, {}
+  for number, (name, entry) in enumerate(config.teachers.items()):
+    node = entry.config.student
+    net = build.network(node, data.classes, data.image_shape, config.precision)
+    init = jax.jit(net.init, out_shardings=sharding.replicated(mesh))
+    nets[name], variables[name] = net, init(jax.random.key(seed + number))
+  setup = prepare(config, data, nets, mesh)
+  arguments = [
+    setup.parts.init(),
+    setup.join_teachers(variables),
+    setup.device_data(),
+    setup.order(jnp.int32(0)),
+  ]
+  return Step(setup, arguments, count_flops(setup.step, *arguments))
