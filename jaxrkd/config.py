@@ -35,6 +35,12 @@ def base() -> ConfigDict:
       members=1,
       # Images per update, over all devices.
       batch_size=128,
+      # How many of them at once in attacks and teachers, which take most memory and treat
+      # every image alone; 0 is all. The results are the same.
+      micro_batch=0,
+      # Devices over which parameters, optimiser states and large teachers are split, where
+      # one does not hold them; images are split over all devices whatever this is.
+      mesh=dict(fsdp=1),
       # Leave out the last, smaller batch of an epoch instead of padding and masking it.
       drop_last=False,
       # Compute type of the networks: float32 or bfloat16. Parameters, statistics,

@@ -42,7 +42,7 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
   """
   for key, value in configs.leaves(json.loads(config.to_json())):
     say(f'config.{key} = {value!r}')
-  mesh = sharding.data_mesh()
+  mesh = sharding.data_mesh(fsdp=config.mesh.fsdp)
   check_sources(config, pathlib.Path())
   data = build.dataset(config, data_dir)
   say(

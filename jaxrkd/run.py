@@ -37,7 +37,7 @@ from jaxrkd.train.setup import Setup, prepare
 from jaxrkd.train.state import NetState
 
 # Keys of a config that change how or what is computed, but no result.
-INERT = ('stacking', 'remat', 'expected')
+INERT = ('stacking', 'remat', 'expected', 'micro_batch', 'mesh')
 
 
 def train_and_evaluate(
@@ -68,7 +68,7 @@ def train_and_evaluate(
     say(results.table(table_rows(found, title)))
     return found
   # Whatever can be refused is refused before the workdir is taken and teachers train.
-  mesh = sharding.data_mesh()
+  mesh = sharding.data_mesh(fsdp=config.mesh.fsdp)
   sharding.check_batch_size(config.batch_size, mesh, 'batch_size')
   sharding.check_batch_size(config.evaluation.batch_size, mesh, 'evaluation.batch_size')
   known = check_sources(config, workdir)

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError
-from jaxrkd.runtime import distributed
+from jaxrkd.runtime import distributed, preemption
 
 PREFIX = '--config.'
 SHARED = ('workdir', 'data_dir', 'plugins', 'coordinator', 'processes', 'process_id')
@@ -32,7 +32,8 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
   """Parses the command line, joins the job and runs `main(overrides)`.
 
   `--config.key=value` may appear any number of times; each becomes an override. A mistake
-  of the user ends in one line on stderr and status 2, an interruption in status 130.
+  of the user ends in one line on stderr and status 2, an interruption in status 130, a
+  machine that is taken away (SIGTERM) in 143.
   """
   overrides = [arg[len(PREFIX) :] for arg in sys.argv[1:] if arg.startswith(PREFIX)]
   rest = [arg for arg in sys.argv if not arg.startswith(PREFIX)]
@@ -47,6 +48,7 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
     if left:
       raise InputError(f'unexpected argument {left[0]!r}; every argument is a --flag')
     found = flags.FLAGS
+    preemption.listen()
     distributed.join(found.coordinator, found.processes, found.process_id)
     for path in found.plugins:
       configs.run_file(path, 'plugin')
@@ -54,12 +56,12 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
   except (InputError, flags.Error) as error:
     print(f'error: {error}', file=sys.stderr, flush=True)
     _leave(2)
-  except KeyboardInterrupt:
+  except (KeyboardInterrupt, preemption.Preempted) as stop:
     print(
       'stopped; the same command continues from the last checkpoint, if one was written',
       file=sys.stderr,
     )
-    _leave(130)
+    _leave(preemption.STATUS if isinstance(stop, preemption.Preempted) else 130)
 
 
 def _leave(status: int) -> None:

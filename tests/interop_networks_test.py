@@ -135,7 +135,8 @@ class NetworkTest(parameterized.TestCase):
         total = lambda x: jnp.sum(net.apply(*variables, x) * weights)
         return net.apply(*variables, images), jax.grad(total)(images)
 
-      for batch in (1, 8):
+      # Each size compiles; float32 adds nothing at the smaller one.
+      for batch in (1, 8) if double else (8,):
         rng = np.random.default_rng(batch)
         images, weights = (
           rng.random((batch, 3, 32, 32)),

@@ -60,6 +60,7 @@ ALLOWED = {
     *(*LEAVES, 'attacks', 'build', 'data', 'evaluate', 'models', 'runtime', 'train'),
     '__version__',
   },
+  'flops': {'models'},
   'plane': {'attacks', 'losses', 'pictures'},
   'gallery': {*LEAVES, 'attacks', 'build', 'pictures', 'runtime', 'train'},
   'diversity': {

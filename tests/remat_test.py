@@ -3,24 +3,26 @@
 import jax
 import numpy as np
 import tiny
-from absl.testing import absltest, parameterized
+from absl.testing import absltest
 
 
-class RematTest(parameterized.TestCase):
-  @parameterized.parameters('mtard', 'at_aka')
-  def test_steps_are_the_same(self, method):
+class RematTest(absltest.TestCase):
+  def test_steps_are_the_same(self):
+    # Trains a student and a group of other networks, on images of their own.
+    method = 'at_aka'
     small = dict(name='resnet8', width=4)
     found = []
     with jax.enable_x64(True):
       for remat in (False, True):
-        # 56 images in batches of 16: half of the last batch is padding.
-        config = tiny.config(method, student=small, remat=remat, stacking='loop')
+        # 24 images in batches of 16: half of the last batch is padding.
+        options = dict(student=small, remat=remat, stacking='loop', data__train=40)
+        config = tiny.config(method, **options)
         config.online = {name: dict(small) for name in config.online}
         for teacher in config.teachers.values():
           teacher.config.student = dict(small)
         run = tiny.Run(config)
-        self.assertEqual(run.setup.steps_per_epoch, 4)
-        state, rows = run.steps(run.setup.parts.init(), 4)
+        self.assertEqual(run.setup.steps_per_epoch, 2)
+        state, rows = run.steps(run.setup.parts.init(), 2)
         found.append((jax.tree.leaves(state.nets), [row['loss'] for row in rows]))
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-12)
     for a, b in zip(found[0][0], found[1][0], strict=True):

@@ -79,7 +79,7 @@ class Run:
 
   def __init__(self, made: ConfigDict, devices: int = 1):
     self.config = build.resolve(made)
-    self.mesh = sharding.data_mesh(jax.devices()[:devices])
+    self.mesh = sharding.data_mesh(jax.devices()[:devices], self.config.mesh.fsdp)
     self.data = build.dataset(self.config)
     everywhere = sharding.replicated(self.mesh)
     self.nets, variables = {}, {}

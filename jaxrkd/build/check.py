@@ -51,6 +51,7 @@ def check(config: ConfigDict) -> None:
     raise InputError(
       f'config.evaluation.attacks is empty; name at least one of {", ".join(EVALUATIONS)}'
     )
+  _check_scale(config)
   check_decay(config.ema.decay)
   for name, entry in config.teachers.items():
     _check_teacher(config, name, entry)
@@ -61,6 +62,17 @@ def check(config: ConfigDict) -> None:
   make.evaluation_attacks(config)
   make.selection_attack(config)
   sgd(make.schedule(config, 1000), **config.optimizer.to_dict())
+
+
+def _check_scale(config: ConfigDict) -> None:
+  """What is cut into parts; whether these fit the devices is known where a run begins."""
+  in_range(config.mesh.fsdp, 1, 2**20, 'config.mesh.fsdp')
+  in_range(config.micro_batch, 0, 2**30, 'config.micro_batch')
+  if config.micro_batch and config.attack.bn != 'eval':
+    raise InputError(
+      f'config.micro_batch is {config.micro_batch}, but config.attack.bn={config.attack.bn} '
+      'lets images see their batch in the attack; set micro_batch=0, or attack.bn=eval'
+    )
 
 
 def check_surrogates(config: ConfigDict) -> None:

@@ -1,4 +1,4 @@
-"""Devices: one mesh axis for data, arrays split or copied over it."""
+"""Devices as a mesh: images split over all of it, large arrays over one of its axes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -14,16 +14,68 @@ Tree = Any
 T = TypeVar('T')
 
 
-def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
-  """One axis, `data`, over some devices; by default all of all processes.
+# Arrays of fewer numbers are copied: splitting them costs more than it saves.
+LEAST_SPLIT = 2**14
 
-  Auto is written out: `jax.make_mesh` may default to Explicit, under which indexing a
-  sharded batch is an error.
+
+def data_mesh(devices: Sequence[jax.Device] | None = None, fsdp: int = 1) -> Mesh:
+  """Some devices, by default all of all processes, as a mesh of `data` x `fsdp`.
+
+  Images are split over both axes, parameters and optimiser states over `fsdp` only
+  (`spread`). Auto is written out: `jax.make_mesh` may default to Explicit, under which
+  indexing a sharded batch is an error.
+
+  Args:
+    devices: which.
+    fsdp: length of the second axis.
+
+  Raises:
+    InputError: it does not divide their number.
   """
   devices = jax.devices() if devices is None else devices
+  if fsdp < 1 or len(devices) % fsdp:
+    raise InputError(
+      f'config.mesh.fsdp is {fsdp}, which does not divide the {len(devices)} devices; '
+      f'choose one of {", ".join(str(k) for k in _divisors(len(devices)))}'
+    )
   return jax.make_mesh(
-    (len(devices),), ('data',), axis_types=(AxisType.Auto,), devices=devices
+    (len(devices) // fsdp, fsdp),
+    ('data', 'fsdp'),
+    axis_types=(AxisType.Auto, AxisType.Auto),
+    devices=devices,
   )
+
+
+def _divisors(count: int) -> list[int]:
+  return [k for k in range(1, count + 1) if count % k == 0]
+
+
+def spread(mesh: Mesh, tree: Tree) -> Tree:
+  """Shardings for arrays that outlive a step: each large one split over `fsdp`.
+
+  The last of its longest axes that divide is split; where none does, it is copied.
+
+  Args:
+    mesh: see `data_mesh`.
+    tree: arrays, or shapes of such.
+  """
+  parts = mesh.shape['fsdp']
+
+  def place(leaf: Any) -> NamedSharding:
+    fits = [k for k, length in enumerate(leaf.shape) if length % parts == 0]
+    if parts == 1 or leaf.size < LEAST_SPLIT or not fits:
+      return replicated(mesh)
+    axis = max(fits, key=lambda k: (leaf.shape[k], k))
+    return NamedSharding(mesh, jax.P(*[None] * axis, 'fsdp'))
+
+  return jax.tree.map(place, tree)
+
+
+def gathered(mesh: Mesh, tree: Tree) -> Tree:
+  """Inside a step: arrays that `spread` may have split, whole on every device."""
+  if mesh.shape['fsdp'] == 1:
+    return tree
+  return jax.lax.with_sharding_constraint(tree, replicated(mesh))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -32,8 +84,8 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def rows(mesh: Mesh, axis: int = 0) -> NamedSharding:
-  """Axis number `axis` split over the devices."""
-  return NamedSharding(mesh, jax.P(*[None] * axis, 'data'))
+  """Axis number `axis` split over all devices."""
+  return NamedSharding(mesh, jax.P(*[None] * axis, ('data', 'fsdp')))
 
 
 def put(tree: Tree, sharding: NamedSharding) -> Tree:

@@ -142,6 +142,14 @@ def group_particles(
   return search.together(batch['key'], objective, clean, group.size), dict(stats)
 
 
+def batch_axes(method: Method) -> Any:
+  """Which axis is the batch's in what `attack_all` gives as images."""
+  if not method.group:
+    return 0
+  axes: Any = (1, 0 if method.attacks_student else None)
+  return Attacked(*axes)
+
+
 def attack_all(
   crew: Crew,
   params: Mapping[str, Tree],

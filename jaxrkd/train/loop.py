@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrkd.errors import InputError
-from jaxrkd.runtime import sharding
+from jaxrkd.runtime import preemption, sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.runtime.metrics import MetricsWriter
 from jaxrkd.runtime.progress import Progress
@@ -30,14 +30,25 @@ class _Log:
 
   def __init__(self, setup: Setup, writer: MetricsWriter, progress: Progress):
     self._setup, self._writer, self._progress = setup, writer, progress
-    self._pending: list[dict[str, jax.Array]] = []
+    self._pending: list[dict[str, Any]] = []
     self._clock, self._untimed = 0.0, 0
+
+  def pending(self) -> list[dict[str, float]]:
+    """What is not written yet, for a checkpoint in the middle of a window."""
+    return [
+      {name: float(value) for name, value in row.items()}
+      for row in jax.device_get(self._pending)
+    ]
+
+  def take_up(self, rows: list[dict[str, float]]) -> None:
+    """Goes on with what `pending` gave."""
+    self._pending = list(rows)
 
   def add(self, scalars: dict[str, jax.Array]) -> None:
     if not self._clock:
       # The first step compiles; it must not count as slow.
       jax.block_until_ready(scalars)
-      self._clock, self._untimed = time.monotonic(), 1
+      self._clock, self._untimed = time.monotonic(), 1 + len(self._pending)
     self._pending.append(scalars)
 
   def restart(self, state: Any) -> None:
@@ -121,8 +132,11 @@ def fit(
       closing(Progress(title, setup.total_steps, step, enabled=first))
     )
     log = _Log(setup, writer, progress)
+    pending: Any = record.pop('pending', [])
+    log.take_up(pending)
     looks = _Looks(setup, judge, writer, last, best, own, kept, tell, title)
-    _epochs(setup, teacher_vars, state, {**record, **facts}, log, looks)
+    with preemption.saving_loop():
+      _epochs(setup, teacher_vars, state, {**record, **facts}, log, looks)
 
 
 def _epochs(
@@ -143,13 +157,17 @@ def _epochs(
       log.add(scalars)
       if step % config.log_every == 0:
         log.flush(step)
-    if not looks.due(epoch + 1):
-      continue
-    # No mean reaches across a checkpoint, so that a resumed run logs the same.
-    log.flush(step, keep=0)
-    if not looks.look(epoch + 1, step, state, record):
-      break
-    log.restart(state)
+      # What is due after an epoch comes first, or it would never come.
+      if step % setup.steps_per_epoch and preemption.asked(step):
+        looks.leave(step, state, record, log)
+    if looks.due(epoch + 1):
+      # No mean reaches across a checkpoint, so that a resumed run logs the same.
+      log.flush(step, keep=0)
+      if not looks.look(epoch + 1, step, state, record):
+        break
+      log.restart(state)
+    if epoch + 1 < config.epochs and preemption.asked(step):
+      looks.leave(step, state, record, log)
 
 
 class _Looks:
@@ -184,6 +202,13 @@ class _Looks:
     if self._saved(done):
       self._last.save(step, state, record)
     return True
+
+  def leave(self, step: int, state: Any, record: dict[str, Any], log: _Log) -> None:
+    """Saves where training is, and ends it by `Preempted`."""
+    self._last.save(step, state, {**record, 'pending': log.pending()})
+    self._last.wait()
+    self._tell(f'{self._title}: told to end (SIGTERM); saved at step {step}')
+    raise preemption.Preempted
 
   def _measure(self, done: int, step: int, state: Any, record: dict[str, Any]) -> bool:
     select = self._config.select

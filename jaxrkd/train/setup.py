@@ -71,16 +71,15 @@ def parts(
     ema_warmup=config.ema.warmup,
   )
   init_key, step_key, _ = run_keys(config.seed)
-  everywhere = sharding.replicated(mesh)
-  init = jax.jit(
-    functools.partial(
-      init_state, nets=dict(crew.nets), method=method, optimizers=optimizers
-    ),
-    out_shardings=everywhere,
+  made = functools.partial(
+    init_state, nets=dict(crew.nets), method=method, optimizers=optimizers
   )
+  shapes = jax.eval_shape(made, init_key, step_key)
+  places = sharding.spread(mesh, shapes)
+  init = jax.jit(made, out_shardings=places)
   like = jax.tree.map(
-    lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=everywhere),
-    jax.eval_shape(init, init_key, step_key),
+    lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+    *(shapes, places),
   )
   return Parts(
     crew, method, schedule, optimizers, functools.partial(init, init_key, step_key), like
@@ -126,7 +125,7 @@ class Setup:
 
   def join_teachers(self, variables: Mapping[str, tuple[Tree, Tree]]) -> Tree:
     """What `step` takes, from {teacher's name: (params, stats)} on the devices."""
-    return self.faculty.join(variables, sharding.replicated(self.mesh))
+    return self.faculty.join(variables, self.mesh)
 
 
 def prepare(
@@ -153,6 +152,7 @@ def prepare(
   roles = build.roles(config, made.method)
   mapped = is_mapped(config.stacking)
   faculty = make_faculty(teacher_nets, roles, build.average(config), mapped)
+  check_micro_batch(config, mesh)
   update = make_update(
     made.crew,
     faculty,
@@ -160,6 +160,8 @@ def prepare(
     build.search(config),
     made.optimizers,
     attack_bn=config.attack.bn,
+    mesh=mesh,
+    micro_batch=config.micro_batch,
     steps_per_epoch=per_epoch,
   )
   extra = 0 if data.extra is None else len(data.extra)
@@ -173,6 +175,7 @@ def prepare(
     split=sharding.rows(mesh),
   )
   everywhere = sharding.replicated(mesh)
+  places = jax.tree.map(lambda leaf: leaf.sharding, made.like)
   return Setup(
     config=config,
     data=data,
@@ -182,11 +185,24 @@ def prepare(
     steps_per_epoch=per_epoch,
     step=jax.jit(
       make_train_step(update, make_batch),
-      out_shardings=(everywhere, everywhere),
+      out_shardings=(places, everywhere),
       donate_argnums=0,
     ),
     order=jax.jit(_order(config, count, extra), out_shardings=sharding.rows(mesh, 1)),
   )
+
+
+def check_micro_batch(config: ConfigDict, mesh: jax.sharding.Mesh) -> None:
+  """Raises `InputError` unless batches are made of whole micro-batches."""
+  size, batch = config.micro_batch, config.batch_size
+  if not size:
+    return
+  sharding.check_batch_size(size, mesh, 'config.micro_batch')
+  if batch % size:
+    raise InputError(
+      f'config.micro_batch is {size}, which does not divide config.batch_size, {batch}; '
+      f'choose a divisor of it, such as {mesh.size}'
+    )
 
 
 def _order(config: ConfigDict, images: int, extra: int) -> Any:

@@ -1,5 +1,6 @@
 """The one training step that every method shares."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +12,9 @@ from jaxrkd.methods import Method
 from jaxrkd.methods.base import batch_mean
 from jaxrkd.optimizers import update_average
 from jaxrkd.particles import spread
-from jaxrkd.train.attack import attack_all
+from jaxrkd.runtime import sharding
+from jaxrkd.train import micro
+from jaxrkd.train.attack import attack_all, batch_axes
 from jaxrkd.train.crew import STUDENT, Crew
 from jaxrkd.train.state import NetState, Optimizers, TrainState
 from jaxrkd.train.teachers import Faculty
@@ -31,6 +34,8 @@ def make_update(
   *,
   attack_bn: str = 'eval',
   steps_per_epoch: int = 1,
+  mesh: jax.sharding.Mesh | None = None,
+  micro_batch: int = 0,
 ) -> Callable[[TrainState, Tree, Batch], tuple[TrainState, Metrics]]:
   """Builds (state, joined teacher variables, batch) -> (new state, scalars).
 
@@ -45,16 +50,30 @@ def make_update(
     optimizers: see `Optimizers`.
     attack_bn: BatchNorm of those attacked: 'eval', 'batch' or 'train'.
     steps_per_epoch: updates per epoch.
+    mesh: devices, where state and teachers may be split over some.
+    micro_batch: images at once in attacks and teachers; 0 is all.
   """
+  whole = functools.partial(sharding.gathered, mesh) if mesh else lambda tree: tree
 
   def update(state, teacher_vars, batch):
-    params = {name: state.nets[name].params for name in crew.nets}
-    stats = {name: state.nets[name].stats for name in crew.nets}
-    teachers = faculty.teachers(teacher_vars, batch, crew.logits_fn(params, stats))
+    params = whole({name: state.nets[name].params for name in crew.nets})
+    stats = whole({name: state.nets[name].stats for name in crew.nets})
+    teacher_vars = whole(teacher_vars)
+    student = crew.logits_fn(params, stats)
     batch = {**batch, 'epoch': state.step // steps_per_epoch}
-    images, stats = attack_all(
-      crew, params, stats, method, teachers, batch, search, attack_bn
-    )
+    teachers = faculty.teachers(teacher_vars, batch, student, micro_batch)
+    if micro_batch:
+
+      def attacked(part):
+        asked = faculty.teachers(teacher_vars, part, student)
+        given = (crew, params, stats, method, asked, part, search, attack_bn)
+        return attack_all(*given)[0]
+
+      images = micro.in_parts(attacked, batch, micro_batch, batch_axes(method), mesh)
+    else:
+      images, stats = attack_all(
+        crew, params, stats, method, teachers, batch, search, attack_bn
+      )
 
     def loss_fn(params):
       terms, new_stats = terms_of(params, stats, teachers, batch, images)

@@ -13,6 +13,8 @@ from jaxrkd.methods.base import labels
 from jaxrkd.models import Net
 from jaxrkd.models.group import Stack
 from jaxrkd.models.net import Fold
+from jaxrkd.runtime import sharding
+from jaxrkd.train import micro
 
 Array = jax.Array
 Tree = Any
@@ -46,23 +48,34 @@ class Faculty:
   def join(
     self,
     variables: Mapping[str, tuple[Tree, Tree]],
-    sharding: jax.sharding.Sharding | None = None,
+    mesh: jax.sharding.Mesh | None = None,
   ) -> Tree:
     """What `teachers` takes, from each teacher's (params, stats).
 
     It is an argument of the compiled step and not a closure, which would become a
-    constant of the program. Only teachers that share one vmapped call are copied.
+    constant of the program. Only teachers that share one vmapped call, are folded, or
+    are split over devices are copied.
+
+    Args:
+      variables: by teacher's name.
+      mesh: devices of the step.
     """
+
+    def placed(make: Callable[..., Tree], *given: Tree) -> Tree:
+      places = sharding.spread(mesh, jax.eval_shape(make, *given)) if mesh else None
+      return jax.jit(make, out_shardings=places)(*given)
 
     def joined(stack: Stack, names: tuple[str, ...]) -> Tree:
       # Frozen for good, so BatchNorm is folded here and not at every step.
       members = [variables[name] for name in names]
       fold = self.folds[stack.net]
       if fold:
-        members = [jax.jit(fold, out_shardings=sharding)(*member) for member in members]
+        members = [placed(fold, *member) for member in members]
+      elif mesh and mesh.shape['fsdp'] > 1:
+        members = [placed(lambda *member: member, *member) for member in members]
       if stack.size == 1 or not stack.mapped:
         return stack.join(members)
-      return jax.jit(stack.join, out_shardings=sharding)(members)
+      return placed(stack.join, members)
 
     return tuple(joined(stack, names) for stack, names in self.stacks)
 
@@ -71,6 +84,7 @@ class Faculty:
     joined: Tree,
     batch: Batch | None = None,
     student: Callable[[Array], Array] | None = None,
+    micro_batch: int = 0,
   ) -> dict[str, Teacher]:
     """The method's view of the teachers: role -> (images, temperature) -> logits.
 
@@ -79,7 +93,12 @@ class Faculty:
       batch: with the labels by which an amalgamation weighs.
       student: its logits_fn in evaluation mode, for an amalgamation that asks it. It is
         asked about the images that the teachers are asked about.
+      micro_batch: how many images they are asked about at once; 0 is all.
     """
+
+    def ask(stack: Stack, variables: Tree, images: Array) -> Array:
+      one = lambda images: stack.logits(variables, images)
+      return micro.in_parts(one, images, micro_batch, out_axes=1)
 
     def answer(role: str) -> Teacher:
       shares = self.roles[role]
@@ -87,7 +106,7 @@ class Faculty:
       ordered = [shares[name] for k in asked for name in self.stacks[k][1]]
 
       def teacher(images: Array, temperature: float = 1.0) -> Array:
-        parts = [self.stacks[k][0].logits(joined[k], images) for k in asked]
+        parts = [ask(self.stacks[k][0], joined[k], images) for k in asked]
         logits = jnp.concatenate(parts)
         if not isinstance(self.average, Amalgamation):
           return self.average(logits, ordered, temperature)
