@@ -6,6 +6,7 @@ options.
 """
 
 import ast
+import functools
 import importlib.util
 import inspect
 import pathlib
@@ -26,6 +27,10 @@ def base() -> ConfigDict:
   return ConfigDict(
     dict(
       seed=0,
+      # Several seeds instead of one, such as 0,1,2, trained at once in one program (in a
+      # vmapped step, or one after the other inside it: `stacking`), with the same teachers:
+      # small students leave a device idle. Each is a run of its own in workdir/seeds/.
+      seeds=(),
       epochs=1,
       # Epochs that the learning-rate schedule is made for, where training stops before its
       # end; 0 is `epochs`.
@@ -286,6 +291,11 @@ def leaves(tree: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, Any
       yield from leaves(value, f'{prefix}{name}.')
     else:
       yield prefix + name, value
+
+
+def leaf(config: ConfigDict, key: str) -> Any:
+  """The value of 'a.b.c'."""
+  return functools.reduce(lambda node, name: node[name], key.split('.'), config)
 
 
 def split_override(text: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from jaxrkd.amalgamation import AMALGAMATIONS
 from jaxrkd.data import Dataset
 from jaxrkd.interop import read_network
 from jaxrkd.models import Net, parameter_count
-from jaxrkd.run_teachers import (
+from jaxrkd.run.teachers import (
   check_classes,
   check_sources,
   check_teacher,

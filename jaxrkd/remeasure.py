@@ -10,7 +10,7 @@ from jaxrkd import config as configs
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.run import train_teachers
-from jaxrkd.run_results import evaluate_run
+from jaxrkd.run.results import evaluate_run
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import read_config

@@ -14,15 +14,26 @@ from jaxrkd.errors import InputError
 from jaxrkd.runtime import distributed, preemption
 
 PREFIX = '--config.'
-SHARED = ('workdir', 'data_dir', 'plugins', 'coordinator', 'processes', 'process_id')
+SHARED = (
+  *('workdir', 'data_dir', 'plugins', 'coordinator', 'processes', 'process_id'),
+  'join_timeout',
+)
 
 flags.DEFINE_string('workdir', '', 'Folder of the run; made if missing.')
 flags.DEFINE_string(
   'data_dir', '', 'Where TFDS data lie; empty takes TFDS_DATA_DIR or its default.'
 )
-flags.DEFINE_string('coordinator', '', 'host:port of the first of several processes.')
+flags.DEFINE_string(
+  'coordinator',
+  '',
+  'host:port of the first of several processes; empty takes what Slurm or the environment '
+  'of a TPU pod says, auto asks the TPU machine, too.',
+)
 flags.DEFINE_integer('processes', 0, 'Number of processes of the job.')
 flags.DEFINE_integer('process_id', -1, 'Which process this is, from 0.')
+flags.DEFINE_float(
+  'join_timeout', 300, 'Seconds to wait for the other processes of the job.'
+)
 flags.DEFINE_list(
   'plugins', [], 'Python files to run first: methods, networks, data of your own.'
 )
@@ -49,7 +60,9 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
       raise InputError(f'unexpected argument {left[0]!r}; every argument is a --flag')
     found = flags.FLAGS
     preemption.listen()
-    distributed.join(found.coordinator, found.processes, found.process_id)
+    distributed.join(
+      found.coordinator, found.processes, found.process_id, found.join_timeout
+    )
     for path in found.plugins:
       configs.run_file(path, 'plugin')
     main(overrides)

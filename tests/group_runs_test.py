@@ -11,13 +11,15 @@ import tiny
 from absl.testing import absltest
 from ml_collections import ConfigDict
 
-from jaxrkd import build, compare, interop, remeasure, run_teachers
+from jaxrkd import build, compare, interop, remeasure
 from jaxrkd import config as configs
 from jaxrkd import run as experiment
 from jaxrkd.dry_run import dry_run
 from jaxrkd.errors import InputError
+from jaxrkd.run import summary, teachers
 from jaxrkd.runtime import sharding
-from jaxrkd.train.load import load_trained
+from jaxrkd.train.load import Trained, load_trained
+from jaxrkd.train.state import NetState
 
 
 def small(method, **changes):
@@ -41,7 +43,7 @@ class EqualStudentsTest(absltest.TestCase):
       self.assertEqual(found['student'], found['students'][found['chosen']])
       self.assertEqual(found['selection']['best']['network'], found['chosen'])
       self.assertGreater(found['particles']['linf'], 1)
-      table = '\n'.join(experiment.table_rows(found, 'student'))
+      table = '\n'.join(summary.table_rows(found, 'student'))
       self.assertIn('student_2 last', table)
 
     with self.subTest('every look names the best one'):
@@ -226,27 +228,27 @@ class DivergenceTest(absltest.TestCase):
     net = build.network(config.student, 3, (8, 8, 1))
     params, stats = net.init(jax.random.key(0))
     params = jax.tree.map(lambda leaf: leaf.at[(0,) * leaf.ndim].set(jnp.nan), params)
-    trained = experiment.Trained(
+    trained = Trained(
       net,
-      experiment.NetState(params, stats, {}, {}),
+      NetState(params, stats, {}, {}),
       {'classes': 3, 'image_shape': [8, 8, 1]},
       ConfigDict(),
     )
     with self.assertRaisesRegex(
       InputError, "teacher 'r' has weights that are not finite"
     ):
-      run_teachers.check_teacher('r', trained, data)
+      teachers.check_teacher('r', trained, data)
 
   def test_a_teacher_of_other_classes(self):
     config = build.resolve(small('sat'))
-    trained = experiment.Trained(
+    trained = Trained(
       build.network(config.student, 4, (8, 8, 1)),
-      experiment.NetState({}, {}, {}, {}),
+      NetState({}, {}, {}, {}),
       {'classes': 4, 'image_shape': [8, 8, 1]},
       ConfigDict(),
     )
     with self.assertRaisesRegex(InputError, "teacher 'r' knows 4 classes.*has 3 classes"):
-      run_teachers.check_teacher('r', trained, build.dataset(config))
+      teachers.check_teacher('r', trained, build.dataset(config))
 
 
 if __name__ == '__main__':

@@ -10,7 +10,7 @@ import tiny
 from absl.testing import absltest
 
 from jaxrkd.runtime.checkpoint import Checkpoints
-from jaxrkd.train.loop import fit
+from jaxrkd.train.loop import Lane, fit
 
 
 def fitted(test, scores, **changes):
@@ -25,7 +25,7 @@ def fitted(test, scores, **changes):
 
   workdir = tiny.folder(test)
   with mock.patch('builtins.print') as said:
-    fit(run.setup, run.teachers, workdir, judge, 'title')
+    fit([Lane(run.setup, workdir, judge, 'title')], run.teachers, 'title')
   return workdir, [str(call.args[0]) for call in said.call_args_list if call.args]
 
 
@@ -73,7 +73,7 @@ class LoopTest(absltest.TestCase):
       lambda nets: {'student': {'robust': 0.5, 'score': 0.5}},
     )
     for lost in ('first', 'second'):
-      fit(run.setup, run.teachers, workdir, judge, 'title')
+      fit([Lane(run.setup, workdir, judge, 'title')], run.teachers, 'title')
       (workdir / 'checkpoints' / 'last').rename(workdir / lost)
     self.assertEqual(steps(workdir, 'kept')[0], [1, 2])
     self.assertLen(list((workdir / 'checkpoints' / 'kept_aside').iterdir()), 2)
@@ -86,7 +86,7 @@ class LoopTest(absltest.TestCase):
       time.sleep(0.5)
       return {'student': {'robust': 0.5, 'score': 0.5}}
 
-    fit(run.setup, run.teachers, workdir, slow, 'title')
+    fit([Lane(run.setup, workdir, slow, 'title')], run.teachers, 'title')
     rows = [json.loads(x) for x in (workdir / 'metrics.jsonl').read_text().splitlines()]
     speeds = [row['images_per_second'] for row in rows if 'images_per_second' in row]
     # Two steps of 16 images in half a second would be 64.
@@ -103,7 +103,7 @@ class LoopTest(absltest.TestCase):
     workdir = tiny.folder(self)
     for score in (0.5, 0.7):
       judge = lambda nets, s=score: {'student': {'robust': s, 'score': s}}
-      fit(run.setup, run.teachers, workdir, judge, 'title')
+      fit([Lane(run.setup, workdir, judge, 'title')], run.teachers, 'title')
       # As if no checkpoint of `last` could be read.
       (workdir / 'checkpoints' / 'last').rename(workdir / f'lost{score}')
     store = Checkpoints(workdir / 'checkpoints' / 'best', writable=False)

@@ -260,6 +260,8 @@ class ProgramTest(parameterized.TestCase):
     ('--confg=1', "Unknown command line flag 'confg'"),
     ('extra', "unexpected argument 'extra'"),
     ('--processes=2', 'do not describe a job'),
+    ('--coordinator=localhost:1', 'do not describe a job'),
+    ('--join_timeout=0', '--join_timeout is 0.0; it must be above 0'),
     ('--plugins=nowhere.py', "no plugin 'nowhere.py'"),
     ('--config.teachers.clean.weight=0.5', 'their sum is 0.5 and must be 1'),
     ('--config.teachers.clean.workdir=nowhere', "'nowhere' is not the workdir of a run"),

@@ -9,13 +9,14 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import attacks, build, run_results
+from jaxrkd import attacks, build
 from jaxrkd import run as experiment
 from jaxrkd.errors import InputError
 from jaxrkd.methods import INNERS, METHODS
 from jaxrkd.models import AVERAGES, Net, ensemble, from_nnx
 from jaxrkd.models.convnet import ConvNet
 from jaxrkd.models.layers import Layers
+from jaxrkd.run import results
 from jaxrkd.runtime import sharding
 from jaxrkd.train.load import load_trained
 from jaxrkd.train.teachers import make_faculty
@@ -335,7 +336,7 @@ class StagesTest(absltest.TestCase):
     with self.subTest('members that were best at different epochs are measured twice'):
       record = {**whole.record, 'steps': [4, 8]}
       other = whole._replace(record={**record, 'steps': [8, 8]})
-      marks = [run_results._identity(t) for t in (whole._replace(record=record), other)]
+      marks = [results._identity(t) for t in (whole._replace(record=record), other)]
       self.assertNotEqual(*marks)
       self.assertEqual(whole.record['steps'], [m.record['step'] for m in each])
     with self.subTest('a finished ensemble keeps its config'):

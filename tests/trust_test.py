@@ -9,7 +9,7 @@ import tiny
 from absl.testing import absltest, parameterized
 from cascade_test import digits, linear_digits, loaded
 
-from jaxrkd import attacks, remeasure, report
+from jaxrkd import attacks, build, remeasure, report
 from jaxrkd import run as experiment
 from jaxrkd.attacks import Linf, Randomised
 from jaxrkd.errors import InputError
@@ -139,7 +139,7 @@ class ProgramTest(parameterized.TestCase):
   def test_a_run_measured_with_other_attacks(self):
     folder = tiny.folder(self)
     config = tiny.config('rslad', epochs=1)
-    experiment.train_and_evaluate(experiment.build.resolve(config), folder / 'run')
+    experiment.train_and_evaluate(build.resolve(config), folder / 'run')
     first = json.loads((folder / 'run' / 'results.json').read_text())
     self.assertTrue(first['finished'])
     self.assertNotIn('trust', first)
@@ -203,9 +203,9 @@ class ProgramTest(parameterized.TestCase):
   def test_mistakes(self, names, message):
     folder = tiny.folder(self) / 'run'
     folder.mkdir()
-    config = experiment.build.resolve(tiny.config('mtard'))
+    config = build.resolve(tiny.config('mtard'))
     (folder / 'config.json').write_text(config.to_json())
-    with self.assertRaisesRegex(experiment.InputError, message):
+    with self.assertRaisesRegex(InputError, message):
       remeasure.remeasure(folder, [], attacks=names)
 
   def test_page_escapes_names(self):

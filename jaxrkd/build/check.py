@@ -52,6 +52,7 @@ def check(config: ConfigDict) -> None:
       f'config.evaluation.attacks is empty; name at least one of {", ".join(EVALUATIONS)}'
     )
   _check_scale(config)
+  _check_seeds(config)
   check_decay(config.ema.decay)
   for name, entry in config.teachers.items():
     _check_teacher(config, name, entry)
@@ -62,6 +63,25 @@ def check(config: ConfigDict) -> None:
   make.evaluation_attacks(config)
   make.selection_attack(config)
   sgd(make.schedule(config, 1000), **config.optimizer.to_dict())
+
+
+def _check_seeds(config: ConfigDict) -> None:
+  seeds = list(config.seeds)
+  if not all(isinstance(seed, int) and seed >= 0 for seed in seeds):
+    raise InputError(f'config.seeds is {seeds}; give whole numbers from 0, such as 0,1,2')
+  if len(set(seeds)) < len(seeds):
+    raise InputError(f'config.seeds is {seeds}, with one of them twice; give each once')
+  for key, usual in (
+    ('members', 1),
+    ('mesh.fsdp', 1),
+    ('select.max_drop', 0.0),
+  ):
+    value = configs.leaf(config, key)
+    if seeds and value != usual:
+      raise InputError(
+        f'config.seeds trains several runs at once, which config.{key}={value} cannot be '
+        f'part of; set it to {usual}, or give one --config.seed'
+      )
 
 
 def _check_scale(config: ConfigDict) -> None:

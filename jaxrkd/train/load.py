@@ -113,6 +113,12 @@ def load_trained(
         f'{str(workdir)!r} was imported and has no network {network!r} (there: {STUDENT})'
       )
     return _load_imported(workdir, mesh, config)
+  if config.get('seeds'):
+    first = seed_folder(workdir, config.seeds[0])
+    raise InputError(
+      f'{str(workdir)!r} holds the runs of {len(config.seeds)} seeds; name one of them, such '
+      f'as {str(first)!r}'
+    )
   if config.get('members', 1) > 1:
     return _load_members(workdir, kind, mesh, config, epoch, network)
   checkpoints = _open_kept(workdir, epoch) if epoch else _open(workdir, kind)
@@ -229,6 +235,11 @@ def _open_kept(workdir: pathlib.Path, epoch: int) -> Checkpoints:
 def member_folder(workdir: pathlib.Path, number: int) -> pathlib.Path:
   """Where member `number` of an ensemble lives."""
   return workdir / 'members' / str(number)
+
+
+def seed_folder(workdir: pathlib.Path, seed: int) -> pathlib.Path:
+  """Where the run of one of several seeds lives."""
+  return workdir / 'seeds' / str(seed)
 
 
 def teacher_folder(config: ConfigDict, workdir: pathlib.Path, name: str) -> pathlib.Path:

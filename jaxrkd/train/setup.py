@@ -97,8 +97,8 @@ class Setup:
     parts: network, method, optimisers.
     faculty: the teachers that the method asks.
     steps_per_epoch: updates per epoch.
-    step: compiled, (state, joined teacher variables, data, order) -> (state, scalars);
-      the state is donated.
+    train_step: (state, joined teacher variables, data, order) -> (state, scalars).
+    step: the same, compiled; the state is donated.
     order: compiled, epoch -> positions [steps, B] on the devices.
   """
 
@@ -108,6 +108,7 @@ class Setup:
   parts: Parts
   faculty: Faculty
   steps_per_epoch: int
+  train_step: Any
   step: Any
   order: Any
 
@@ -176,6 +177,7 @@ def prepare(
   )
   everywhere = sharding.replicated(mesh)
   places = jax.tree.map(lambda leaf: leaf.sharding, made.like)
+  train_step = make_train_step(update, make_batch)
   return Setup(
     config=config,
     data=data,
@@ -183,8 +185,9 @@ def prepare(
     parts=made,
     faculty=faculty,
     steps_per_epoch=per_epoch,
+    train_step=train_step,
     step=jax.jit(
-      make_train_step(update, make_batch),
+      train_step,
       out_shardings=(places, everywhere),
       donate_argnums=0,
     ),

@@ -17,7 +17,7 @@ from jaxrkd.evaluate.fingerprint import fingerprint, weights_digest
 from jaxrkd.evaluate.measure import Measurement, Surrogate
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.report import write_report
-from jaxrkd.run_summary import table_rows, tell, tell_checks, tell_particles
+from jaxrkd.run.summary import table_rows, tell, tell_checks, tell_particles
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import (

@@ -1,43 +1,38 @@
 """One experiment from its config to its results: teachers, student, measurement."""
 
-import contextlib
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 from ml_collections import ConfigDict
 
 from jaxrkd import build
-from jaxrkd import config as configs
 from jaxrkd.data import Dataset
-from jaxrkd.errors import InputError
-from jaxrkd.evaluate import results, robustness
-from jaxrkd.run_results import evaluate_run
-from jaxrkd.run_summary import table_rows
-from jaxrkd.run_teachers import (
+from jaxrkd.evaluate import results
+from jaxrkd.run import seeds
+from jaxrkd.run.claim import claim
+from jaxrkd.run.judge import make_judge
+from jaxrkd.run.results import evaluate_run
+from jaxrkd.run.summary import table_rows
+from jaxrkd.run.teachers import (
   check_classes,
   check_finished,
   check_sources,
   check_teacher,
   import_teacher,
 )
-from jaxrkd.runtime import files, sharding
+from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
-from jaxrkd.train.crew import STUDENT
 from jaxrkd.train.load import (
   Trained,
   load_teacher,
   member_folder,
   teacher_folder,
 )
-from jaxrkd.train.loop import Judge, fit
-from jaxrkd.train.setup import Setup, prepare
-from jaxrkd.train.state import NetState
-
-# Keys of a config that change how or what is computed, but no result.
-INERT = ('stacking', 'remat', 'expected', 'micro_batch', 'mesh')
+from jaxrkd.train.loop import Lane, fit
+from jaxrkd.train.setup import prepare
 
 
 def train_and_evaluate(
@@ -65,7 +60,7 @@ def train_and_evaluate(
   if sharding.agreed(found is not None) and found is not None:
     claim(workdir, config)
     say(f'{title}: finished before; {done} holds the results, nothing to do')
-    say(results.table(table_rows(found, title)))
+    say(seeds.table(found) if config.seeds else results.table(table_rows(found, title)))
     return found
   # Whatever can be refused is refused before the workdir is taken and teachers train.
   mesh = sharding.data_mesh(fsdp=config.mesh.fsdp)
@@ -83,10 +78,14 @@ def train_and_evaluate(
     f'{len(data.test)} test images of {data.classes} classes{more}'
   )
   teachers = train_teachers(config, workdir, data, data_dir, mesh)
+  if config.seeds:
+    chosen = seeds.configs_of(config, workdir)
+    train_students(chosen, data, mesh, teachers, title)
+    return seeds.finish(chosen, data_dir, done, title, checks, train_and_evaluate)
   if config.members > 1:
     train_members(config, workdir, data_dir, title)
   else:
-    train_student(config, workdir, data, mesh, teachers, title)
+    train_students([(config, workdir)], data, mesh, teachers, title)
   return evaluate_run(config, workdir, data, mesh, done, title=title, checks=checks)
 
 
@@ -100,24 +99,34 @@ def _finished(path: pathlib.Path) -> dict[str, Any] | None:
   return found if found.get('finished', True) else None
 
 
-def train_student(
-  config: ConfigDict,
-  workdir: pathlib.Path,
+def train_students(
+  runs: Sequence[tuple[ConfigDict, pathlib.Path]],
   data: Dataset,
   mesh: jax.sharding.Mesh,
   teachers: dict[str, Trained],
   title: str,
 ) -> None:
-  """Trains to the end of the config's epochs."""
+  """Trains to the end of the config's epochs: one run, or those of several seeds at once.
+
+  Args:
+    runs: configs, which differ in nothing but seeds, and workdirs.
+    data: all splits.
+    mesh: the devices.
+    teachers: by name.
+    title: for what is printed.
+  """
   nets = {name: teacher.net for name, teacher in teachers.items()}
-  setup = prepare(config, data, nets, mesh)
-  idle = [name for name in teachers if name not in setup.faculty.names]
+  lanes = []
+  for config, workdir in runs:
+    setup = prepare(config, data, nets, mesh)
+    own = f'{title}, seed {config.seed}' if len(runs) > 1 else title
+    lanes.append(Lane(setup, workdir, make_judge(setup), own))
+  idle = [name for name in teachers if name not in lanes[0].setup.faculty.names]
   if idle:
-    say(
-      f'{title}: method {config.method.name} does not ask {", ".join(idle)}; measured only'
-    )
+    method = runs[0][0].method.name
+    say(f'{title}: method {method} does not ask {", ".join(idle)}; measured only')
   variables = {name: (t.state.params, t.state.stats) for name, t in teachers.items()}
-  fit(setup, setup.join_teachers(variables), workdir, make_judge(setup), title)
+  fit(lanes, lanes[0].setup.join_teachers(variables), title)
 
 
 def train_members(
@@ -135,43 +144,6 @@ def train_members(
       *(member.lock(), member_folder(workdir, number), data_dir, f'{title} {number}'),
       checks=False,
     )
-
-
-def claim(workdir: pathlib.Path, config: ConfigDict) -> None:
-  """Makes the workdir this experiment's own.
-
-  Raises:
-    InputError: it belongs to another config.
-  """
-  path = workdir / 'config.json'
-  wanted = json.loads(config.to_json())
-  traces = ('checkpoints', 'teachers', 'members', 'results.json')
-  begun = any((workdir / name).exists() for name in traces)
-  if path.is_file() and begun:
-    changed = configs.differences(_completed(path), _comparable(wanted))
-    if changed:
-      more = f' and {len(changed) - 1} more keys differ' if len(changed) > 1 else ''
-      raise InputError(
-        f'{str(workdir)!r} holds a run of another config ({changed[0]}{more}); use '
-        'another --workdir, or the config it was made with'
-      )
-  elif sharding.is_first_process():
-    workdir.mkdir(parents=True, exist_ok=True)
-    files.write_json(path, wanted)
-
-
-def _completed(path: pathlib.Path) -> dict[str, Any]:
-  """The config of a run, with the defaults of keys that are newer than the run."""
-  found = json.loads(path.read_text())
-  # A config of another version, which is no longer understood, is compared as it is.
-  with contextlib.suppress(InputError):
-    found = json.loads(build.resolve(ConfigDict(found)).to_json())
-  return _comparable(found)
-
-
-def _comparable(config: dict[str, Any]) -> dict[str, Any]:
-  """Without the keys that change no result."""
-  return {key: value for key, value in config.items() if key not in INERT}
 
 
 def train_teachers(
@@ -204,33 +176,3 @@ def train_teachers(
     check_teacher(name, teacher, data)
     found[name] = teacher
   return {name: found[name] for name in config.teachers}
-
-
-def make_judge(setup: Setup) -> Judge:
-  """Scores students on the selection split, as `config.select` says."""
-  select = setup.config.select
-  split = getattr(setup.data, select.split)
-  loaded = robustness.load_split(split, setup.config.evaluation.batch_size, setup.mesh)
-  attack = build.selection_attack(setup.config)
-  key = jax.random.key(setup.config.seed)
-
-  crew = setup.parts.crew
-  judged = (STUDENT,) if crew.student else crew.names
-
-  def score(name: str, state: NetState) -> dict[str, float]:
-    variables = (state.params, state.stats)
-    subject = robustness.Subject(crew.nets[name], variables)
-    found = robustness.judge(subject, loaded, attack, key)
-    scores = {
-      'clean': found.clean_accuracy,
-      'robust': found.robust_accuracy,
-      'weighted': found.weighted,
-    }
-    if attack is None:
-      scores = {'clean': found.clean_accuracy}
-    return {**scores, 'score': scores[select.metric]}
-
-  def judge(nets: Mapping[str, NetState]) -> dict[str, dict[str, float]]:
-    return {name: score(name, nets[name]) for name in judged}
-
-  return judge

@@ -1,0 +1,53 @@
+"""A workdir belongs to one experiment."""
+
+import contextlib
+import json
+import pathlib
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxrkd import build
+from jaxrkd import config as configs
+from jaxrkd.errors import InputError
+from jaxrkd.runtime import files, sharding
+
+# Keys of a config that change how or what is computed, but no result.
+INERT = ('stacking', 'remat', 'expected', 'micro_batch', 'mesh')
+
+
+def claim(workdir: pathlib.Path, config: ConfigDict) -> None:
+  """Makes the workdir this experiment's own.
+
+  Raises:
+    InputError: it belongs to another config.
+  """
+  path = workdir / 'config.json'
+  wanted = json.loads(config.to_json())
+  traces = ('checkpoints', 'teachers', 'members', 'seeds', 'results.json')
+  begun = any((workdir / name).exists() for name in traces)
+  if path.is_file() and begun:
+    changed = configs.differences(_completed(path), _comparable(wanted))
+    if changed:
+      more = f' and {len(changed) - 1} more keys differ' if len(changed) > 1 else ''
+      raise InputError(
+        f'{str(workdir)!r} holds a run of another config ({changed[0]}{more}); use '
+        'another --workdir, or the config it was made with'
+      )
+  elif sharding.is_first_process():
+    workdir.mkdir(parents=True, exist_ok=True)
+    files.write_json(path, wanted)
+
+
+def _completed(path: pathlib.Path) -> dict[str, Any]:
+  """The config of a run, with the defaults of keys that are newer than the run."""
+  found = json.loads(path.read_text())
+  # A config of another version, which is no longer understood, is compared as it is.
+  with contextlib.suppress(InputError):
+    found = json.loads(build.resolve(ConfigDict(found)).to_json())
+  return _comparable(found)
+
+
+def _comparable(config: dict[str, Any]) -> dict[str, Any]:
+  """Without the keys that change no result."""
+  return {key: value for key, value in config.items() if key not in INERT}

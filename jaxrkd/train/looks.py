@@ -1,0 +1,114 @@
+"""What happens to a run after an epoch: its networks are measured, checkpoints are saved."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from jaxrkd.runtime.checkpoint import Checkpoints
+from jaxrkd.runtime.metrics import MetricsWriter
+from jaxrkd.train.state import NetState
+
+# Networks -> scores on the selection split of each student; 'score' decides which
+# checkpoint is best, and which of several students.
+Judge = Callable[[Mapping[str, NetState]], dict[str, dict[str, float]]]
+
+
+class Stores(NamedTuple):
+  """The checkpoints of a run.
+
+  Attributes:
+    last: what training continues from.
+    best: of its student, or of the best of several.
+    own: the best of each of several students, by name.
+    kept: of the epochs that the config keeps for good; None where it keeps none.
+  """
+
+  last: Checkpoints
+  best: Checkpoints
+  own: dict[str, Checkpoints]
+  kept: Checkpoints | None
+
+
+class Looks:
+  """What happens after an epoch: the selection split is measured, checkpoints are saved."""
+
+  def __init__(
+    self,
+    config: ConfigDict,
+    judge: Judge,
+    writer: MetricsWriter,
+    stores: Stores,
+    tell: Callable[[str], None],
+    title: str,
+  ):
+    self._config, self._judge, self._writer = config, judge, writer
+    self._last, self._best, self._own, self._kept = stores
+    self._tell, self._title = tell, title
+
+  def _judged(self, done: int) -> bool:
+    return done == self._config.epochs or done % self._config.select.every == 0
+
+  def _saved(self, done: int) -> bool:
+    if self._config.select.max_drop:
+      # What is kept has been looked at, so that a collapse is never what is left.
+      return self._judged(done)
+    return done == self._config.epochs or done % self._config.checkpoint_every == 0
+
+  def due(self, done: int) -> bool:
+    """Whether anything happens after this epoch, counted from 1."""
+    return self._judged(done) or self._saved(done) or done in self._config.keep_epochs
+
+  def look(self, done: int, step: int, state: Any, record: dict[str, Any]) -> bool:
+    """Does it; False ends the training. Changes `record`."""
+    if self._judged(done) and not self._measure(done, step, state, record):
+      return False
+    if self._kept and done in self._config.keep_epochs:
+      # Complete before `last` is: training never continues from behind a missing one.
+      self._kept.save(done, state, {**record, 'step': step})
+      self._kept.wait()
+    if self._saved(done):
+      self._last.save(step, state, record)
+    return True
+
+  def leave(
+    self, step: int, state: Any, record: dict[str, Any], pending: list[dict[str, float]]
+  ) -> None:
+    """Saves where training is, in the middle of whatever, because it has to end.
+
+    Args:
+      step: updates done.
+      state: after them.
+      record: see `look`.
+      pending: rows that are not logged yet.
+    """
+    self._last.save(step, state, {**record, 'pending': pending})
+    self._last.wait()
+    self._tell(f'{self._title}: told to end (SIGTERM); saved at step {step}')
+
+  def _measure(self, done: int, step: int, state: Any, record: dict[str, Any]) -> bool:
+    select = self._config.select
+    each = self._judge(state.nets)
+    network = max(each, key=lambda name: each[name]['score'])
+    scores = each[network]
+    if len(each) > 1:
+      scores = {**scores, **{name: found['score'] for name, found in each.items()}}
+    self._writer.write(step, {f'{select.split}_{k}': v for k, v in scores.items()})
+    fall = record.get('robust', 0) - scores.get('robust', 0)
+    if select.max_drop and fall > select.max_drop:
+      self._tell(
+        f'{self._title}: stopped after epoch {done}, because robust accuracy fell by '
+        f'{fall:.3f}; the last checkpoint is that of the look before'
+      )
+      return False
+    record['robust'] = scores.get('robust', 0)
+    if record['best'] is None or scores['score'] > record['best']['score']:
+      record['best'] = {**scores, 'step': step, 'epoch': done, 'network': network}
+      self._best.save(step, state, record)
+    for name, store in self._own.items():
+      # Of several students each has a best epoch of its own.
+      best = record.setdefault('own_best', {}).get(name)
+      if best is None or each[name]['score'] > best['score']:
+        record['own_best'][name] = {**each[name], 'step': step, 'epoch': done}
+        store.save(step, state.nets[name], record)
+    return True

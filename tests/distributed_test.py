@@ -1,0 +1,144 @@
+"""Who belongs to a job, and what is said when somebody does not come."""
+
+import concurrent.futures
+import http.server
+import socket
+import threading
+import time
+
+from absl.testing import absltest, parameterized
+
+from jaxrkd.errors import InputError
+from jaxrkd.runtime import distributed
+from jaxrkd.runtime.roll_call import roll_call
+
+
+def free_port():
+  with socket.socket() as probe:
+    probe.bind(('localhost', 0))
+    return probe.getsockname()[1]
+
+
+class RollCallTest(absltest.TestCase):
+  def call(self, numbers, count, seconds=1.0, hosts=(), late=0.0):
+    """What each process that is there gets: None, or the sentence."""
+    address = f'localhost:{free_port()}'
+
+    def one(number):
+      time.sleep(late if number == 0 else 0)
+      try:
+        return roll_call(address, count, number, seconds, hosts)
+      except InputError as error:
+        return str(error)
+
+    with concurrent.futures.ThreadPoolExecutor(len(numbers)) as pool:
+      return list(pool.map(one, numbers))
+
+  def test_all_there(self):
+    self.assertEqual(self.call((0, 1, 2, 3), 4, seconds=20), [None] * 4)
+
+  def test_the_first_may_come_last(self):
+    self.assertEqual(self.call((0, 1, 2), 3, seconds=20, late=0.5), [None] * 3)
+
+  def test_the_port_is_free_afterwards(self):
+    port = free_port()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+      list(pool.map(lambda k: roll_call(f'localhost:{port}', 2, k, 20), (0, 1)))
+    with socket.create_server(('', port)):
+      pass
+
+  def test_missing_ones_are_named_everywhere(self):
+    hosts = ('a', 'b', 'c', 'd')
+    found = self.call((0, 2), 4, hosts=hosts)
+    for text in found:
+      self.assertRegex(
+        text, '2 of 4 processes did not come within 1 s: process 1 on b, process 3 on d'
+      )
+
+  def test_nobody_listens(self):
+    (text,) = self.call((1,), 2, seconds=0.5)
+    self.assertRegex(
+      text, 'process 1 on .* could not reach the first process at localhost'
+    )
+
+  def test_strangers_and_mistakes(self):
+    port = free_port()
+
+    def stranger():
+      time.sleep(0.2)
+      with socket.create_connection(('localhost', port)) as link:
+        link.sendall(b'GET / HTTP/1.1')
+
+    thread = threading.Thread(target=stranger)
+    thread.start()
+    with self.assertRaisesRegex(InputError, '1 of 2 processes did not come'):
+      roll_call(f'localhost:{port}', 2, 0, 1)
+    thread.join()
+    for address in ('localhost', ':80', 'a:b', 'a:70000'):
+      with self.assertRaisesRegex(InputError, 'is no address'):
+        roll_call(address, 2, 0, 1)
+    with (
+      socket.create_server(('', port)),
+      self.assertRaisesRegex(InputError, f'port {port} of this machine cannot be opened'),
+    ):
+      roll_call(f'localhost:{port}', 2, 0, 1)
+
+
+class JobTest(parameterized.TestCase):
+  def test_slurm(self):
+    environment = {
+      'SLURM_NTASKS': '4',
+      'SLURM_PROCID': '3',
+      'SLURM_JOB_ID': '123456',
+      'SLURM_STEP_NODELIST': 'gpu[09-10]',
+    }
+    job = distributed.slurm_job(environment)
+    self.assertEqual(job.address, 'gpu09:63456')
+    self.assertEqual((job.size, job.rank), (4, 3))
+    self.assertEqual(job.hosts, ('gpu09', 'gpu09', 'gpu10', 'gpu10'))
+    self.assertIsNone(distributed.slurm_job({**environment, 'SLURM_NTASKS': '1'}))
+    self.assertIsNone(distributed.slurm_job({}))
+
+  @parameterized.parameters(
+    ('one', ['one']),
+    ('a1,b2', ['a1', 'b2']),
+    ('gpu[01-03,7],login', ['gpu01', 'gpu02', 'gpu03', 'gpu7', 'login']),
+    ('n[1-2]-ib', ['n1-ib', 'n2-ib']),
+  )
+  def test_node_lists(self, nodes, hosts):
+    self.assertEqual(distributed.expand(nodes), hosts)
+
+  def test_tpu_environment(self):
+    job = distributed.tpu_job({'TPU_WORKER_HOSTNAMES': 't0,t1', 'TPU_WORKER_ID': '1'})
+    self.assertEqual(job, distributed.Job('t0:8476', 2, 1, ('t0', 't1')))
+    self.assertIsNone(distributed.tpu_job({'TPU_WORKER_HOSTNAMES': 'localhost'}))
+
+  def test_tpu_machine(self):
+    answers = {
+      '/worker-network-endpoints': 'x:1:10.0.0.2,y:2:10.0.0.3',
+      '/agent-worker-number': '1',
+    }
+
+    class Server(http.server.BaseHTTPRequestHandler):
+      def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(answers[self.path].encode())
+
+      def log_message(self, *_):
+        pass
+
+    server = http.server.HTTPServer(('localhost', 0), Server)
+    threading.Thread(target=server.serve_forever).start()
+    self.addCleanup(server.server_close)
+    self.addCleanup(server.shutdown)
+    job = distributed.tpu_machine_job(f'http://localhost:{server.server_port}/')
+    self.assertEqual(
+      job, distributed.Job('10.0.0.2:8476', 2, 1, ('10.0.0.2', '10.0.0.3'))
+    )
+    with self.assertRaisesRegex(InputError, 'found neither Slurm nor a TPU pod'):
+      distributed.tpu_machine_job(f'http://localhost:{free_port()}/')
+
+
+if __name__ == '__main__':
+  absltest.main()
