@@ -41,12 +41,6 @@ class Step(NamedTuple):
   arguments: list[Any]
   flops: int
 
-  def run(self) -> float:
-    """Does one step and waits for it."""
-    state, scalars = self.setup.step(*self.arguments)
-    self.arguments[0] = state
-    return float(scalars['loss'])
-
   def many(self, count: int) -> float:
     """Does some steps and waits once, as training does."""
     for _ in range(count):

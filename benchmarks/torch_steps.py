@@ -166,8 +166,13 @@ class Step:
     self.precision, self.method = precision, METHODS[method]
     self.weight, self.start = 0.5, None
 
-  def __call__(self):
-    """Does one step and waits for it."""
+  def many(self, count):
+    """Does some steps and waits once."""
+    for _ in range(count):
+      total = self.once()
+    return total.item()
+
+  def once(self):
     with torch.autocast(
       self.device, torch.bfloat16, enabled=self.precision == 'bfloat16'
     ):
@@ -175,7 +180,7 @@ class Step:
     self.sgd.zero_grad()
     total.backward()
     self.sgd.step()
-    return total.item()
+    return total.detach()
 
   def attack(self, objective: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
     """PGD with 10 steps of 2/255 from a small normal start."""

@@ -3,7 +3,7 @@
 Usage: python benchmarks/train_step.py [--methods=mtard,rslad,mmard] [--students=resnet18]
          [--precisions=float32,bfloat16] [--batches=128] [--data=cifar10]
          [--teachers=small|paper] [--peers=eager,channels_last,compile] [--repeats=3]
-         [--out=FILE.json] [--set=KEY=VALUE,...]
+         [--steps=1] [--out=FILE.json] [--set=KEY=VALUE,...]
 
 Both sides do the same work on random images: ten attack steps, all teachers' answers, the
 training passes, one SGD update with the papers' settings. The teachers of `small` are
@@ -38,6 +38,7 @@ def parse():
   parser.add_argument('--teachers', default='small', choices=tuple(steps.TEACHERS))
   parser.add_argument('--peers', type=words, default=['eager', 'channels_last'])
   parser.add_argument('--repeats', type=int, default=3)
+  parser.add_argument('--steps', type=int, default=1, help='in a row, waited for once')
   parser.add_argument('--set', type=words, default=[], help='config overrides of ours')
   parser.add_argument('--out', default='', help='file for the rows as JSON')
   return parser.parse_args()
@@ -62,12 +63,12 @@ def matmul_rate(precision: str) -> float:
 
 
 def sides(options, method, student, precision, batch):
-  """name -> function that does one step, and the FLOP of a step."""
+  """name -> what does steps, and the FLOP of one."""
   config = steps.experiment(
     *(method, options.data, student, options.teachers, batch, precision, options.set)
   )
   made = steps.make_step(config)
-  found = {'jaxrkd': made.run}
+  found = {'jaxrkd': made}
   if options.peers:
     import torch_steps
 
@@ -83,19 +84,19 @@ def sides(options, method, student, precision, batch):
   return found, made.flops
 
 
-def measure(found, repeats):
-  """Seconds of the first step and of the fastest, by side."""
+def measure(found, repeats, count):
+  """Seconds of the first step and of one of the fastest `count` in a row, by side."""
   first, best = {}, dict.fromkeys(found, float('inf'))
-  for name, step in found.items():
+  for name, side in found.items():
     began = time.perf_counter()
-    step()
+    side.many(1)
     first[name] = time.perf_counter() - began
-    step()
+    side.many(1)
   for _ in range(repeats):
-    for name, step in found.items():
+    for name, side in found.items():
       began = time.perf_counter()
-      step()
-      best[name] = min(best[name], time.perf_counter() - began)
+      side.many(count)
+      best[name] = min(best[name], (time.perf_counter() - began) / count)
   return first, best
 
 
@@ -114,7 +115,7 @@ def main():
     options.methods, options.students, options.precisions, map(int, options.batches)
   ):
     found, flops = sides(options, method, student, precision, batch)
-    first, best = measure(found, options.repeats)
+    first, best = measure(found, options.repeats, options.steps)
     title = f'{method} {student} {precision} {batch}'
     for name, seconds in best.items():
       ratio, share = seconds / best['jaxrkd'], flops / seconds / peaks[precision]
