@@ -21,6 +21,7 @@ setup(
   install_requires=[
     'absl-py>=2.1',
     'flax>=0.12,<0.14',
+    'grain>=0.2.12,<0.3',
     # tensorflow-datasets needs it and forgets to say so.
     'importlib_resources>=6',
     'jax>=0.10,<0.13',

@@ -46,6 +46,10 @@ def base() -> ConfigDict:
       # Devices over which parameters, optimiser states and large teachers are split, where
       # one does not hold them; images are split over all devices whatever this is.
       mesh=dict(fsdp=1),
+      # The training set lies on every device; with 'always' batches come from the host
+      # instead, the same ones, and with 'auto' where the set takes more than a quarter of a
+      # device's memory, or stays on disk (data.name=npy).
+      stream='auto',
       # Leave out the last, smaller batch of an epoch instead of padding and masking it.
       drop_last=False,
       # Compute type of the networks: float32 or bfloat16. Parameters, statistics,

@@ -24,6 +24,7 @@ from jaxrkd.run.teachers import (
 )
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
+from jaxrkd.train.feed import make_feed
 from jaxrkd.train.load import load_trained
 from jaxrkd.train.setup import prepare
 
@@ -73,8 +74,7 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
   arguments = (
     state,
     setup.join_teachers(variables),
-    setup.device_data(),
-    setup.order(jnp.int32(0)),
+    *make_feed(setup, lambda epoch: setup.order(jnp.int32(epoch)), 0, {}).next(0),
   )
   began = time.monotonic()
   compiled = setup.step.lower(*arguments).compile()

@@ -88,6 +88,7 @@ OWNERS = {
   'matplotlib': {'pictures.py'},
   'absl': set(),
   'torch': {'interop'},
+  'grain': {'data/stream.py'},
   'onnx': {'interop'},
   'onnxruntime': {'interop'},
   'safetensors': {'interop'},

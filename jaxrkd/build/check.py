@@ -9,7 +9,15 @@ from jaxrkd import config as configs
 from jaxrkd.amalgamation import AMALGAMATIONS, check_pareto
 from jaxrkd.build import make
 from jaxrkd.build.roles import roles
-from jaxrkd.build.tables import ATTACK_BN, EVALUATIONS, KINDS, METRICS, PRECISIONS, SPLITS
+from jaxrkd.build.tables import (
+  ATTACK_BN,
+  EVALUATIONS,
+  KINDS,
+  METRICS,
+  PRECISIONS,
+  SPLITS,
+  STREAM,
+)
 from jaxrkd.errors import InputError, choose, in_range, nearest, one_of
 from jaxrkd.methods import Method
 from jaxrkd.models import STACKING
@@ -86,6 +94,7 @@ def _check_seeds(config: ConfigDict) -> None:
 
 def _check_scale(config: ConfigDict) -> None:
   """What is cut into parts; whether these fit the devices is known where a run begins."""
+  one_of(config.stream, STREAM, 'config.stream')
   in_range(config.mesh.fsdp, 1, 2**20, 'config.mesh.fsdp')
   in_range(config.micro_batch, 0, 2**30, 'config.micro_batch')
   if config.micro_batch and config.attack.bn != 'eval':

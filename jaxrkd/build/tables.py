@@ -21,6 +21,7 @@ PRECISIONS = {'float32': None, 'bfloat16': jnp.bfloat16}
 ATTACK_BN = ('eval', 'batch', 'train')
 KINDS = ('clean', 'robust')
 METRICS = ('weighted', 'robust', 'clean')
+STREAM = ('auto', 'always', 'never')
 SPLITS = ('heldout', 'test')
 # Arguments that the program supplies, not the config.
 SUPPLIED = ('data_dir', 'epochs', 'steps_per_epoch')

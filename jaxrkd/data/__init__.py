@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from jaxrkd.data.dataset import Dataset, Split, assemble, with_extra
 from jaxrkd.data.digits import digits
+from jaxrkd.data.npy import npy
 from jaxrkd.data.npz import extra_images, npz
 from jaxrkd.data.synthetic import synthetic
 from jaxrkd.data.tfds import tfds
@@ -18,6 +19,7 @@ SOURCES: dict[str, Callable[..., tuple[Split, Split]]] = {
   'tfds': tfds,
   'digits': digits,
   'npz': npz,
+  'npy': npy,
   'synthetic': synthetic,
 }
 

@@ -2,10 +2,11 @@
 
 import dataclasses
 import hashlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxrkd.data.lazy import LazyImages
 from jaxrkd.errors import InputError
 
 
@@ -14,13 +15,13 @@ class Split:
   """Part of a data set.
 
   Attributes:
-    image: uint8 [N, H, W, C].
+    image: uint8 [N, H, W, C], or `LazyImages` of these for training images on disk.
     label: int32 [N].
     index: int32 [N], each image's place in its source; random numbers and results are
       tied to it.
   """
 
-  image: np.ndarray
+  image: Any
   label: np.ndarray
   index: np.ndarray
 
@@ -28,11 +29,17 @@ class Split:
     return len(self.label)
 
   def arrays(self) -> dict[str, np.ndarray]:
-    """The three arrays by name."""
-    return {'image': self.image, 'label': self.label, 'index': self.index}
+    """The three arrays by name, in memory."""
+    return {'image': np.asarray(self.image), 'label': self.label, 'index': self.index}
 
   def take(self, rows: np.ndarray) -> 'Split':
-    return Split(self.image[rows], self.label[rows], self.index[rows])
+    lazy = isinstance(self.image, LazyImages)
+    image = self.image.take(rows) if lazy else self.image[rows]
+    return Split(image, self.label[rows], self.index[rows])
+
+  def loaded(self) -> 'Split':
+    """The same with its images in memory."""
+    return Split(np.asarray(self.image), self.label, self.index)
 
 
 # Indices of extra images start here, so that they share no random numbers with real ones.
@@ -98,6 +105,8 @@ def split_off(split: Split, count: int) -> tuple[Split, Split]:
   Taken are the images whose bytes have the smallest SHA-256: the same images on every
   machine, whatever the order in which the source stores them.
   """
+  if not count:
+    return split, split.take(np.arange(0))
   digests = [hashlib.sha256(image.tobytes()).digest() for image in split.image]
   order = np.array(sorted(range(len(split)), key=digests.__getitem__), dtype=np.int64)
   return split.take(np.sort(order[count:])), split.take(np.sort(order[:count]))
@@ -138,7 +147,7 @@ def assemble(
       f'{test.image.shape[1:]}; they must have one shape'
     )
   rest, held = split_off(train, heldout)
-  return Dataset(name, rest, held, test, classes)
+  return Dataset(name, rest, held.loaded(), test, classes)
 
 
 def with_extra(data: Dataset, extra: Split, path: str) -> Dataset:

@@ -13,7 +13,7 @@ from jaxrkd.errors import InputError
 from jaxrkd.runtime import files, sharding
 
 # Keys of a config that change how or what is computed, but no result.
-INERT = ('stacking', 'remat', 'expected', 'micro_batch', 'mesh')
+INERT = ('stacking', 'remat', 'expected', 'micro_batch', 'mesh', 'stream')
 
 
 def claim(workdir: pathlib.Path, config: ConfigDict) -> None:

@@ -23,6 +23,7 @@ def make_batcher(
   options: Mapping[str, Any],
   smoothing: float,
   smooth_all: bool,
+  chosen: bool = False,
   split: jax.sharding.NamedSharding,
 ) -> Callable[[Array, dict[str, Array], Array], dict[str, Array]]:
   """Builds (key, data, positions [B]) -> batch; see `step.make_update` for its keys.
@@ -36,6 +37,7 @@ def make_batcher(
     options: `config.augment`.
     smoothing: of labels; 0 leaves them.
     smooth_all: smooth all labels, not only those of extra images.
+    chosen: data are the rows of one batch already, and not the whole set.
     split: how the rows of a batch lie on the devices.
   """
 
@@ -46,7 +48,11 @@ def make_batcher(
     return augment.cutout(hole_key, image, size=options['cutout'])
 
   def make_batch(key, data, positions):
-    batch = gather(data, positions)
+    if chosen:
+      batch = {name: data[name] for name in ('image', 'label', 'index')}
+      batch['mask'] = (positions >= 0).astype(jnp.float32)
+    else:
+      batch = gather(data, positions)
     batch = jax.lax.with_sharding_constraint(batch, split)
     if not masked:
       del batch['mask']

@@ -17,6 +17,7 @@ from jaxrkd.runtime import preemption, sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.runtime.metrics import MetricsWriter
 from jaxrkd.runtime.progress import Progress
+from jaxrkd.train.feed import make_feed
 from jaxrkd.train.log import Log
 from jaxrkd.train.looks import Judge, Looks, Stores
 from jaxrkd.train.setup import Setup
@@ -187,21 +188,28 @@ def _epochs(
   looks: Sequence[Looks],
 ) -> None:
   setup, step = program.first, runs[0].step
-  config, data = setup.config, setup.device_data()
+  config = setup.config
+  feed = make_feed(
+    setup, program.order, step, runs[0].record.pop('feed', {}), len(runs) > 1
+  )
   state = program.join([run.state for run in runs])
   for run in runs:
     del run.state  # the step is going to reuse its memory
 
+  def note() -> None:
+    for run in runs:
+      run.record |= {'feed': feed.state()} if feed.state() else {}
+
   def leave() -> None:
+    note()
     pending = log.pending()
     for look, own, run, rows in zip(looks, program.split(state), runs, pending):
       look.leave(step, own, run.record, rows)
     raise preemption.Preempted
 
   for epoch in range(step // setup.steps_per_epoch, config.epochs):
-    order = program.order(epoch)
     for _ in range(step % setup.steps_per_epoch, setup.steps_per_epoch):
-      state, scalars = program.step(state, teacher_vars, data, order)
+      state, scalars = program.step(state, teacher_vars, *feed.next(step))
       step += 1
       log.add(scalars)
       if step % config.log_every == 0:
@@ -212,6 +220,7 @@ def _epochs(
     if looks[0].due(epoch + 1):
       # No mean reaches across a checkpoint, so that a resumed run logs the same.
       log.flush(step, keep=0)
+      note()
       own = program.split(state)
       # All of them look, also where one of them says that this is the end.
       going = [

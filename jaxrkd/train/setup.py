@@ -22,6 +22,7 @@ from jaxrkd.train.batch import make_batcher
 from jaxrkd.train.crew import Crew, make_crew
 from jaxrkd.train.state import Optimizers, TrainState, init_state, run_keys
 from jaxrkd.train.step import make_train_step, make_update
+from jaxrkd.train.streaming import is_streamed
 from jaxrkd.train.teachers import Faculty, make_faculty
 
 Tree = Any
@@ -97,6 +98,7 @@ class Setup:
     parts: network, method, optimisers.
     faculty: the teachers that the method asks.
     steps_per_epoch: updates per epoch.
+    streamed: whether `step` gets batches, and not the whole set.
     train_step: (state, joined teacher variables, data, order) -> (state, scalars).
     step: the same, compiled; the state is donated.
     order: compiled, epoch -> positions [steps, B] on the devices.
@@ -108,6 +110,7 @@ class Setup:
   parts: Parts
   faculty: Faculty
   steps_per_epoch: int
+  streamed: bool
   train_step: Any
   step: Any
   order: Any
@@ -166,6 +169,7 @@ def prepare(
     steps_per_epoch=per_epoch,
   )
   extra = 0 if data.extra is None else len(data.extra)
+  streamed = is_streamed(config.stream, data)
   make_batch = make_batcher(
     classes=data.classes,
     real_images=count,
@@ -173,6 +177,7 @@ def prepare(
     options=config.augment.to_dict(),
     smoothing=config.label_smoothing.amount,
     smooth_all=config.label_smoothing.on == 'all',
+    chosen=streamed,
     split=sharding.rows(mesh),
   )
   everywhere = sharding.replicated(mesh)
@@ -185,6 +190,7 @@ def prepare(
     parts=made,
     faculty=faculty,
     steps_per_epoch=per_epoch,
+    streamed=streamed,
     train_step=train_step,
     step=jax.jit(
       train_step,

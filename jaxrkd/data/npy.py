@@ -1,0 +1,56 @@
+"""A user's own arrays in .npy files, which stay on disk: for sets that fit no memory."""
+
+import pathlib
+
+import numpy as np
+
+from jaxrkd.data.dataset import Split, make_split
+from jaxrkd.data.lazy import LazyImages
+from jaxrkd.data.npz import KEYS
+from jaxrkd.errors import InputError
+
+
+def npy(path: str = '') -> tuple[Split, Split]:
+  """Opens train_images.npy, train_labels.npy, test_images.npy and test_labels.npy.
+
+  Training images are read when a batch needs them (`config.stream`).
+
+  Args:
+    path: the folder. Images are uint8, [N, H, W, C], as `np.save` writes them.
+
+  Raises:
+    InputError: no such folder or file, or not such arrays.
+  """
+  folder = pathlib.Path(path)
+  if not path or not folder.is_dir():
+    raise InputError(
+      f'data.path {path!r} is no folder; give one with {", ".join(f"{k}.npy" for k in KEYS)}'
+    )
+  arrays = {}
+  for key in KEYS:
+    file = folder / f'{key}.npy'
+    try:
+      arrays[key] = np.load(file, mmap_mode='r', allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+      raise InputError(f'cannot read {str(file)!r} as a .npy file ({error})') from error
+  images = arrays['train_images']
+  if images.ndim != 4 or images.dtype != np.uint8:
+    raise InputError(
+      f'{folder / "train_images.npy"} is {images.dtype} {list(images.shape)}; to stay on '
+      'disk it must be uint8 [N, H, W, C]'
+    )
+  labels = np.asarray(arrays['train_labels'])
+  train = make_split(images[:1], labels[:1], f'{path} train')
+  whole = Split(LazyImages(images), labels.astype(np.int32), train.index)
+  if (
+    labels.shape != images.shape[:1] or labels.dtype.kind not in 'iu' or labels.min() < 0
+  ):
+    raise InputError(
+      f'{path}: {len(images)} training images and labels {labels.dtype} '
+      f'{list(labels.shape)}; give as many whole numbers from 0'
+    )
+  whole = Split(whole.image, whole.label, np.arange(len(labels), dtype=np.int32))
+  test = make_split(
+    np.asarray(arrays['test_images']), np.asarray(arrays['test_labels']), f'{path} test'
+  )
+  return whole, test
