@@ -100,4 +100,4 @@ def make_step(config: ConfigDict, seed: int = 0) -> Step:
     setup.device_data(),
     setup.order(jnp.int32(0)),
   ]
-  return Step(setup, arguments, count_flops(setup.step, *arguments))
+  return Step(setup, arguments, count_flops(setup.train_step, *arguments))

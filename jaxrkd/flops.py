@@ -24,8 +24,11 @@ def count_flops(function: Callable[..., Any], *arguments: Any) -> int:
     function: anything that JAX traces.
     *arguments: arrays, or `jax.ShapeDtypeStruct`s.
   """
-  # What was traced before must not be found again: convolutions are others in here.
-  fresh = lambda *given: function(*given)
+  # Traces of a compiled function are kept, with the convolutions of where it was traced
+  # first: it must neither find others here nor find these elsewhere.
+  compiled: Any = function
+  plain = compiled.__wrapped__ if hasattr(compiled, 'lower') else compiled
+  fresh = lambda *given: plain(*given)
   with plain_convolutions():
     return _count(jax.make_jaxpr(fresh)(*arguments).jaxpr)
 

@@ -11,12 +11,12 @@ from ml_collections import ConfigDict
 from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError
-from jaxrkd.runtime import distributed, preemption
+from jaxrkd.runtime import compiled, distributed, preemption
 
 PREFIX = '--config.'
 SHARED = (
   *('workdir', 'data_dir', 'plugins', 'coordinator', 'processes', 'process_id'),
-  'join_timeout',
+  *('join_timeout', 'compiled'),
 )
 
 flags.DEFINE_string('workdir', '', 'Folder of the run; made if missing.')
@@ -33,6 +33,11 @@ flags.DEFINE_integer('processes', 0, 'Number of processes of the job.')
 flags.DEFINE_integer('process_id', -1, 'Which process this is, from 0.')
 flags.DEFINE_float(
   'join_timeout', 300, 'Seconds to wait for the other processes of the job.'
+)
+flags.DEFINE_string(
+  'compiled',
+  compiled.DEFAULT,
+  'Folder for compiled programs, which makes the next start faster; empty keeps none.',
 )
 flags.DEFINE_list(
   'plugins', [], 'Python files to run first: methods, networks, data of your own.'
@@ -60,6 +65,7 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
       raise InputError(f'unexpected argument {left[0]!r}; every argument is a --flag')
     found = flags.FLAGS
     preemption.listen()
+    compiled.keep_compiled(found.compiled)
     distributed.join(
       found.coordinator, found.processes, found.process_id, found.join_timeout
     )

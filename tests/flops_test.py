@@ -30,6 +30,12 @@ class FlopsTest(parameterized.TestCase):
     self.assertEqual(count_flops(grad(0), *given), 2 * once)
     self.assertEqual(count_flops(grad(1), *given), 2 * once)
 
+  def test_a_compiled_function_stays_as_it_was(self):
+    step = jax.jit(lambda x, k: conv2d(x, k))
+    given = jnp.ones((1, 8, 8, 16)), jnp.ones((3, 3, 16, 16))
+    self.assertEqual(count_flops(step, *given), 2 * 64 * 16 * 9 * 16)
+    self.assertIn('fast_in_loop', str(jax.make_jaxpr(step)(*given)))
+
   def test_loops_and_branches(self):
     a = zeros(4, 4)
     step = lambda _, x: x @ x

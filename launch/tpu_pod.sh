@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# A TPU VM pod from nothing to results: create, copy, install, run one command on all its
+# workers, collect, delete.
+#
+# Usage: launch/tpu_pod.sh all --config=configs/mtard_cifar100.py --workdir=gs://BUCKET/mtard
+#        launch/tpu_pod.sh create | copy | install | run FLAGS... | collect FOLDER | delete
+#
+# Settings, from the environment:
+#   NAME=jaxrkd               of the TPU VM
+#   ZONE=us-central2-b        where
+#   TYPE=v4-32                accelerator type: v4-32 has 4 workers
+#   VERSION=tpu-ubuntu2204-base
+#   PROGRAM=launch/main.py    what runs
+#   DATA=                     folder with prepared TFDS data to copy along, if any
+#   SPOT=1                    cheaper machines that can be taken away; unset: no
+#
+# FLAGS go to the program as they are. --workdir must be one folder for all workers: a
+# mounted bucket or a shared disk (`collect` copies a folder of worker 0 otherwise). When
+# machines are taken away, `all` again (or create, copy, install, run) continues from the
+# last checkpoint: the program saves on SIGTERM.
+set -euo pipefail
+
+NAME=${NAME:-jaxrkd} ZONE=${ZONE:-us-central2-b} TYPE=${TYPE:-v4-32}
+VERSION=${VERSION:-tpu-ubuntu2204-base} PROGRAM=${PROGRAM:-launch/main.py}
+top=$(cd "$(dirname "$0")/.." && pwd)
+
+die() {
+  echo "error: $*" >&2
+  exit 2
+}
+
+tpu() { gcloud compute tpus tpu-vm "$@" --zone="$ZONE"; }
+
+everywhere() { tpu ssh "$NAME" --worker=all --command="$1"; }
+
+create() {
+  if tpu describe "$NAME" >/dev/null 2>&1; then
+    echo "$NAME exists already"
+    return
+  fi
+  tpu create "$NAME" --accelerator-type="$TYPE" --version="$VERSION" ${SPOT:+--spot}
+}
+
+copy() {
+  local pack
+  pack=$(mktemp -d)
+  # What is committed, so that a run can be told by its commit.
+  git -C "$top" archive --format=tar.gz --prefix=jaxrkd/ -o "$pack/jaxrkd.tar.gz" HEAD
+  tpu scp "$pack/jaxrkd.tar.gz" "$NAME:~/" --worker=all
+  everywhere 'rm -rf ~/jaxrkd && tar xzf ~/jaxrkd.tar.gz'
+  if [[ -n ${DATA:-} ]]; then
+    [[ -d $DATA ]] || die "DATA=$DATA is no folder"
+    tpu scp --recurse "$DATA" "$NAME:~/tensorflow_datasets" --worker=all
+  fi
+  rm -rf "$pack"
+}
+
+install() {
+  everywhere 'cd ~/jaxrkd && python3 -m venv .venv &&
+    .venv/bin/pip install --quiet -c constraints.txt -e .[tpu]'
+}
+
+run() {
+  (($#)) || die 'run needs the flags of the program, such as --config=... --workdir=...'
+  local flags
+  flags=$(printf ' %q' "$@")
+  # Every worker runs the same command; auto asks the machine who the others are.
+  everywhere "cd ~/jaxrkd && .venv/bin/python $PROGRAM --coordinator=auto$flags"
+}
+
+collect() {
+  (($# == 1)) || die 'collect needs a folder on worker 0, such as jaxrkd/runs/mtard'
+  mkdir -p runs
+  tpu scp --recurse "$NAME:$1" runs/ --worker=0
+}
+
+delete() { tpu delete "$NAME" --quiet; }
+
+command -v gcloud >/dev/null || die 'gcloud is not installed; see cloud.google.com/sdk'
+(($#)) || die 'no command; one of all, create, copy, install, run, collect, delete'
+verb=$1
+shift
+case $verb in
+  create | copy | install | run | collect | delete) "$verb" "$@" ;;
+  all)
+    (($#)) || die 'all needs the flags of the program, such as --config=... --workdir=...'
+    create
+    copy
+    install
+    run "$@"
+    # Not reached where the run failed: look at it, then run again or delete.
+    delete
+    ;;
+  *) die "unknown command $verb; one of all, create, copy, install, run, collect, delete" ;;
+esac
