@@ -26,6 +26,8 @@ import time
 import jax
 import steps
 
+from jaxrkd.predict import matrix_rate
+
 
 def parse():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -42,24 +44,6 @@ def parse():
   parser.add_argument('--set', type=words, default=[], help='config overrides of ours')
   parser.add_argument('--out', default='', help='file for the rows as JSON')
   return parser.parse_args()
-
-
-def matmul_rate(precision: str) -> float:
-  """FLOP per second of a large matrix product on random data."""
-  size = 8192 if jax.default_backend() != 'cpu' else 2048
-  left, right = (
-    jax.random.normal(jax.random.key(k), (size, size), precision) for k in (0, 1)
-  )
-  product = jax.jit(lambda a, b: a @ b)
-  product(left, right).block_until_ready()
-  best = float('inf')
-  for _ in range(5):
-    began = time.perf_counter()
-    for _ in range(4):
-      found = product(left, right)
-    found.block_until_ready()
-    best = min(best, (time.perf_counter() - began) / 4)
-  return 2 * size**3 / best
 
 
 def sides(options, method, student, precision, batch):
@@ -103,7 +87,7 @@ def measure(found, repeats, count):
 def main():
   options = parse()
   device = jax.devices()[0].device_kind
-  peaks = {name: matmul_rate(name) for name in options.precisions}
+  peaks = {name: matrix_rate(name) for name in options.precisions}
   shown = ', '.join(f'{rate / 1e12:.3g} TFLOP/s {name}' for name, rate in peaks.items())
   print(f'{jax.device_count()} x {device}; matrix product {shown}', flush=True)
   print(

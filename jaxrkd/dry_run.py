@@ -3,17 +3,20 @@
 import json
 import pathlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxrkd import build
+from jaxrkd import build, predict
 from jaxrkd import config as configs
 from jaxrkd.amalgamation import AMALGAMATIONS
+from jaxrkd.build.tables import PRECISIONS
 from jaxrkd.data import Dataset
+from jaxrkd.flops import count_flops
 from jaxrkd.interop import read_network
 from jaxrkd.models import Net, parameter_count
 from jaxrkd.run.teachers import (
@@ -26,7 +29,7 @@ from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.feed import make_feed
 from jaxrkd.train.load import load_trained
-from jaxrkd.train.setup import prepare
+from jaxrkd.train.setup import Setup, prepare
 
 
 def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
@@ -52,10 +55,10 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     + (f', {len(data.extra)} extra images' if data.extra else '')
   )
   say(f'devices: {jax.device_count()} x {jax.devices()[0].device_kind}')
-  nets, variables = {}, {}
-  for name, net, values, text in _teachers(config, data, mesh):
+  nets, variables, nodes = {}, {}, {}
+  for name, net, values, node, text in _teachers(config, data, mesh):
     say(text)
-    nets[name], variables[name] = net, values
+    nets[name], variables[name], nodes[name] = net, values, node
   setup = prepare(config, data, nets, mesh)
   for role, shares in setup.faculty.roles.items():
     who = ', '.join(f'{name} {share:.3g}' for name, share in shares.items())
@@ -79,31 +82,89 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
   began = time.monotonic()
   compiled = setup.step.lower(*arguments).compile()
   say(f'compiled in {time.monotonic() - began:.1f} s')
-  memory = compiled.memory_analysis()
-  if memory is not None:
-    parts = {
-      'arguments': memory.argument_size_in_bytes,
-      'working space': memory.temp_size_in_bytes,
-      'results beside them': memory.output_size_in_bytes - memory.alias_size_in_bytes,
-    }
-    text = ', '.join(f'{name} {size / 2**20:,.0f} MiB' for name, size in parts.items())
-    say(f'memory per device: {sum(parts.values()) / 2**20:,.0f} MiB ({text})')
+  flops = count_flops(setup.train_step, *arguments)
+  rate = predict.matrix_rate(PRECISIONS[config.precision] or 'float32')
+  least = flops / rate / jax.device_count()
+  say(
+    f'arithmetic: {flops / config.batch_size / 1e9:,.1f} GFLOP per image, {flops / 1e12:.3g} '
+    f'TFLOP per step; at the {rate / 1e12:.3g} TFLOP/s of a matrix product here in '
+    f'{config.precision} at least {_clock(least)} a step'
+  )
+  if not _tell_memory(compiled, setup, nodes, arguments):
+    say(f'training alone would take at least {_total(least, setup):.2g} hours here')
+    return {}
   began = time.monotonic()
   _, scalars = compiled(*arguments)
   found = {name: float(value) for name, value in jax.device_get(scalars).items()}
   spent = time.monotonic() - began
   shown = ', '.join(f'{name} {value:.4g}' for name, value in found.items())
-  say(f'one step: {spent:.2f} s, {config.batch_size / spent:.3g} images/s; {shown}')
   say(
-    'training alone would take about '
-    f'{spent * setup.total_steps * config.members / 3600:.2g} hours here'
+    f'one step: {_clock(spent)}, {config.batch_size / spent:.3g} images/s, {least / spent:.0%} '
+    f'of that rate; {shown}'
   )
+  say(f'training alone would take about {_total(spent, setup):.2g} hours here')
   return found
+
+
+def _clock(seconds: float) -> str:
+  return f'{seconds:.2f} s' if seconds >= 1 else f'{1e3 * seconds:.1f} ms'
+
+
+def _total(seconds: float, setup: Setup) -> float:
+  """Hours of all steps."""
+  config = setup.config
+  runs = config.members * max(len(config.seeds), 1)
+  return seconds * setup.total_steps * runs / 3600
+
+
+def _tell_memory(
+  compiled: Any, setup: Setup, nodes: Mapping[str, Any], arguments: Sequence[Any]
+) -> bool:
+  """Says what a step takes and, where it does not fit, what would; whether it fits."""
+  memory, limit, config = (
+    predict.memory_of(compiled),
+    predict.device_limit(),
+    setup.config,
+  )
+  if memory is None:
+    return True
+  say(f'memory per device: {memory}; there are {limit / predict.MEBI:,.0f} MiB')
+  if predict.fits(memory, limit):
+    parts = config.micro_batch or config.batch_size
+    say(f'it fits with {parts} images at once in attacks and teachers')
+    return True
+
+  def compile_with(size: int, remat: bool) -> predict.Memory | None:
+    words = f'micro_batch={size}' + (', remat=true' if remat else '')
+    say(f'it does not fit; trying {words} ...')
+    other = ConfigDict(config.to_dict())
+    other.micro_batch, other.remat = size, remat or config.remat
+    sizes = setup.data.classes, setup.data.image_shape, config.precision, other.remat
+    nets = {name: build.network(node, *sizes) for name, node in nodes.items()}
+    again = prepare(other.lock(), setup.data, nets, setup.mesh)
+    return predict.memory_of(again.step.lower(*arguments).compile())
+
+  batch, devices = config.batch_size, setup.mesh.size
+  # With statistics of the batch in the attack, images are not apart.
+  parts = (
+    list(predict.smaller_parts(batch, devices)) if config.attack.bn == 'eval' else []
+  )
+  found = predict.first_that_fits(compile_with, parts, limit)
+  if found is None:
+    say(
+      'nothing fits: take a smaller --config.batch_size, --config.precision=bfloat16, or '
+      'more devices with --config.mesh.fsdp'
+    )
+  else:
+    size, remat, memory = found
+    more = ' --config.remat=true' if remat else ''
+    say(f'it fits with --config.micro_batch={size}{more}: {memory}')
+  return False
 
 
 def _teachers(
   config: ConfigDict, data: Dataset, mesh: jax.sharding.Mesh
-) -> Iterator[tuple[str, Net, tuple, str]]:
+) -> Iterator[tuple[str, Net, tuple, ConfigDict, str]]:
   for name, entry in config.teachers.items():
     if entry.workdir:
       found = load_trained(
@@ -144,5 +205,6 @@ def _teachers(
       name,
       net,
       values,
+      node['student'],
       f'teacher {name}: {node["student"].name}, {count:,} parameters, {text}',
     )

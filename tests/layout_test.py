@@ -54,6 +54,7 @@ ALLOWED = {
     '__version__',
   },
   'flops': {'models'},
+  'predict': set(),
   'plane': {'attacks', 'losses', 'pictures'},
   'gallery': {*LEAVES, 'attacks', 'build', 'pictures', 'runtime', 'train'},
   'diversity': {
@@ -69,8 +70,10 @@ ALLOWED = {
     'amalgamation',
     'build',
     'data',
+    'flops',
     'interop',
     'models',
+    'predict',
     'run',
     'runtime',
     'train',
