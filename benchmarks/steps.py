@@ -83,9 +83,11 @@ def experiment(
   return build.resolve(config, list(overrides))
 
 
-def make_step(config: ConfigDict, seed: int = 0) -> Step:
+def make_step(
+  config: ConfigDict, seed: int = 0, mesh: jax.sharding.Mesh | None = None
+) -> Step:
   """The step of an experiment whose teachers are untrained."""
-  mesh = sharding.data_mesh()
+  mesh = mesh or sharding.data_mesh(fsdp=config.mesh.fsdp)
   data = build.dataset(config)
   nets, variables = {}, {}
   for number, (name, entry) in enumerate(config.teachers.items()):

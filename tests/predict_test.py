@@ -60,7 +60,7 @@ class DryRunTest(absltest.TestCase):
     self.assertRegex(text, 'one step: .* % of that rate|one step: .*%')
 
   def test_it_does_not_fit(self):
-    found, text = self.said(2**18)
+    found, text = self.said(2**16)
     self.assertEqual(found, {})  # nothing was run
     self.assertIn('trying micro_batch=16 ...', text)
     self.assertRegex(text, 'nothing fits|it fits with --config.micro_batch=')

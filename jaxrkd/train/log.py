@@ -63,9 +63,10 @@ class Log:
     self._pending = self._pending[len(ready) :]
     rows, done = jax.device_get(ready), step - keep
     now, runs = time.monotonic(), len(self._writers)
-    timed = (len(rows) - self._untimed) * self._setup.config.batch_size * runs
-    speed = timed / max(now - self._clock, 1e-9)
-    self._clock, self._untimed = now, 0
+    timed = max(len(rows) - self._untimed, 0)
+    speed = timed * self._setup.config.batch_size * runs / max(now - self._clock, 1e-9)
+    # Rows of before a kill may be more than one window has.
+    self._clock, self._untimed = now, max(self._untimed - len(rows), 0)
     shared = {
       'learning_rate': float(self._setup.parts.schedule.rate(done - 1)),
       'epoch': done / self._setup.steps_per_epoch,

@@ -99,6 +99,7 @@ class Setup:
     faculty: the teachers that the method asks.
     steps_per_epoch: updates per epoch.
     streamed: whether `step` gets batches, and not the whole set.
+    make_batch: see `batch.make_batcher`.
     train_step: (state, joined teacher variables, data, order) -> (state, scalars).
     step: the same, compiled; the state is donated.
     order: compiled, epoch -> positions [steps, B] on the devices.
@@ -111,6 +112,7 @@ class Setup:
   faculty: Faculty
   steps_per_epoch: int
   streamed: bool
+  make_batch: Any
   train_step: Any
   step: Any
   order: Any
@@ -191,6 +193,7 @@ def prepare(
     faculty=faculty,
     steps_per_epoch=per_epoch,
     streamed=streamed,
+    make_batch=make_batch,
     train_step=train_step,
     step=jax.jit(
       train_step,
