@@ -97,6 +97,7 @@ class SeedsTest(parameterized.TestCase):
     (dict(seeds=(0, 0)), 'with one of them twice'),
     (dict(seeds=(0, -1)), 'whole numbers from 0'),
     (dict(seeds=(0, 1), members=2), 'config.members=2 cannot be'),
+    (dict(seeds=(0, 1), stream='always'), 'config.stream=always cannot give'),
   )
   def test_mistakes(self, changes, message):
     with self.assertRaisesRegex(InputError, message):

@@ -90,6 +90,11 @@ def _check_seeds(config: ConfigDict) -> None:
         f'config.seeds trains several runs at once, which config.{key}={value} cannot be '
         f'part of; set it to {usual}, or give one --config.seed'
       )
+  if seeds and config.stream == 'always':
+    raise InputError(
+      'config.seeds trains several runs on one copy of the data, which config.stream=always '
+      'cannot give them; set config.stream=auto or never, or give one --config.seed'
+    )
 
 
 def _check_scale(config: ConfigDict) -> None:

@@ -32,7 +32,7 @@ from jaxrkd.train.load import (
   teacher_folder,
 )
 from jaxrkd.train.loop import Lane, fit
-from jaxrkd.train.setup import prepare
+from jaxrkd.train.setup import check_micro_batch, prepare
 
 
 def train_and_evaluate(
@@ -66,6 +66,7 @@ def train_and_evaluate(
   mesh = sharding.data_mesh(fsdp=config.mesh.fsdp)
   sharding.check_batch_size(config.batch_size, mesh, 'batch_size')
   sharding.check_batch_size(config.evaluation.batch_size, mesh, 'evaluation.batch_size')
+  check_micro_batch(config, mesh)
   known = check_sources(config, workdir)
   data = sharding.first_then_others(lambda: build.dataset(config, data_dir))
   for name, classes in known.items():
