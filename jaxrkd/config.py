@@ -27,7 +27,7 @@ def base() -> ConfigDict:
   return ConfigDict(
     dict(
       seed=0,
-      # Several seeds instead of one, such as 0,1,2, trained at once in one program (in a
+      # Several seeds instead of one, such as 0,1,2, trained at once in one program (a
       # vmapped step, or one after the other inside it: `stacking`), with the same teachers:
       # small students leave a device idle. Each is a run of its own in workdir/seeds/.
       seeds=(),

@@ -18,17 +18,15 @@ Call = Callable[[Net, Variables, Array], Tree]
 STACKING = ('auto', 'vmap', 'loop')
 
 
-def is_mapped(stacking: str = 'auto', auto: str = '') -> bool:
+def is_mapped(stacking: str = 'auto') -> bool:
   """Whether networks of one architecture run in one vmapped call.
 
   Args:
     stacking: 'vmap', 'loop', or 'auto': a loop on CPU, where `benchmarks/teachers.py`
-      found it 2 to 20 % faster; one call on other devices, of which none has been
+      found it 2 to 20 % faster, and `benchmarks/seeds.py` twice as fast; one call on other devices, of which none has been
       measured, because it compiles faster and small networks leave a device idle.
-    auto: what 'auto' means instead, 'vmap' or 'loop'.
   """
   one_of(stacking, STACKING, 'config.stacking')
-  stacking = auto if auto and stacking == 'auto' else stacking
   if stacking == 'auto':
     return jax.default_backend() != 'cpu'
   return stacking == 'vmap'

@@ -154,7 +154,7 @@ class Program:
 
   def _together(self) -> Any:
     one = self.first.train_step
-    if is_mapped(self.first.config.stacking, 'vmap'):
+    if is_mapped(self.first.config.stacking):
       return jax.vmap(one, in_axes=(0, None, None, 0))
 
     def each(state: Tree, teacher_vars: Tree, data: Tree, order: jax.Array) -> Tree:
