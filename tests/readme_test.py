@@ -19,6 +19,7 @@ from jaxrkd import config as configs
 from jaxrkd.attacks import ATTACKS, UNFORESEEN, VERSIONS
 from jaxrkd.build.columns import PRESETS
 from jaxrkd.build.tables import RULES
+from jaxrkd.data import SOURCES
 from jaxrkd.evaluate import trust
 from jaxrkd.interop import FORMATS, RECIPES
 from jaxrkd.interop.state_dict import to_state_dict
@@ -32,6 +33,7 @@ PAGE = (ROOT / 'docs' / 'methods.md').read_text()
 ATTACK_PAGE = (ROOT / 'docs' / 'attacks.md').read_text()
 ROBUST_PAGE = (ROOT / 'docs' / 'robustness.md').read_text()
 NETWORK_PAGE = (ROOT / 'docs' / 'networks.md').read_text()
+SPEED_PAGE = (ROOT / 'docs' / 'performance.md').read_text()
 
 
 class ReadmeTest(absltest.TestCase):
@@ -74,11 +76,17 @@ class ReadmeTest(absltest.TestCase):
       self.assertIn(f'`{name}`', ATTACK_PAGE + ROBUST_PAGE)
 
   def test_paths(self):
-    for text in (TEXT, PAGE, ATTACK_PAGE, ROBUST_PAGE, NETWORK_PAGE):
+    for text in (TEXT, PAGE, ATTACK_PAGE, ROBUST_PAGE, NETWORK_PAGE, SPEED_PAGE):
       found = re.findall(r'(?:configs|launch|benchmarks|tests|jaxrkd)/[\w/]*\.py', text)
       self.assertGreater(len(found), 2)
       for path in found:
         self.assertTrue((ROOT / path).is_file(), path)
+
+  def test_every_benchmark_is_named(self):
+    helpers = {'steps.py', 'torch_steps.py'}
+    for path in (ROOT / 'benchmarks').glob('*.py'):
+      if path.name not in helpers:
+        self.assertIn(path.name, SPEED_PAGE)
 
   def test_page_of_networks(self):
     for name in NETWORKS:
@@ -135,7 +143,7 @@ class ReadmeTest(absltest.TestCase):
         self.assertRegex(ATTACK_PAGE, rf'`{option}[`=]', option)
 
   def test_every_option_named_in_the_page_exists(self):
-    pages = PAGE + ATTACK_PAGE + ROBUST_PAGE + NETWORK_PAGE
+    pages = PAGE + ATTACK_PAGE + ROBUST_PAGE + NETWORK_PAGE + SPEED_PAGE
     found = set(re.findall(r'--config\.([a-z_.]+)=', pages))
     self.assertGreater(len(found), 10)
     groups = {'teachers', 'config', 'KEY', 'online', 'evaluation'}
@@ -150,6 +158,8 @@ class ReadmeTest(absltest.TestCase):
       known |= {f'ensemble.{key}' for key in build.options(RULES[rule])}
     for schedule in SCHEDULES:
       known |= {f'schedule.{key}' for key in build.options(SCHEDULES[schedule])}
+    for source in SOURCES.values():
+      known |= {f'data.{key}' for key in build.options(source)}
     for network in NETWORKS:
       known |= {f'student.{key}' for key in build.options(NETWORKS[network])}
     for key in found:

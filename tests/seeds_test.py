@@ -36,7 +36,7 @@ class SeedsTest(parameterized.TestCase):
     config = build.resolve(tiny.config('mtard', **changes))
     return experiment.train_and_evaluate(config, self.folder / name)
 
-  @parameterized.parameters('auto', 'loop')
+  @parameterized.parameters('vmap', 'loop')
   def test_each_is_what_it_would_be_alone(self, stacking):
     with jax.enable_x64(True):
       runs = [tiny.Run(tiny.config('mtard', seed=s, stacking=stacking)) for s in (0, 3)]
