@@ -48,8 +48,8 @@ class InvarianceTest(parameterized.TestCase):
     test = SOURCES['digits']()[1].take(np.arange(60))
     found = {}
     # `cascade_test` has more of those that go step by step; each batch is a compilation.
-    more = () if name in tiny.QUICK else ((1, 1), (256, 1), (8, 2), (64, 4))
-    for batch, devices in ((7, 1), (8, 8), *more):
+    more = {'fgsm': ((256, 1), (64, 4)), 'pgd_sat': ((1, 1), (256, 1), (8, 2), (64, 4))}
+    for batch, devices in ((7, 1), (8, 8), *more.get(name, ())):
       where = mesh(devices)
       loaded = robustness.load_split(test, batch, where)
       found[batch, devices] = robustness.judge(
