@@ -94,6 +94,11 @@ def _planned(spec: str, seed: int, overrides: Sequence[str]) -> ConfigDict:
   given = configs.load_spec(spec)
   own = [entry.config for entry in given.teachers.values() if entry.config]
   # Seeds of one ensemble follow each other; those of the next come after them.
+  if given.get('seeds') or any(text.startswith('seeds=') for text in overrides):
+    raise InputError(
+      f'{spec!r} has config.seeds, but a comparison gives each run its own; leave it out and '
+      'name the seeds with --seeds'
+    )
   given.seed = seed * given.members
   stride = 1 + max((config.seed for config in own), default=0)
   for config in own:

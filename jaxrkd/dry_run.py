@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -28,7 +27,8 @@ from jaxrkd.run.teachers import (
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.feed import make_feed
-from jaxrkd.train.load import load_trained
+from jaxrkd.train.load import Trained, chosen, load_trained
+from jaxrkd.train.loop import Program
 from jaxrkd.train.setup import Setup, prepare
 
 
@@ -74,19 +74,20 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     f'{config.epochs} epochs'
     + (f', for each of {config.members} members' if config.members > 1 else '')
   )
-  arguments = (
-    state,
-    setup.join_teachers(variables),
-    *make_feed(setup, lambda epoch: setup.order(jnp.int32(epoch)), 0, {}).next(0),
-  )
+  # Seeds trained at once are that many states in one program.
+  program = Program([setup] * max(len(config.seeds), 1))
+  feed = make_feed(setup, program.order, 0, {})
+  state = program.join([state] * max(len(config.seeds), 1))
+  arguments = (state, setup.join_teachers(variables), *feed.next(0))
   began = time.monotonic()
-  compiled = setup.step.lower(*arguments).compile()
+  compiled = program.step.lower(*arguments).compile()
   say(f'compiled in {time.monotonic() - began:.1f} s')
-  flops = count_flops(setup.train_step, *arguments)
+  flops = count_flops(program.step, *arguments)
   rate = predict.matrix_rate(PRECISIONS[config.precision] or 'float32')
   least = flops / rate / jax.device_count()
+  images = config.batch_size * max(len(config.seeds), 1)
   say(
-    f'arithmetic: {flops / config.batch_size / 1e9:,.1f} GFLOP per image, {flops / 1e12:.3g} '
+    f'arithmetic: {flops / images / 1e9:,.1f} GFLOP per image, {flops / 1e12:.3g} '
     f'TFLOP per step; at the {rate / 1e12:.3g} TFLOP/s of a matrix product here in '
     f'{config.precision} at least {_clock(least)} a step'
   )
@@ -95,11 +96,11 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     return {}
   began = time.monotonic()
   _, scalars = compiled(*arguments)
-  found = {name: float(value) for name, value in jax.device_get(scalars).items()}
+  found = {name: float(value.mean()) for name, value in jax.device_get(scalars).items()}
   spent = time.monotonic() - began
   shown = ', '.join(f'{name} {value:.4g}' for name, value in found.items())
   say(
-    f'one step: {_clock(spent)}, {config.batch_size / spent:.3g} images/s, {least / spent:.0%} '
+    f'one step: {_clock(spent)}, {images / spent:.3g} images/s, {least / spent:.0%} '
     f'of that rate; {shown}'
   )
   say(f'training alone would take about {_total(spent, setup):.2g} hours here')
@@ -113,8 +114,7 @@ def _clock(seconds: float) -> str:
 def _total(seconds: float, setup: Setup) -> float:
   """Hours of all steps."""
   config = setup.config
-  runs = config.members * max(len(config.seeds), 1)
-  return seconds * setup.total_steps * runs / 3600
+  return seconds * setup.total_steps * config.members / 3600
 
 
 def _tell_memory(
@@ -142,8 +142,12 @@ def _tell_memory(
     sizes = setup.data.classes, setup.data.image_shape, config.precision, other.remat
     nets = {name: build.network(node, *sizes) for name, node in nodes.items()}
     again = prepare(other.lock(), setup.data, nets, setup.mesh)
-    return predict.memory_of(again.step.lower(*arguments).compile())
+    program = Program([again] * max(len(config.seeds), 1))
+    return predict.memory_of(program.step.lower(*arguments).compile())
 
+  if None in nodes.values():
+    say('it does not fit; what would is not looked for with an ensemble as teacher')
+    return False
   batch, devices = config.batch_size, setup.mesh.size
   # With statistics of the batch in the attack, images are not apart.
   parts = (
@@ -164,7 +168,7 @@ def _tell_memory(
 
 def _teachers(
   config: ConfigDict, data: Dataset, mesh: jax.sharding.Mesh
-) -> Iterator[tuple[str, Net, tuple, ConfigDict, str]]:
+) -> Iterator[tuple[str, Net, tuple, ConfigDict | None, str]]:
   for name, entry in config.teachers.items():
     if entry.workdir:
       found = load_trained(
@@ -178,7 +182,10 @@ def _teachers(
       )
       check_teacher(name, found, data)
       net, values = found.net, (found.state.params, found.state.stats)
-      node, text = found.config, f'from {entry.workdir} {entry.network}'.rstrip()
+      node, text = (
+        _node_of(found, entry),
+        f'from {entry.workdir} {entry.network}'.rstrip(),
+      )
     elif entry.file:
       read = read_network(
         entry.file,
@@ -190,21 +197,29 @@ def _teachers(
       values = sharding.put(
         jax.tree.map(np.asarray, read.variables), sharding.replicated(mesh)
       )
-      net, node, text = read.net, {'student': read.node}, f'from {entry.file}'
+      net, node, text = read.net, read.node, f'from {entry.file}'
     else:
-      node = entry.config
-      nodes = build.network_nodes(node, build.method(node))
-      chosen = nodes[entry.network or next(iter(nodes))]
+      own = entry.config
+      nodes = build.network_nodes(own, build.method(own))
+      node = nodes[entry.network or next(iter(nodes))]
       options = config.precision, config.remat
-      net = build.network(chosen, data.classes, data.image_shape, *options)
+      net = build.network(node, data.classes, data.image_shape, *options)
       init = jax.jit(net.init, out_shardings=sharding.replicated(mesh))
       values = init(jax.random.key(0))
-      text = f'would be trained first, {node.epochs} epochs of {node.method.name}'
+      text = f'would be trained first, {own.epochs} epochs of {own.method.name}'
     count = parameter_count(values[0])
     yield (
       name,
       net,
       values,
-      node['student'],
-      f'teacher {name}: {node["student"].name}, {count:,} parameters, {text}',
+      node,
+      f'teacher {name}: {node.name if node else "ensemble"}, {count:,} parameters, {text}',
     )
+
+
+def _node_of(found: Trained, entry: ConfigDict) -> ConfigDict | None:
+  """What names the network of a run; None for an ensemble of runs."""
+  if found.crew is None:
+    return None
+  nodes = build.network_nodes(found.config, build.method(found.config))
+  return nodes[entry.network or chosen(found.crew, found.record)]

@@ -105,6 +105,11 @@ def required_workdir() -> str:
     raise InputError(
       'no --workdir; name a folder for the run, such as --workdir=runs/mtard_digits'
     )
+  if '://' in flags.FLAGS.workdir:
+    raise InputError(
+      f'--workdir is {flags.FLAGS.workdir}, but runs live in folders; mount the bucket and '
+      'give the path where it is mounted'
+    )
   return flags.FLAGS.workdir
 
 

@@ -2,7 +2,7 @@
 # A TPU VM pod from nothing to results: create, copy, install, run one command on all its
 # workers, collect, delete.
 #
-# Usage: launch/tpu_pod.sh all --config=configs/mtard_cifar100.py --workdir=gs://BUCKET/mtard
+# Usage: launch/tpu_pod.sh all --config=configs/mtard_cifar100.py --workdir=/mnt/shared/mtard
 #        launch/tpu_pod.sh create | copy | install | run FLAGS... | collect FOLDER | delete
 #
 # Settings, from the environment:
@@ -14,10 +14,11 @@
 #   DATA=                     folder with prepared TFDS data to copy along, if any
 #   SPOT=1                    cheaper machines that can be taken away; unset: no
 #
-# FLAGS go to the program as they are. --workdir must be one folder for all workers: a
-# mounted bucket or a shared disk (`collect` copies a folder of worker 0 otherwise). When
-# machines are taken away, `all` again (or create, copy, install, run) continues from the
-# last checkpoint: the program saves on SIGTERM.
+# FLAGS go to the program as they are. --workdir must be one folder for all workers, a mounted
+# bucket or a shared disk, which outlives the machines; `all` insists on an absolute one. A TPU
+# VM of one worker may keep it in jaxrkd/runs, from where `collect jaxrkd/runs/mtard` copies
+# it. When machines are taken away, the same command continues from the last checkpoint: the
+# program saves on SIGTERM.
 set -euo pipefail
 
 NAME=${NAME:-jaxrkd} ZONE=${ZONE:-us-central2-b} TYPE=${TYPE:-v4-32}
@@ -34,10 +35,20 @@ tpu() { gcloud compute tpus tpu-vm "$@" --zone="$ZONE"; }
 everywhere() { tpu ssh "$NAME" --worker=all --command="$1"; }
 
 create() {
-  if tpu describe "$NAME" >/dev/null 2>&1; then
-    echo "$NAME exists already"
-    return
-  fi
+  local state
+  state=$(tpu describe "$NAME" --format='value(state)' 2>/dev/null || true)
+  case $state in
+    '') ;;
+    READY | CREATING | STARTING | RESTARTING)
+      echo "$NAME exists already ($state)"
+      return
+      ;;
+    *)
+      # Taken away, stopped or broken: what it held is gone.
+      echo "$NAME is $state and is made again"
+      delete
+      ;;
+  esac
   tpu create "$NAME" --accelerator-type="$TYPE" --version="$VERSION" ${SPOT:+--spot}
 }
 
@@ -47,7 +58,10 @@ copy() {
   # What is committed, so that a run can be told by its commit.
   git -C "$top" archive --format=tar.gz --prefix=jaxrkd/ -o "$pack/jaxrkd.tar.gz" HEAD
   tpu scp "$pack/jaxrkd.tar.gz" "$NAME:~/" --worker=all
-  everywhere 'rm -rf ~/jaxrkd && tar xzf ~/jaxrkd.tar.gz'
+  # Runs of before stay.
+  everywhere 'mkdir -p ~/jaxrkd &&
+    find ~/jaxrkd -mindepth 1 -maxdepth 1 ! -name runs ! -name .venv -exec rm -rf {} + &&
+    tar xzf ~/jaxrkd.tar.gz'
   if [[ -n ${DATA:-} ]]; then
     [[ -d $DATA ]] || die "DATA=$DATA is no folder"
     tpu scp --recurse "$DATA" "$NAME:~/tensorflow_datasets" --worker=all
@@ -84,6 +98,10 @@ case $verb in
   create | copy | install | run | collect | delete) "$verb" "$@" ;;
   all)
     (($#)) || die 'all needs the flags of the program, such as --config=... --workdir=...'
+    [[ " $*" == *' --workdir=/'* ]] ||
+      die 'all deletes the machines at the end: give a --workdir that outlives them, an' \
+        'absolute path on a shared disk or a mounted bucket; or use create, copy, install,' \
+        'run, collect and delete one by one'
     create
     copy
     install

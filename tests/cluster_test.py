@@ -40,7 +40,7 @@ class ScriptTest(parameterized.TestCase):
 
   def test_a_pod_from_nothing_to_results(self):
     self.stand_in('gcloud', '[[ $4 != describe ]]')
-    done = self.pod('all', '--config=a b.py', '--workdir=w', SPOT='1', ZONE='z')
+    done = self.pod('all', '--config=a b.py', '--workdir=/w', SPOT='1', ZONE='z')
     self.assertEqual(done.returncode, 0, done.stderr)
     lines = self.log.read_text().splitlines()
     verbs = [line.split()[4] for line in lines if line.startswith('gcloud')]
@@ -49,20 +49,30 @@ class ScriptTest(parameterized.TestCase):
     (run,) = [line for line in lines if 'main.py' in line]
     self.assertIn(
       '--worker=all --command=cd ~/jaxrkd && .venv/bin/python launch/main.py '
-      '--coordinator=auto --config=a\\ b.py --workdir=w',
+      '--coordinator=auto --config=a\\ b.py --workdir=/w',
       run,
     )
 
   def test_a_run_that_fails_keeps_the_pod(self):
     self.stand_in('gcloud', '[[ "$*" != *main.py* ]]')
-    self.assertNotEqual(self.pod('all', '--config=c').returncode, 0)
+    self.assertNotEqual(self.pod('all', '--config=c', '--workdir=/w').returncode, 0)
     self.assertNotIn('delete', self.log.read_text())
+
+  @parameterized.parameters(('READY', False), ('PREEMPTED', True))
+  def test_a_pod_that_is_there(self, state, again):
+    self.stand_in('gcloud', f'[[ $4 != describe ]] || echo {state}')
+    done = self.pod('create')
+    self.assertEqual(done.returncode, 0, done.stderr)
+    verbs = [line.split()[4] for line in self.log.read_text().splitlines()]
+    made = ['describe', 'delete', 'create'] if again else ['describe']
+    self.assertEqual(verbs, made)
 
   @parameterized.parameters(
     ((), 'no command'),
     (('fly',), 'unknown command fly'),
     (('run',), 'run needs the flags'),
     (('all',), 'all needs the flags'),
+    (('all', '--config=c', '--workdir=w'), 'a --workdir that outlives them'),
     (('collect',), 'collect needs a folder'),
   )
   def test_mistakes(self, arguments, message):

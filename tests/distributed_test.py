@@ -104,6 +104,7 @@ class JobTest(parameterized.TestCase):
     ('a1,b2', ['a1', 'b2']),
     ('gpu[01-03,7],login', ['gpu01', 'gpu02', 'gpu03', 'gpu7', 'login']),
     ('n[1-2]-ib', ['n1-ib', 'n2-ib']),
+    ('r[1-2]n[1-2],x', ['r1n1', 'r1n2', 'r2n1', 'r2n2', 'x']),
   )
   def test_node_lists(self, nodes, hosts):
     self.assertEqual(distributed.expand(nodes), hosts)

@@ -169,6 +169,8 @@ class ProgramTest(parameterized.TestCase):
           f'--workdir={self.folder / workdir}',
           *job,
           *([f'--process_id={number}'] if job else []),
+          # In two processes each reads its own rows; in one all lie on the device.
+          f'--config.stream={"always" if job else "never"}',
         ),
         env=self.environment(1),
         stdout=subprocess.PIPE,
@@ -268,6 +270,8 @@ class ProgramTest(parameterized.TestCase):
     ('--processes=2', 'do not describe a job'),
     ('--coordinator=localhost:1', 'do not describe a job'),
     ('--join_timeout=0', '--join_timeout is 0.0; it must be above 0'),
+    ('--workdir=gs://bucket/run', 'mount the bucket'),
+    ('--config.teachers.clean.config.seeds=0,1', 'a teacher is one network'),
     ('--plugins=nowhere.py', "no plugin 'nowhere.py'"),
     ('--config.teachers.clean.weight=0.5', 'their sum is 0.5 and must be 1'),
     ('--config.teachers.clean.workdir=nowhere', "'nowhere' is not the workdir of a run"),

@@ -108,6 +108,14 @@ class FeedTest(parameterized.TestCase):
     with self.assertRaisesRegex(InputError, 'cannot read .*train_images.npy'):
       source(path=str(folder))
     write_set(folder)
+    np.save(folder / 'train_labels.npy', np.int64(3))
+    with self.assertRaisesRegex(InputError, 'train_labels.npy.*no array of several'):
+      source(path=str(folder))
+    np.savez(folder / 'x.npz', a=np.zeros(3))
+    (folder / 'x.npz').rename(folder / 'train_images.npy')
+    with self.assertRaisesRegex(InputError, 'train_images.npy.*no array of several'):
+      source(path=str(folder))
+    write_set(folder)
     np.save(folder / 'train_images.npy', np.zeros((3, 8, 8, 1)))
     with self.assertRaisesRegex(InputError, 'is float64 .* must be uint8'):
       source(path=str(folder))

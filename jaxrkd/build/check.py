@@ -258,6 +258,11 @@ def _check_teacher(config: ConfigDict, name: str, entry: ConfigDict) -> None:
       f'{where} has neither a workdir nor a file nor a config; give --{where}.workdir=RUN, '
       f'--{where}.file=WEIGHTS or a config that trains it'
     )
+  if entry.config and entry.config.get('seeds'):
+    raise InputError(
+      f'{where}.config.seeds is {list(entry.config.seeds)}, but a teacher is one network; '
+      f'give it one {where}.config.seed'
+    )
   if entry.workdir and entry.file:
     raise InputError(
       f'{where} has both a workdir, {entry.workdir!r}, and a file, {entry.file!r}; give one'

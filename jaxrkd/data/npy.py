@@ -31,6 +31,8 @@ def npy(path: str = '') -> tuple[Split, Split]:
     file = folder / f'{key}.npy'
     try:
       arrays[key] = np.load(file, mmap_mode='r', allow_pickle=False)
+      if not isinstance(arrays[key], np.ndarray) or not arrays[key].ndim:
+        raise ValueError('it is no array of several things')
     except (OSError, ValueError, EOFError) as error:
       raise InputError(f'cannot read {str(file)!r} as a .npy file ({error})') from error
   images = arrays['train_images']

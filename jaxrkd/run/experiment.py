@@ -57,7 +57,7 @@ def train_and_evaluate(
   workdir = pathlib.Path(workdir)
   done = workdir / 'results.json'
   found = _finished(done)
-  if sharding.agreed(found is not None) and found is not None:
+  if sharding.seen_by_all(found is not None) and found is not None:
     claim(workdir, config)
     say(f'{title}: finished before; {done} holds the results, nothing to do')
     say(seeds.table(found) if config.seeds else results.table(table_rows(found, title)))

@@ -18,7 +18,7 @@ from jaxrkd.evaluate.measure import Measurement, Surrogate
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.report import write_report
 from jaxrkd.run.summary import table_rows, tell, tell_checks, tell_particles
-from jaxrkd.runtime import files, sharding
+from jaxrkd.runtime import files, preemption, sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import (
   Trained,
@@ -102,6 +102,7 @@ def _measure_networks(
     found['teachers'][name] = _measure_teacher(
       measure, config, workdir, name, folder, mesh
     )
+    preemption.end_if_asked()
   versions = student_versions(workdir, mesh)
   precision = config.evaluation.search_precision
   searched = versions

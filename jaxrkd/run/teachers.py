@@ -13,7 +13,13 @@ from jaxrkd.errors import InputError
 from jaxrkd.interop import import_network, read_network
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
-from jaxrkd.train.load import Trained, is_imported, read_config, teacher_folder
+from jaxrkd.train.load import (
+  Trained,
+  is_imported,
+  read_config,
+  seed_folder,
+  teacher_folder,
+)
 
 
 def check_sources(config: ConfigDict, workdir: pathlib.Path) -> dict[str, int]:
@@ -55,6 +61,13 @@ def check_finished(name: str, place: pathlib.Path) -> None:
     raise InputError(
       f'teacher {name!r} is to come from {str(place)!r}, whose training is not finished; '
       'finish it first by running the command that began it'
+    )
+  seeds = read_config(place).get('seeds', ())
+  if seeds:
+    first = str(seed_folder(place, seeds[0]))
+    raise InputError(
+      f'teacher {name!r} is to come from {str(place)!r}, which holds the runs of '
+      f'{len(seeds)} seeds; name one of them, such as {first!r}'
     )
 
 

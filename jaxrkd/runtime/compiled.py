@@ -18,10 +18,10 @@ def keep_compiled(folder: str = DEFAULT) -> None:
   """
   if not folder or 'JAX_COMPILATION_CACHE_DIR' in os.environ:
     return
-  place = pathlib.Path(folder).expanduser()
   try:
+    place = pathlib.Path(folder).expanduser()
     place.mkdir(parents=True, exist_ok=True)
-  except OSError:
-    return  # a home that cannot be written to: everything works, only slower
+  except (OSError, RuntimeError):
+    return  # no home, or one that cannot be written to: everything works, only slower
   jax.config.update('jax_compilation_cache_dir', str(place))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', LEAST_SECONDS)

@@ -65,11 +65,14 @@ def join(
     job = slurm_job(os.environ) or tpu_job(os.environ)
     if coordinator == AUTO and job is None:
       job = tpu_machine_job()
-  if job is None or (job.size == 1 and not by_hand):
+  if job is None or job.size == 1:
     return
   roll_call(job.address, job.size, job.rank, seconds, job.hosts)
   jax.distributed.initialize(
-    job.address, job.size, job.rank, initialization_timeout=max(int(seconds), 1)
+    *(job.address, job.size, job.rank),
+    initialization_timeout=max(int(seconds), 1),
+    # Or it takes a task's number under Slurm for that of its only visible GPU.
+    cluster_detection_method='deactivate',
   )
 
 
@@ -90,19 +93,24 @@ def slurm_job(environment: Mapping[str, str]) -> Job | None:
 
 def expand(nodes: str) -> list[str]:
   """'gpu[01-03,7],login' -> ['gpu01', 'gpu02', 'gpu03', 'gpu7', 'login']."""
+  found: list[str] = []
+  # Commas inside brackets do not end a name.
+  for name in re.findall(r'(?:[^,\[]|\[[^\]]*\])+', nodes):
+    made = ['']
+    for text, inside in re.findall(r'([^\[]+)|\[([^\]]*)\]', name):
+      ends = [text] if text else _numbers(inside)
+      made = [start + end for start in made for end in ends]
+    found += made
+  return found
+
+
+def _numbers(inside: str) -> list[str]:
+  """'01-03,7' -> ['01', '02', '03', '7']."""
   found = []
-  for part in re.findall(r'[^,\[]+(?:\[[^\]]*\])?[^,\[]*', nodes):
-    prefix, bracket, rest = part.strip(',').partition('[')
-    if not bracket:
-      found.append(prefix)
-      continue
-    inside, _, suffix = rest.partition(']')
-    for piece in inside.split(','):
-      low, _, high = piece.partition('-')
-      found += [
-        f'{prefix}{number:0{len(low)}d}{suffix}'
-        for number in range(int(low), int(high or low) + 1)
-      ]
+  for piece in inside.split(','):
+    low, _, high = piece.partition('-')
+    numbers = range(int(low), int(high or low) + 1)
+    found += [f'{number:0{len(low)}d}' for number in numbers]
   return found
 
 

@@ -1,7 +1,8 @@
 """SIGTERM, which schedulers send some seconds before they take a machine away.
 
-A training loop saves at the next step and ends; anything else ends at once, since what it
-has computed is on disk. Either way the same command continues.
+A training loop saves at the next step and ends; anything else ends at once, or in a job of
+several processes after the network that is being measured, since what it has computed is on
+disk. Either way the same command continues.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ class Preempted(BaseException):
 class _Notice:
   asked = False
   loops = 0
+  times = 0
 
 
 def listen() -> None:
@@ -50,13 +52,25 @@ def saving_loop() -> Iterator[None]:
     raise Preempted
 
 
-def asked(step: int) -> bool:
-  """Whether to save after this step and end.
+def asked() -> bool:
+  """Whether to save now and end.
 
-  Processes of one job agree on the step, whichever of them was told; all must ask at every
-  step.
+  Processes of one job agree on the moment, whichever of them was told: all must ask equally
+  often and in the same order.
   """
   if jax.process_count() == 1:
     return _Notice.asked
   # Told by jax's own listener, which replaces ours when a job of several processes starts.
-  return bool(multihost_utils.reached_preemption_sync_point(step))
+  # It names the next number that nobody has asked about yet, so that these never repeat.
+  _Notice.times += 1
+  return bool(multihost_utils.reached_preemption_sync_point(_Notice.times))
+
+
+def end_if_asked() -> None:
+  """Ends a job of several processes at a place where everything is saved.
+
+  Raises:
+    Preempted: it was told to.
+  """
+  if jax.process_count() > 1 and asked():
+    raise Preempted

@@ -1,5 +1,6 @@
 """What a step gets as data: the whole set on the devices, or its batch from the host."""
 
+import threading
 from typing import Any, Protocol
 
 import jax
@@ -67,23 +68,20 @@ class Streamed:
     # This process's rows of a batch, each once.
     self._rows = np.unique(np.concatenate([np.arange(*shape)[part] for part in owned]))
     self._orders: dict[int, np.ndarray] = {}
+    self._lock = threading.Lock()
     self._stream = Stream(self._read, setup.total_steps, first, state)
     self._ready: list[tuple[Given, dict[str, Any]]] = []
     self._state = self._stream.state()
 
   def _positions(self, epoch: int) -> np.ndarray:
-    found = self._orders.get(epoch)
-    if found is None:
-      # Threads may ask at once; they find the same.
-      whole = self._order(epoch)
-      found = np.asarray(jax.device_get(whole)) if whole.is_fully_addressable else None
-      if found is None:
-        from jax.experimental import multihost_utils
-
-        found = np.asarray(multihost_utils.process_allgather(whole, tiled=True))
-      self._orders = {k: v for k, v in self._orders.items() if k >= epoch - 1}
-      self._orders[epoch] = found
-    return found
+    # The reader's threads ask at once where an epoch ends.
+    with self._lock:
+      if epoch not in self._orders:
+        # Computed by this process alone: a pure function of the seed and the epoch.
+        found = np.asarray(jax.device_get(self._order(epoch)))
+        self._orders = {k: v for k, v in self._orders.items() if k >= epoch - 1}
+        self._orders[epoch] = found
+      return self._orders[epoch]
 
   def _read(self, step: int) -> dict[str, np.ndarray]:
     per_epoch = self._setup.steps_per_epoch

@@ -21,10 +21,18 @@ class Log:
     setup: of the run, or of the first of several that differ in their seeds.
     writers: one per run. With several, every scalar is an array of as many.
     progress: what is shown; of several runs the mean loss and the speed of all.
+    seeds: of several runs.
   """
 
-  def __init__(self, setup: Setup, writers: Sequence[MetricsWriter], progress: Progress):
+  def __init__(
+    self,
+    setup: Setup,
+    writers: Sequence[MetricsWriter],
+    progress: Progress,
+    seeds: Sequence[int] = (),
+  ):
     self._setup, self._writers, self._progress = setup, tuple(writers), progress
+    self._names = [f' with seed {seed}' for seed in seeds] or ['']
     self._pending: list[dict[str, Any]] = []
     self._clock, self._untimed = 0.0, 0
 
@@ -78,18 +86,18 @@ class Log:
         name: sum(float(np.ravel(row[name])[k]) for row in rows) / len(rows)
         for name in rows[0]
       }
-      self._check(done, values)
+      self._check(done, values, self._names[k])
       losses.append(values['loss'])
       writer.write(done, {**values, **shared})
     self._progress.show(done, {'loss': sum(losses) / runs}, speed)
 
   @staticmethod
-  def _check(step: int, values: Mapping[str, float]) -> None:
+  def _check(step: int, values: Mapping[str, float], name: str) -> None:
     """Ends a run that has diverged, before a checkpoint of it is written."""
     broken = [name for name, value in values.items() if not math.isfinite(value)]
     if broken:
       raise InputError(
-        f'training diverged: {", ".join(broken)} not finite by step {step}; the last '
+        f'training diverged{name}: {", ".join(broken)} not finite by step {step}; the last '
         'checkpoint is kept, and a lower --config.schedule.peak, in a new --workdir, '
         'usually helps'
       )

@@ -82,6 +82,10 @@ class Looks:
       record: see `look`.
       pending: rows that are not logged yet.
     """
+    if self._config.select.max_drop:
+      # What is kept has been looked at: training continues from the look before.
+      self._tell(f'{self._title}: told to end (SIGTERM) at step {step}')
+      return
     self._last.save(step, state, {**record, 'pending': pending})
     self._last.wait()
     self._tell(f'{self._title}: told to end (SIGTERM); saved at step {step}')

@@ -53,6 +53,7 @@ def fit(lanes: Sequence[Lane], teacher_vars: Tree, title: str) -> None:
   Raises:
     Preempted: told to end; everything is saved.
   """
+  preemption.end_if_asked()
   setup, first = lanes[0].setup, sharding.is_first_process()
   with contextlib.ExitStack() as opened:
     begun = [_Begun(lane, opened) for lane in lanes]
@@ -71,7 +72,8 @@ def fit(lanes: Sequence[Lane], teacher_vars: Tree, title: str) -> None:
     progress = opened.enter_context(
       closing(Progress(title, setup.total_steps, step, enabled=first))
     )
-    log = Log(setup, writers, progress)
+    several = [lane.setup.config.seed for lane in lanes] if len(lanes) > 1 else []
+    log = Log(setup, writers, progress, several)
     log.take_up([run.record.pop('pending', []) for run in begun])
     looks = [
       Looks(setup.config, lane.judge, writer, run.stores, run.tell, lane.title)
@@ -215,7 +217,7 @@ def _epochs(
       if step % config.log_every == 0:
         log.flush(step)
       # What is due after an epoch comes first, or it would never come.
-      if step % setup.steps_per_epoch and preemption.asked(step):
+      if step % setup.steps_per_epoch and preemption.asked():
         leave()
     if looks[0].due(epoch + 1):
       # No mean reaches across a checkpoint, so that a resumed run logs the same.
@@ -229,5 +231,5 @@ def _epochs(
       if not all(going):
         break
       log.restart(state)
-    if epoch + 1 < config.epochs and preemption.asked(step):
+    if epoch + 1 < config.epochs and preemption.asked():
       leave()

@@ -200,7 +200,11 @@ def prepare(
       out_shardings=(places, everywhere),
       donate_argnums=0,
     ),
-    order=jax.jit(_order(config, count, extra), out_shardings=sharding.rows(mesh, 1)),
+    # A host that reads its rows needs to know them all, and asks no other.
+    order=jax.jit(
+      _order(config, count, extra),
+      out_shardings=None if streamed else sharding.rows(mesh, 1),
+    ),
   )
 
 

@@ -61,7 +61,7 @@ def make_update(
     teacher_vars = whole(teacher_vars)
     student = crew.logits_fn(params, stats)
     batch = {**batch, 'epoch': state.step // steps_per_epoch}
-    teachers = faculty.teachers(teacher_vars, batch, student, micro_batch)
+    teachers = faculty.teachers(teacher_vars, batch, student, micro_batch, mesh)
     if micro_batch:
 
       def attacked(part):

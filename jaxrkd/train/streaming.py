@@ -4,6 +4,7 @@ import jax
 import numpy as np
 
 from jaxrkd.data import Dataset
+from jaxrkd.runtime import sharding
 
 # Of a device's memory, which the set may take before it is streamed.
 SHARE = 0.25
@@ -29,4 +30,5 @@ def is_streamed(stream: str, data: Dataset) -> bool:
   limit = (device.memory_stats() or {}).get('bytes_limit', 0)
   if device.platform == 'cpu' or not limit:
     return not isinstance(data.train.image, np.ndarray)
-  return training_bytes(data) > SHARE * limit
+  # One answer for all processes, whose devices may differ by a little.
+  return sharding.agreed(training_bytes(data) > SHARE * limit)

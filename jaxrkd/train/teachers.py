@@ -85,6 +85,7 @@ class Faculty:
     batch: Batch | None = None,
     student: Callable[[Array], Array] | None = None,
     micro_batch: int = 0,
+    mesh: jax.sharding.Mesh | None = None,
   ) -> dict[str, Teacher]:
     """The method's view of the teachers: role -> (images, temperature) -> logits.
 
@@ -94,11 +95,12 @@ class Faculty:
       student: its logits_fn in evaluation mode, for an amalgamation that asks it. It is
         asked about the images that the teachers are asked about.
       micro_batch: how many images they are asked about at once; 0 is all.
+      mesh: devices that share the images.
     """
 
     def ask(stack: Stack, variables: Tree, images: Array) -> Array:
       one = lambda images: stack.logits(variables, images)
-      return micro.in_parts(one, images, micro_batch, out_axes=1)
+      return micro.in_parts(one, images, micro_batch, 1, mesh)
 
     def answer(role: str) -> Teacher:
       shares = self.roles[role]
