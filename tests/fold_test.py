@@ -58,16 +58,11 @@ class FrozenTest(parameterized.TestCase):
 
   @parameterized.parameters('mtard', 'mmard', 'at_aka')
   def test_steps_are_the_same(self, method):
-    small = dict(name='resnet8', width=4)
     found = []
     with jax.enable_x64(True):
       for on in (False, True):
-        config = tiny.config(method, student=small, stacking='loop')
-        config.online = {name: dict(small) for name in config.online}
-        for teacher in config.teachers.values():
-          teacher.config.student = dict(small)
         with folding(on):
-          run = tiny.Run(config)
+          run = tiny.Run(tiny.small_resnets(method))
           state, rows = run.steps(run.setup.parts.init(), 2)
         found.append((jax.tree.leaves(state.nets), [row['loss'] for row in rows]))
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-9)

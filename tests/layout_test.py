@@ -9,7 +9,8 @@ ROOT = pathlib.Path(__file__).parent.parent / 'jaxrkd'
 LEAVES = {'errors', 'config'}
 ALLOWED = {
   'errors': set(),
-  'config': {'errors'},
+  'defaults': set(),
+  'config': {'defaults', 'errors'},
   'losses': set(),
   'simplex': {'errors'},
   'particles': set(),

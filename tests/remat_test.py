@@ -9,17 +9,11 @@ from absl.testing import absltest
 class RematTest(absltest.TestCase):
   def test_steps_are_the_same(self):
     # Trains a student and a group of other networks, on images of their own.
-    method = 'at_aka'
-    small = dict(name='resnet8', width=4)
     found = []
     with jax.enable_x64(True):
       for remat in (False, True):
         # 24 images in batches of 16: half of the last batch is padding.
-        options = dict(student=small, remat=remat, stacking='loop', data__train=40)
-        config = tiny.config(method, **options)
-        config.online = {name: dict(small) for name in config.online}
-        for teacher in config.teachers.values():
-          teacher.config.student = dict(small)
+        config = tiny.small_resnets('at_aka', remat=remat, data__train=40)
         run = tiny.Run(config)
         self.assertEqual(run.setup.steps_per_epoch, 2)
         state, rows = run.steps(run.setup.parts.init(), 2)

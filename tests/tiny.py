@@ -70,6 +70,16 @@ def config(method='mtard', teachers=True, **changes) -> ConfigDict:
   return made
 
 
+def small_resnets(method: str, **changes) -> ConfigDict:
+  """As `config`, with a ResNet-8 of width 4 wherever there is a network."""
+  node = dict(name='resnet8', width=4)
+  made = config(method, student=dict(node), stacking='loop', **changes)
+  made.online = {name: dict(node) for name in made.online}
+  for teacher in made.teachers.values():
+    teacher.config.student = dict(node)
+  return made
+
+
 def overrides(**changes) -> list[str]:
   return [f'{key.replace("__", ".")}={value}' for key, value in changes.items()]
 
