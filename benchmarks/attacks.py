@@ -1,8 +1,8 @@
 """Images per second of attacks on one network: jaxrkd against PyTorch, in one run.
 
-Usage: python benchmarks/attacks.py [--network=resnet18] [--batch=128] [--precision=float32]
+Usage: python benchmarks/attacks.py [--network=resnet18] [--batch=32] [--precision=float32]
                                     [--attacks=fgsm,pgd_sat,...] [--peers=eager,channels_last]
-                                    [--repeats=3] [--out=FILE.json]
+                                    [--repeats=3]
 
 The network is untrained, so attacks that stop at the first success run to their end: the
 labels are its own predictions and the ball is tiny. What PyTorch does is PGD in a Python loop
@@ -47,12 +47,12 @@ def ours(network, batch, precision, names):
 
 def theirs(network, batch, precision, kind, names):
   import torch
-  import torch_steps
+  import torch_networks
   from torch.nn import functional as F
 
   device = 'cuda' if torch.cuda.is_available() else 'cpu'
   layout = torch.contiguous_format if kind == 'eager' else torch.channels_last
-  net = torch_steps.NETWORKS[network](10).to(device, memory_format=layout).eval()
+  net = torch_networks.NETWORKS[network](10).to(device, memory_format=layout).eval()
   net.requires_grad_(False)
   run = torch.compile(net) if kind == 'compile' else net
   clean = torch.rand(batch, 3, 32, 32, device=device).contiguous(memory_format=layout)

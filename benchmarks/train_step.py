@@ -54,9 +54,10 @@ def sides(options, method, student, precision, batch):
   made = steps.make_step(config)
   found = {'jaxrkd': made}
   if options.peers:
+    import torch_methods
     import torch_steps
 
-    if method not in torch_steps.METHODS:
+    if method not in torch_methods.METHODS:
       return found, made.flops
     kinds = {entry.kind for entry in config.teachers.values()}
     named = steps.teacher_networks(options.teachers, options.data)

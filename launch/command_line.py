@@ -80,7 +80,10 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
       'stopped; the same command continues from the last checkpoint, if one was written',
       file=sys.stderr,
     )
-    _leave(preemption.STATUS if isinstance(stop, preemption.Preempted) else 130)
+    if isinstance(stop, preemption.Preempted):
+      preemption.part()
+      _leave(preemption.STATUS)
+    _leave(130)
 
 
 def _leave(status: int) -> None:

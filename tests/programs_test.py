@@ -38,7 +38,7 @@ class ProgramTest(parameterized.TestCase):
     super().setUp()
     self.folder = tiny.folder(self)
     self.config = self.folder / 'tiny_mtard.py'
-    epochs = 60 if KILLS else 4
+    epochs = 12 * KILLS or 4  # so many that hardly a kill comes after training
     self.config.write_text(CONFIG.format(tests=str(ROOT / 'tests'), epochs=epochs))
 
   def command(self, program, *arguments):
@@ -182,24 +182,42 @@ class ProgramTest(parameterized.TestCase):
 
   def interrupt(self, workdir, processes, number):
     """Ends a job once it has logged a random step, or, in the long test, at any moment."""
+    log = self.folder / workdir / 'metrics.jsonl'
+    reached = lambda: max(self.losses(workdir), default=0) if log.is_file() else 0
     started = self.start(workdir, processes)
-    log, at = self.folder / workdir / 'metrics.jsonl', random.randrange(1, 15)
-    over = time.monotonic() + (random.uniform(3, 18) if KILLS else float('inf'))
     kind = (signal.SIGTERM, signal.SIGKILL)[number % 2]
-    while all(process.poll() is None for process in started):
-      steps = self.losses(workdir) if log.is_file() and log.stat().st_size else {}
-      reached = any(step >= at for step in steps) and not KILLS
-      if reached or time.monotonic() > over:
-        break
-      time.sleep(0.005)
-    for process in started:
-      process.send_signal(kind)
-    told = [process.communicate(timeout=120)[0] for process in started]
     if KILLS:
-      done = max(self.losses(workdir), default=0) if log.is_file() else 0
-      last = (told[0].strip().splitlines() or [''])[-1]
-      print(f'{kind.name} at {done}: {[p.returncode for p in started]}; {last}')
-    return [process.returncode for process in started]
+      over = self.random_moment(number, reached)
+    else:
+      at = random.randrange(1, 15)
+      over = lambda: reached() >= at
+    while all(process.poll() is None for process in started) and not over():
+      time.sleep(0.005)
+    # A machine that is to go is told so; the others learn it from it.
+    one = kind == signal.SIGTERM and random.random() < 0.5
+    told = started[:1] if one else started
+    for process in told:
+      process.send_signal(kind)
+    said = [process.communicate(timeout=120)[0] for process in started]
+    statuses = [process.returncode for process in started]
+    if KILLS:
+      last = (said[0].strip().splitlines() or [''])[-1]
+      print(f'{kind.name} to {len(told)} at {reached()}: {statuses}; {last}')
+    return statuses
+
+  def random_moment(self, number, reached):
+    """Every fourth is anywhere in starting up, the others in the steps that follow."""
+    early = time.monotonic() + random.uniform(0.5, 8)
+    before, late, wait = reached(), [], random.uniform(0, 3)
+
+    def over():
+      if number % 4 == 3:
+        return time.monotonic() > early
+      if not late and reached() > before:
+        late.append(time.monotonic() + wait)
+      return bool(late) and time.monotonic() > late[0]
+
+    return over
 
   def check_equal(self, one, other):
     """Two runs have the same checkpoints and losses, bit for bit."""
@@ -248,7 +266,9 @@ class ProgramTest(parameterized.TestCase):
       self.assertEqual(set(results['student']), {'best', 'last', 'ema'})
     with self.subTest('killed and run again'):
       for number in range(KILLS or 1):
-        self.interrupt('cut', 2, number)
+        statuses = self.interrupt('cut', 2, number)
+        if number % 2 == 0:  # SIGTERM
+          self.assertIn(statuses, ([143, 143], [0, 0]))
       self.finish('cut')
       self.check_equal('two', 'cut')
 

@@ -1,14 +1,18 @@
 """Joining the processes of one job: TPU pods, Slurm, or addresses given by hand."""
 
+import functools
 import os
 import re
 import urllib.request
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
+from jax._src.distributed import global_state
 
 from jaxrkd.errors import InputError, above_zero
+from jaxrkd.runtime import preemption
+from jaxrkd.runtime.agreement import Agreement, Store
 from jaxrkd.runtime.roll_call import roll_call
 
 AUTO = 'auto'
@@ -68,12 +72,17 @@ def join(
   if job is None or job.size == 1:
     return
   roll_call(job.address, job.size, job.rank, seconds, job.hosts)
+  # It would take SIGTERM for itself; see `agreement`.
+  jax.config.update('jax_enable_preemption_service', False)
   jax.distributed.initialize(
     *(job.address, job.size, job.rank),
     initialization_timeout=max(int(seconds), 1),
     # Or it takes a task's number under Slurm for that of its only visible GPU.
     cluster_detection_method='deactivate',
   )
+  # jax's own store has no public name.
+  store = cast(Store, global_state.client)
+  preemption.agree_with(functools.partial(Agreement, store, job.rank, job.size))
 
 
 def slurm_job(environment: Mapping[str, str]) -> Job | None:

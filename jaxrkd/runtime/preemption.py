@@ -7,11 +7,10 @@ disk. Either way the same command continues.
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import jax
-from jax.experimental import multihost_utils
+from jaxrkd.runtime.agreement import Agreement
 
 # What a shell reports for a program that SIGTERM ended.
 STATUS = 128 + signal.SIGTERM
@@ -24,7 +23,8 @@ class Preempted(BaseException):
 class _Notice:
   asked = False
   loops = 0
-  times = 0
+  # With the other processes of the job, if there are any.
+  agreement: Agreement | None = None
 
 
 def listen() -> None:
@@ -35,8 +35,17 @@ def listen() -> None:
 def _on_signal(number: int, frame: Any) -> None:
   del number, frame
   _Notice.asked = True
-  if not _Notice.loops:
+  if not _Notice.loops and _Notice.agreement is None:
     raise Preempted
+
+
+def agree_with(agreement: Callable[[Callable[[], bool]], Agreement]) -> None:
+  """From now on several processes stop together.
+
+  Args:
+    agreement: makes it from what says whether this process was told to end.
+  """
+  _Notice.agreement = agreement(lambda: _Notice.asked)
 
 
 @contextlib.contextmanager
@@ -47,7 +56,7 @@ def saving_loop() -> Iterator[None]:
     yield
   finally:
     _Notice.loops -= 1
-  if _Notice.asked:
+  if _Notice.asked and _Notice.agreement is None:
     # After the last step: everything is saved, too.
     raise Preempted
 
@@ -58,12 +67,13 @@ def asked() -> bool:
   Processes of one job agree on the moment, whichever of them was told: all must ask equally
   often and in the same order.
   """
-  if jax.process_count() == 1:
+  if _Notice.agreement is None:
     return _Notice.asked
-  # Told by jax's own listener, which replaces ours when a job of several processes starts.
-  # It names the next number that nobody has asked about yet, so that these never repeat.
-  _Notice.times += 1
-  return bool(multihost_utils.reached_preemption_sync_point(_Notice.times))
+  try:
+    return _Notice.agreement.reached()
+  except Exception as error:
+    # Another process is gone: what was saved last is all that there will be.
+    raise Preempted from error
 
 
 def end_if_asked() -> None:
@@ -72,5 +82,11 @@ def end_if_asked() -> None:
   Raises:
     Preempted: it was told to.
   """
-  if jax.process_count() > 1 and asked():
+  if _Notice.agreement is not None and asked():
     raise Preempted
+
+
+def part() -> None:
+  """Waits until all processes of the job are about to leave."""
+  if _Notice.agreement is not None:
+    _Notice.agreement.part()
