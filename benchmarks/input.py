@@ -71,11 +71,10 @@ def loader(images, batch, steps):
 
     def __getitem__(self, k):
       padded = np.pad(self.arrays[k], ((4, 4), (4, 4), (0, 0)))
-      (down, across, flip) = torch.randint(0, 9, (3,)).tolist()
+      down, across = torch.randint(0, 9, (2,)).tolist()
+      flip = torch.rand(()) < 0.5
       image = padded[down : down + 32, across : across + 32]
-      image = np.ascontiguousarray(
-        (image[:, ::-1] if flip < 4 else image).transpose(2, 0, 1)
-      )
+      image = np.ascontiguousarray((image[:, ::-1] if flip else image).transpose(2, 0, 1))
       return torch.from_numpy(image).float() / 255, 0
 
   made = torch.utils.data.DataLoader(Images(), batch, shuffle=True, num_workers=2)

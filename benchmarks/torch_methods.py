@@ -1,4 +1,7 @@
-"""What each method does in a step, in PyTorch, with its authors' settings; for `torch_steps.py`.
+"""What each method does in a step, in PyTorch; for `torch_steps.py`.
+
+Passes, attack steps and modes are those of the released programs; numbers that change no
+time, such as weight decay, are the same for all.
 
 A function takes a `torch_steps.Step` and returns the loss. Those that train teachers or equal
 students along (AT-AKA, CAT-AKA) are not here.
@@ -61,9 +64,10 @@ def ard(step, temperature=30.0):
   with torch.no_grad():
     target = step.teachers['robust'](step.images)
   adv = step.student(x)
-  step.student(step.images)  # the programs do this pass also where its weight is 0
+  # The programs do this pass, forward and back, also where its weight is 0.
+  label = 0 * step.label_loss(step.images)
   matched = divergence(target / temperature, adv / temperature)
-  return temperature**2 * matched / target.shape[1]
+  return label + temperature**2 * matched / target.shape[1]
 
 
 def iad_1(step):
@@ -71,10 +75,10 @@ def iad_1(step):
   with torch.no_grad():
     target, robust = step.teachers['robust'](step.images), step.teachers['robust'](x)
   adv, _, nat, own = (step.student(z) for z in (x, x, step.images, step.images))
-  del nat
+  label = 0 * F.cross_entropy(nat.float(), step.labels)  # as in `ard`
   trust = true_probability(robust, step.labels) ** 0.1
   own_loss = ((1 - trust) * divergences(own, adv)).mean()
-  return divergence(target, adv) + own_loss
+  return label + divergence(target, adv) + own_loss
 
 
 def iad_2(step):
@@ -92,9 +96,9 @@ def adaad(step):
   teacher = step.teachers['robust']
   x = step.attack(lambda x: divergence(teacher(x), step.student(x)))
   with torch.no_grad():
-    target = teacher(x)
-  step.student(step.images)  # as in `ard`
-  return 0.1 * divergence(target, step.student(x))
+    targets = teacher(x), teacher(step.images)
+  clean = 0 * divergence(targets[1], step.student(step.images))  # as in `ard`
+  return clean + 0.1 * divergence(targets[0], step.student(x))
 
 
 def akd(step):
@@ -112,7 +116,8 @@ def trades(step):
   x = step.attack(lambda x: divergence(clean, step.student(x)))
   logits = step.student(step.images)
   label = F.cross_entropy(logits.float(), step.labels)
-  return label + 6 * divergence(logits, step.student(x))
+  # The released program passes the clean images a second time.
+  return label + 6 * divergence(step.student(step.images), step.student(x))
 
 
 def rslad(step):

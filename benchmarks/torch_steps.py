@@ -1,9 +1,8 @@
 """Training steps in PyTorch, as peers for `train_step.py`.
 
-Written from the papers' settings in the structure of their programs: PGD in a Python loop,
-the student in evaluation mode during the attack, teachers under no_grad where nothing is
-learnt through them, training-mode forwards, SGD. Images are there already: nothing is
-augmented or copied, which jaxrkd's steps do too.
+Written in the structure of the papers' programs: PGD in a Python loop, teachers under
+no_grad where nothing is learnt through them, training-mode forwards, SGD. Images are there
+already: nothing is augmented or copied, which jaxrkd's steps do too.
 """
 
 from collections.abc import Callable

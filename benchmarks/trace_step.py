@@ -41,7 +41,8 @@ def operations(folder: pathlib.Path) -> list[Operation]:
   """What ran on the first device, in order of time."""
   files = sorted(folder.rglob('*.xplane.pb'))
   planes = {p.name: p for p in jax.profiler.ProfileData.from_file(str(files[-1])).planes}
-  device = next((name for name in sorted(planes) if name.startswith('/device:')), None)
+  devices = (name for name in sorted(planes) if re.match('/device:(GPU|TPU)', name))
+  device = next(devices, None)
   found = []
   for line in planes[device or '/host:CPU'].lines:
     # A GPU's kernels lie in its streams, a TPU's in one line; other lines repeat them.

@@ -5,8 +5,8 @@ Usage: python benchmarks/train_step.py [--methods=mtard,rslad,mmard] [--students
          [--teachers=small|paper] [--peers=eager,channels_last,compile] [--repeats=3]
          [--steps=1] [--out=FILE.json] [--set=KEY=VALUE,...]
 
-Both sides do the same work on random images: ten attack steps, all teachers' answers, the
-training passes, one SGD update with the papers' settings. The teachers of `small` are
+Both sides do the same work on random images: the method's attack steps, all teachers'
+answers, the training passes, one SGD update. The teachers of `small` are
 ResNet-56 and WRN-16-4, those of `paper` the real ones, untrained. Our steps are those that a
 run does (`jaxrkd.train.setup`): they choose and augment the batch, too. The peers are in
 `torch_steps.py`: `eager` is the structure of the papers' programs (channels first),

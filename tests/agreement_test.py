@@ -13,16 +13,20 @@ from jaxrkd.runtime import agreement, preemption
 class Memory:
   """A store in this process."""
 
-  def __init__(self):
+  def __init__(self, failures=0):
     self.values, self.changed = {}, threading.Condition()
+    self.failures = failures
 
-  def key_value_set(self, key, value):
+  def key_value_set(self, key, value, allow_overwrite=False):
     with self.changed:
-      assert key not in self.values, key
+      assert allow_overwrite or key not in self.values, key
       self.values[key] = value
       self.changed.notify_all()
 
   def key_value_dir_get(self, key):
+    self.failures -= 1
+    if self.failures >= 0:
+      raise OSError('not now')
     with self.changed:
       return [(k, v) for k, v in self.values.items() if k.startswith(key)]
 
@@ -39,7 +43,7 @@ class Memory:
 class AgreementTest(parameterized.TestCase):
   @parameterized.product(told=((0,), (2,), (0, 1, 2)), ahead=(1, 4), seed=tuple(range(4)))
   def test_all_stop_at_the_same_call(self, told, ahead, seed):
-    size, store, stopped = 3, Memory(), {}
+    size, store, stopped = 3, Memory(failures=5), {}
     rng = random.Random(seed)
     waits = [[rng.uniform(0, 0.002) for _ in range(2000)] for _ in range(size)]
     moment = time.monotonic() + rng.uniform(0, 0.05)
@@ -48,6 +52,7 @@ class AgreementTest(parameterized.TestCase):
     def process(rank):
       tell = lambda: rank in told and time.monotonic() > moment
       own = agreement.Agreement(store, rank, size, tell)
+      own.start()
       for call in range(1, 2000):
         # No process is further ahead of another than devices let it be.
         with moved:
@@ -75,9 +80,19 @@ class AgreementTest(parameterized.TestCase):
   def test_nobody_told_nobody_stops(self):
     with mock.patch.object(agreement, 'POLL', 0.001):
       own = agreement.Agreement(Memory(), 0, 2, lambda: False)
+      own.start()
       for _ in range(20):
         self.assertFalse(own.reached())
         time.sleep(0.001)
+
+  def test_a_store_that_is_gone_ends_the_process(self):
+    with mock.patch.object(agreement, 'POLL', 0):
+      own = agreement.Agreement(Memory(failures=10**6), 0, 2, lambda: False)
+      own.start()
+      with self.assertRaisesRegex(OSError, 'not now'):
+        for _ in range(1000):
+          own.reached()
+          time.sleep(0.005)
 
   def test_a_process_that_is_gone_ends_the_others(self):
     store = Memory()

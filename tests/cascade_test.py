@@ -20,7 +20,7 @@ from jaxrkd.evaluate.lanes import lane_sizes
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.evaluate.robustness import Loaded, judge
 from jaxrkd.evaluate.task import Images, Subject
-from jaxrkd.runtime import files, sharding
+from jaxrkd.runtime import files, preemption, sharding
 
 EPS = 0.15
 COUNT = 30
@@ -143,6 +143,33 @@ class CascadeTest(parameterized.TestCase):
     self.assert_same(found)
     # It goes on in the middle of a run: hardly any look at the lanes is made twice.
     self.assertLess(len(taken), 4 * notes[0])
+
+  def test_told_to_end_it_notes_where_it_is(self):
+    """In a job of several processes, where all of them pass; nothing is looked at twice."""
+    partial, looks, told = (
+      Partial(tiny.folder(self) / 'a.partial', 'x'),
+      [],
+      iter([0, 0, 1]),
+    )
+    step = cascade.Stage._settle
+
+    def counting(whole, fooled, done):
+      looks.append(whole._name)
+      step(whole, fooled, done)
+
+    go = lambda: judge(SUBJECT, loaded(8, 1), ATTACK, jax.random.key(0), partial=partial)
+    with mock.patch.object(cascade.Stage, '_settle', counting):
+      with (
+        mock.patch.object(preemption, 'told_together', lambda: next(told)),
+        self.assertRaises(preemption.Preempted),
+      ):
+        go()
+      self.assertLen(looks, 3)
+      self.assert_same(go())
+      continued = len(looks)
+      looks.clear()
+      judge(SUBJECT, loaded(8, 1), ATTACK, jax.random.key(0))
+    self.assertLen(looks, continued)
 
   def test_a_note_of_other_settings_or_a_damaged_one_is_not_read(self):
     path = tiny.folder(self) / 'a.partial'

@@ -16,7 +16,7 @@ import numpy as np
 from jaxrkd.attacks import Stepwise
 from jaxrkd.evaluate.lanes import lane_sizes, programs
 from jaxrkd.evaluate.task import Task
-from jaxrkd.runtime import sharding
+from jaxrkd.runtime import preemption, sharding
 from jaxrkd.runtime.progress import Progress
 
 # Steps between two looks at which images are done: a share of the attack's steps.
@@ -85,6 +85,10 @@ class Stage:
         task.save(self.held())
         last = self._saved = time.monotonic()
         self._saving = last - now if SAVE_EVERY > 0 else 0.0
+      if preemption.told_together():
+        if task.partial:
+          task.save(self.held())
+        raise preemption.Preempted
     if self._progress:
       self._progress.close()
 

@@ -67,12 +67,14 @@ def evaluate_run(
   # Printed first: numbers on a screen survive a full disk.
   tell(config, workdir, data.name, found, title)
   _write(path, found)
+  preemption.end_if_asked()
   # Particles climb the cross-entropy; what another inner problem makes is not described.
   if best.crew and best.crew.names and config.inner.name in ('own', 'ce'):
     members = [(best.nets[n].params, best.nets[n].stats) for n in best.crew.names]
     found['particles'] = measure.particles(best.crew.group, members)
     tell_particles(config, found)
   if checks and config.evaluation.trust.images:
+    preemption.end_if_asked()
     checked = best.of(found['chosen']) if 'chosen' in found else best
     found['trust'] = _check_trust(config, workdir, mesh, measure, checked, title)
   found['finished'] = True

@@ -14,16 +14,20 @@ from typing import Protocol
 # Seconds between two looks at what the others say.
 POLL = 0.5
 # Milliseconds to wait for another process's answer, which its own thread gives at once.
-PATIENCE = 60_000
+PATIENCE = 15_000
 # Of them to wait for all to be ready to leave.
-FAREWELL = 20_000
+FAREWELL = 10_000
+# Failures of the store, one after the other, that a thread takes for the end of the job.
+FAILURES = 20
 TOLD, AT = 'jaxrkd/told/', 'jaxrkd/at/'
 
 
 class Store(Protocol):
   """What all processes read and write: jax's coordination service."""
 
-  def key_value_set(self, key: str, value: str) -> None: ...
+  def key_value_set(
+    self, key: str, value: str, allow_overwrite: bool = False
+  ) -> None: ...
 
   def key_value_dir_get(self, key: str) -> list[tuple[str, str]]: ...
 
@@ -50,16 +54,22 @@ class Agreement:
   def __init__(self, store: Store, rank: int, size: int, told: Callable[[], bool]):
     self._store, self._rank, self._size, self._told = store, rank, size, told
     self._lock = threading.Lock()
-    self._count, self._stop = 0, 0
+    self._count, self._at, self._stop = 0, 0, 0
     self._announced = False
+    self._failure: Exception | None = None
+
+  def start(self) -> None:
+    """Begins to listen."""
     threading.Thread(target=self._listen, daemon=True).start()
 
   def reached(self) -> bool:
     """Whether to stop here; all processes must call it equally often.
 
     Raises:
-      Exception: another process does not answer any more.
+      Exception: another process, or the store, does not answer any more.
     """
+    if self._failure:
+      raise self._failure
     with self._lock:
       self._count += 1
       announced = self._announced
@@ -76,17 +86,27 @@ class Agreement:
       self._store.wait_at_barrier('jaxrkd/part', FAREWELL)
 
   def _listen(self) -> None:
-    try:
-      said = False
-      while not self._store.key_value_dir_get(TOLD):
-        if self._told() and not said:
-          self._store.key_value_set(f'{TOLD}{self._rank}', '1')
-          said = True
-        else:
-          time.sleep(POLL)
+    failures = 0
+    while True:
+      try:
+        if self._heard():
+          return
+        failures = 0
+      except Exception as error:
+        failures += 1
+        if failures == FAILURES:
+          self._failure = error
+          return
+      time.sleep(POLL)
+
+  def _heard(self) -> bool:
+    """Passes on what it knows; whether somebody was told. May be called again."""
+    if self._told():
+      self._store.key_value_set(f'{TOLD}{self._rank}', '1', allow_overwrite=True)
+    if not self._store.key_value_dir_get(TOLD):
+      return False
+    if not self._announced:
       with self._lock:
-        self._announced = True
-        count = self._count
-      self._store.key_value_set(f'{AT}{self._rank}', str(count))
-    except Exception:
-      return  # the job is over; what the store raises then is its own
+        self._at, self._announced = self._count, True
+    self._store.key_value_set(f'{AT}{self._rank}', str(self._at), allow_overwrite=True)
+    return True

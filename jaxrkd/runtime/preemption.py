@@ -1,8 +1,8 @@
 """SIGTERM, which schedulers send some seconds before they take a machine away.
 
-A training loop saves at the next step and ends; anything else ends at once, or in a job of
-several processes after the network that is being measured, since what it has computed is on
-disk. Either way the same command continues.
+A training loop saves at the next step and ends. Anything else ends at once, or in a job of
+several processes where all of them pass next, in the middle of an attack too; what it has
+computed is on disk. Either way the same command continues.
 """
 
 import contextlib
@@ -46,6 +46,7 @@ def agree_with(agreement: Callable[[Callable[[], bool]], Agreement]) -> None:
     agreement: makes it from what says whether this process was told to end.
   """
   _Notice.agreement = agreement(lambda: _Notice.asked)
+  _Notice.agreement.start()
 
 
 @contextlib.contextmanager
@@ -73,7 +74,16 @@ def asked() -> bool:
     return _Notice.agreement.reached()
   except Exception as error:
     # Another process is gone: what was saved last is all that there will be.
+    _Notice.agreement = None
     raise Preempted from error
+
+
+def told_together() -> bool:
+  """Whether a job of several processes is to end here, outside of loops that save.
+
+  A process of its own is ended by the signal itself there.
+  """
+  return _Notice.agreement is not None and not _Notice.loops and asked()
 
 
 def end_if_asked() -> None:
@@ -82,7 +92,7 @@ def end_if_asked() -> None:
   Raises:
     Preempted: it was told to.
   """
-  if _Notice.agreement is not None and asked():
+  if told_together():
     raise Preempted
 
 
