@@ -66,9 +66,7 @@ def _in_a_branch(pure: Pure) -> Pure:
   def again(given: Tree, cotangents: tuple[Array, Tree]) -> Tree:
     params, rest, mask, x = given
     some = lambda params, rest, x: pure(params, rest, mask, x)
-    # XLA's convolutions are slow in branches.
-    with conv.gradients_by_products():
-      return jax.vjp(some, params, rest, x)[1](cotangents)
+    return jax.vjp(some, params, rest, x)[1](cotangents)
 
   def never(given: Tree, cotangents: tuple[Array, Tree]) -> Tree:
     del cotangents
