@@ -2,11 +2,13 @@
 
 Usage: python benchmarks/dispatch.py [--method=mtard] [--student=resnet8] [--batch=128]
                                      [--precision=float32] [--together=8] [--steps=32]
+                                     [--give_back]
 
 `one by one` is what training does: the host hands out a step and, without waiting, the
 next. `host` is how long it takes to hand one out; while that is shorter than a step, the
 device never waits for it. `together` hands out `--together` steps as one program (a
-`lax.scan`), which is all that can be won by it.
+`lax.scan`), which is all that can be won by it. `--give_back` shows what it costs on CPU
+that the C library returns a step's memory to the system; see `jaxrkd.runtime.host_memory`.
 """
 
 import argparse
@@ -14,6 +16,8 @@ import time
 
 import jax
 import steps
+
+from jaxrkd.runtime import host_memory
 
 
 def parse():
@@ -26,6 +30,7 @@ def parse():
   parser.add_argument('--together', type=int, default=8)
   parser.add_argument('--steps', type=int, default=32)
   parser.add_argument('--repeats', type=int, default=3)
+  parser.add_argument('--give_back', action='store_true', help='freed memory, each step')
   return parser.parse_args()
 
 
@@ -41,6 +46,8 @@ def scanned(setup, count):
 
 def main():
   options = parse()
+  if not options.give_back:
+    host_memory.keep_freed()  # as `launch/main.py` does
   config = steps.experiment(
     options.method,
     'cifar10',

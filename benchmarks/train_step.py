@@ -27,6 +27,7 @@ import jax
 import steps
 
 from jaxrkd.predict import matrix_rate
+from jaxrkd.runtime import host_memory
 
 
 def parse():
@@ -86,6 +87,7 @@ def measure(found, repeats, count):
 
 
 def main():
+  host_memory.keep_freed()  # as `launch/main.py` does
   options = parse()
   device = jax.devices()[0].device_kind
   peaks = {name: matrix_rate(name) for name in options.precisions}

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError
-from jaxrkd.runtime import compiled, distributed, preemption
+from jaxrkd.runtime import compiled, distributed, host_memory, preemption
 
 PREFIX = '--config.'
 SHARED = (
@@ -66,6 +66,7 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
     found = flags.FLAGS
     preemption.listen()
     compiled.keep_compiled(found.compiled)
+    host_memory.keep_freed()
     distributed.join(
       found.coordinator, found.processes, found.process_id, found.join_timeout
     )

@@ -3,6 +3,9 @@
 import contextlib
 import io
 import json
+import platform
+import subprocess
+import sys
 
 import tiny
 from absl.testing import absltest
@@ -58,6 +61,37 @@ class ErrorsTest(absltest.TestCase):
     self.assertEqual(nearest('xyz', ['resnet18']), '')
     with self.assertRaisesRegex(InputError, r"unknown network 'wm'.*known: wrn"):
       choose({'wrn': 1}, 'wm', 'network')
+
+
+ALLOCATE = """
+import ctypes, resource, sys
+from jaxrkd.runtime import host_memory
+if sys.argv[1] == 'keep':
+  assert host_memory.keep_freed()
+library = ctypes.CDLL(None)
+library.malloc.restype = ctypes.c_void_p
+for number in range(6):
+  if number == 1:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+  place = ctypes.c_void_p(library.malloc(ctypes.c_size_t(2**27)))
+  ctypes.memset(place, 1, 2**27)
+  library.free(place)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+class HostMemoryTest(absltest.TestCase):
+  def test_freed_memory_is_used_again(self):
+    if platform.libc_ver()[0] != 'glibc':
+      self.skipTest('the C library is not glibc')
+    faults = {}
+    for mode in ('keep', 'give_back'):
+      command = [sys.executable, '-c', ALLOCATE, mode]
+      done = subprocess.run(command, capture_output=True, text=True, check=True)
+      faults[mode] = int(done.stdout)
+    # Five times 128 MiB, in pages of 2 MiB at most.
+    self.assertGreaterEqual(faults['give_back'], 5 * 64)
+    self.assertLess(faults['keep'], 0.1 * faults['give_back'])
 
 
 class DistributedTest(absltest.TestCase):
