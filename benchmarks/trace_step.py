@@ -8,7 +8,8 @@ Runs some steps under jax's profiler, one handed out after the other as in train
 up what the profile says: time with an operation running, gaps by length, the operations that
 take longest. A gap of microseconds is one between two operations of the same program; one
 that waits for the host is longer than `LONG`, and there is one such gap per step at most,
-between programs. `--trace` keeps the profile for TensorBoard or Perfetto.
+between programs. On CPU products and convolutions run partly on threads that the profile
+does not time, so gaps say little there. `--trace` keeps the profile for TensorBoard or Perfetto.
 """
 
 import argparse

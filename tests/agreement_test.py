@@ -100,8 +100,7 @@ class AgreementTest(parameterized.TestCase):
       mock.patch.multiple(agreement, POLL=0.001, PATIENCE=10),
       mock.patch.object(preemption, '_Notice', mock.Mock(asked=True, loops=1)),
     ):
-      make = lambda told: agreement.Agreement(store, 0, 2, told)
-      preemption.agree_with(make)
+      preemption.end_together(store, 0, 2)
       store.blocking_key_value_get('jaxrkd/at/0', 5000)
       with self.assertRaises(preemption.Preempted):
         preemption.asked()

@@ -1,6 +1,5 @@
 """Joining the processes of one job: TPU pods, Slurm, or addresses given by hand."""
 
-import functools
 import os
 import re
 import urllib.request
@@ -12,7 +11,7 @@ from jax._src.distributed import global_state
 
 from jaxrkd.errors import InputError, above_zero
 from jaxrkd.runtime import preemption
-from jaxrkd.runtime.agreement import Agreement, Store
+from jaxrkd.runtime.agreement import Store
 from jaxrkd.runtime.roll_call import roll_call
 
 AUTO = 'auto'
@@ -81,8 +80,7 @@ def join(
     cluster_detection_method='deactivate',
   )
   # jax's own store has no public name.
-  store = cast(Store, global_state.client)
-  preemption.agree_with(functools.partial(Agreement, store, job.rank, job.size))
+  preemption.end_together(cast(Store, global_state.client), job.rank, job.size)
 
 
 def slurm_job(environment: Mapping[str, str]) -> Job | None:

@@ -7,10 +7,10 @@ computed is on disk. Either way the same command continues.
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from jaxrkd.runtime.agreement import Agreement
+from jaxrkd.runtime.agreement import Agreement, Store
 
 # What a shell reports for a program that SIGTERM ended.
 STATUS = 128 + signal.SIGTERM
@@ -39,13 +39,9 @@ def _on_signal(number: int, frame: Any) -> None:
     raise Preempted
 
 
-def agree_with(agreement: Callable[[Callable[[], bool]], Agreement]) -> None:
-  """From now on several processes stop together.
-
-  Args:
-    agreement: makes it from what says whether this process was told to end.
-  """
-  _Notice.agreement = agreement(lambda: _Notice.asked)
+def end_together(store: Store, rank: int, size: int) -> None:
+  """From now on the processes of a job end together; arguments as of `Agreement`."""
+  _Notice.agreement = Agreement(store, rank, size, lambda: _Notice.asked)
   _Notice.agreement.start()
 
 
@@ -81,7 +77,7 @@ def asked() -> bool:
 def told_together() -> bool:
   """Whether a job of several processes is to end here, outside of loops that save.
 
-  A process of its own is ended by the signal itself there.
+  A process that is alone is ended there by the signal itself.
   """
   return _Notice.agreement is not None and not _Notice.loops and asked()
 
