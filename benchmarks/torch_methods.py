@@ -3,8 +3,8 @@
 Passes, attack steps and modes are those of the released programs; numbers that change no
 time, such as weight decay, are the same for all.
 
-A function takes a `torch_steps.Step` and returns the loss. Those that train teachers or equal
-students along (AT-AKA, CAT-AKA) are not here.
+A function takes a `torch_steps.Step` and returns the loss. AT-AKA and CAT-AKA, for which no
+program was released, are not here.
 """
 
 import torch

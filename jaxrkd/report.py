@@ -6,7 +6,6 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxrkd import pictures
 from jaxrkd.runtime import files
 
 STYLE = """
@@ -95,6 +94,8 @@ def _panel(trust: Mapping[str, Any]) -> list[str]:
     )
   picture = ''
   if trust['curve']:
+    from jaxrkd import pictures  # matplotlib takes half a second to import
+
     drawn = base64.b64encode(pictures.accuracy_curve(trust['curve'])).decode()
     picture = (
       f'<p><img alt="accuracy against eps" src="data:image/png;base64,{drawn}"></p>'

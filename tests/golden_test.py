@@ -186,7 +186,7 @@ class GoldenTest(parameterized.TestCase):
       make_update(crew, faculty, method, Search(recording), optimizers, attack_bn=case.bn)
     )
     params, stats = variables(self.archive, 'student')
-    weights = jax.tree.map(jnp.asarray, method.weights)
+    weights = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), method.weights)
     memory = jax.tree.map(
       lambda x: x.astype(jnp.float64) if x.dtype == jnp.float32 else x, method.memory
     )

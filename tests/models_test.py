@@ -156,7 +156,8 @@ class NetworkTest(parameterized.TestCase):
       memory.append(program.memory_analysis().temp_size_in_bytes)
       found.append(program(params, images))
     for a, b in zip(*map(jax.tree.leaves, found), strict=True):
-      np.testing.assert_allclose(a, b, rtol=2e-3, atol=1e-4 * float(jnp.abs(b).max()))
+      # Rounding, here and there over the kink of a ReLU; a lost mask is a tenth.
+      np.testing.assert_allclose(a, b, rtol=0, atol=3e-3 * float(jnp.abs(b).max()))
     if own and training:  # XLA for CPU undoes what other devices do
       self.assertLess(memory[1], 0.6 * memory[0])
 

@@ -626,8 +626,11 @@ class StrengthTest(parameterized.TestCase):
       return (self.logits_fn(found).argmax(-1) == self.labels).mean()
 
     found = [self.clean, *(float(accuracy(s)) for s in strengths)]
-    # Two of 150 images may go either way where nearly all are wrong.
-    self.assertTrue(all(a >= b - 0.014 for a, b in itertools.pairwise(found)), found)
+    # Below one in ten, which guessing gives, the order says nothing; above it two of 150
+    # images may go either way.
+    counted = [max(kept, 0.1) for kept in found]
+    falls = all(a >= b - 0.014 for a, b in itertools.pairwise(counted))
+    self.assertTrue(falls, found)
     self.assertLess(found[-1], 0.5, found)
     self.assertLess(found[-1], found[1], found)
 

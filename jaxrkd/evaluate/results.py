@@ -7,8 +7,8 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy import stats
 
+from jaxrkd.evaluate.shares import wilson
 from jaxrkd.evaluate.verdicts import Verdicts
 
 PACKAGES = ('jaxrkd', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
@@ -79,9 +79,7 @@ def _attack(found: Verdicts) -> dict[str, Any]:
 
 def interval(right: np.ndarray) -> list[float]:
   """Wilson's 95% confidence interval of an accuracy, for drawing other test images."""
-  test = stats.binomtest(int(np.sum(right)), len(right))
-  found = test.proportion_ci(0.95, method='wilson')
-  return [float(found.low), float(found.high)]
+  return list(wilson(int(np.sum(right)), len(right)))
 
 
 def index_hash(index: np.ndarray) -> str:

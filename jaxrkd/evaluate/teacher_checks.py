@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
+
+from jaxrkd.evaluate.shares import coin_toss, wilson
 
 STATUSES = ('pass', 'warn', 'fail', 'skip')
 # Points in percent: below, accuracies agree; above, the network is another.
@@ -94,7 +96,7 @@ def check_normalisation(
   # Images that change sides are coin tosses if the two are equally good.
   chance = 1.0
   if more > fewer:
-    chance = stats.binomtest(more, more + fewer, alternative='greater').pvalue
+    chance = coin_toss(more, fewer)
   believed = chance < 0.01
   status = 'fail' if believed and gain > GAIN else 'warn' if believed else 'pass'
   value = (
@@ -138,9 +140,7 @@ def check_accuracy(
     advice: for a failure.
   """
   count, found = len(right), 100 * float(np.mean(right))
-  test = stats.binomtest(int(np.sum(right)), count)
-  interval = test.proportion_ci(0.95, method='wilson')
-  low, high = 100 * interval.low, 100 * interval.high
+  low, high = (100 * end for end in wilson(int(np.sum(right)), count))
   value = f'{found:.1f} % of {count} ({low:.1f} to {high:.1f})'
   if expected is None:
     status = 'fail' if high < floor else 'warn' if low < floor else 'pass'
@@ -240,9 +240,9 @@ def check_transfer(both: int, fooled: int) -> Finding:
   if not both:
     return Finding('transfer from the student', 'skip', 'no image fools it', '', '')
   share = fooled / both
-  sure = stats.binomtest(fooled, both).proportion_ci(0.95, method='wilson')
+  low, high = wilson(fooled, both)
   # What fools a student is hard for its teachers too; for robust ones less than half of it.
-  status = 'fail' if sure.low > 0.75 else 'warn' if sure.low > 0.5 else 'pass'
+  status = 'fail' if low > 0.75 else 'warn' if low > 0.5 else 'pass'
   advice = (
     "The student's adversarial images fool the teacher too, so what it says about them is "
     'wrong: use a teacher that is robust at this radius, or a method that asks it about '
@@ -251,7 +251,7 @@ def check_transfer(both: int, fooled: int) -> Finding:
   return Finding(
     'transfer from the student',
     status,
-    f'{100 * share:.0f} % of {both} ({100 * sure.low:.0f} to {100 * sure.high:.0f})',
+    f'{100 * share:.0f} % of {both} ({100 * low:.0f} to {100 * high:.0f})',
     'at most 50 %',
     advice if status != 'pass' else '',
     share,

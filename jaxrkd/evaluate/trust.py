@@ -13,12 +13,12 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy import stats
 
 from jaxrkd.attacks import L2, Linf, Threat, autoattack
 from jaxrkd.evaluate.lanes import ladder
 from jaxrkd.evaluate.probe import Probe
 from jaxrkd.evaluate.robustness import Loaded, judge, look_at_clean
+from jaxrkd.evaluate.shares import wilson
 from jaxrkd.evaluate.task import Images, Subject
 
 Array = jax.Array
@@ -137,8 +137,7 @@ def check(name: str, value: float | None, images: int = 0) -> Check:
     return Check(name, 'skip', None, warn, fail, unit, advice)
   sure = value
   if images and unit == '%' and np.isfinite(value):
-    test = stats.binomtest(round(value / 100 * images), images)
-    sure = 100 * test.proportion_ci(0.95, method='wilson').low
+    sure = 100 * wilson(round(value / 100 * images), images)[0]
   # Not a number is no reason for trust.
   status = 'fail' if not sure <= fail else 'warn' if sure > warn else 'pass'
   return Check(name, status, float(value), warn, fail, unit, advice)

@@ -5,8 +5,6 @@ import math
 import os
 import pathlib
 
-from tensorboardX import SummaryWriter
-
 
 class MetricsWriter:
   """Appends one JSON object per call to metrics.jsonl, and the same to TensorBoard.
@@ -26,6 +24,9 @@ class MetricsWriter:
     if path.exists():
       _drop_after(path, step)
     self._file = path.open('a', buffering=1)
+    # It imports PyTorch where there is one: seconds that other commands need not wait.
+    from tensorboardX import SummaryWriter
+
     self._board = SummaryWriter(str(workdir / 'tensorboard'), purge_step=step + 1)
 
   def write(self, step: int, values: dict[str, float]) -> None:
