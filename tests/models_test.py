@@ -132,9 +132,9 @@ class NetworkTest(parameterized.TestCase):
   def test_remat_changes_memory_and_nothing_else(self, own, training):
     """With the convolutions of CPU and of other devices."""
     self.enterContext(mock.patch.object(conv, 'on_cpu', lambda: own))
-    images = jax.random.uniform(jax.random.key(1), (16, 32, 32, 3))
+    images = jax.random.uniform(jax.random.key(1), (16, 16, 16, 3))
     found, memory = [], []
-    sizes = dict(depth=22, width=2)
+    sizes = dict(depth=10, width=4, activation='swish')
     for remat in (False, True):
       net = models.from_nnx(
         lambda rngs, r=remat: NETWORKS['wrn'](Layers(rngs, remat=r), 10, 3, **sizes)
@@ -156,10 +156,10 @@ class NetworkTest(parameterized.TestCase):
       memory.append(program.memory_analysis().temp_size_in_bytes)
       found.append(program(params, images))
     for a, b in zip(*map(jax.tree.leaves, found), strict=True):
-      # Rounding, here and there over the kink of a ReLU; a lost mask is a tenth.
-      np.testing.assert_allclose(a, b, rtol=0, atol=3e-3 * float(jnp.abs(b).max()))
+      # No kinks, as ReLUs have, that rounding may move a value over.
+      np.testing.assert_allclose(a, b, rtol=0, atol=1e-4 * float(jnp.abs(b).max()))
     if own and training:  # XLA for CPU undoes what other devices do
-      self.assertLess(memory[1], 0.6 * memory[0])
+      self.assertLess(memory[1], 0.7 * memory[0])
 
   def test_remat_keeps_images_apart(self):
     """One that is no number, and comes first, takes no gradient from the others."""

@@ -62,7 +62,7 @@ class PartsTest(parameterized.TestCase):
       made.student = dict(name='resnet8', width=4)
       made.teachers.robust.config.data = made.data
       made.teachers.robust.config.select.split = 'test'
-      made.teachers.robust.config.student = dict(name='resnet8', width=64)
+      made.teachers.robust.config.student = dict(name='resnet8', width=32)
       run = tiny.Run(made)
       order = run.setup.order(jnp.int32(0))
       given = run.setup.parts.init(), run.teachers, run.images, order
