@@ -94,11 +94,14 @@ class FeedTest(parameterized.TestCase):
       self.assertEqual(
         found.record.get('feed', {}).get('next_index'), None if name == 'lies' else 8
       )
-    self.assertEqual(rows[0], rows[1])
-    self.assertEqual(rows[0], rows[2])
-    for other in states[1:]:
-      for a, b in zip(states[0], other, strict=True):
-        np.testing.assert_array_equal(a, b)
+    # Two programs, of one of which the batch is chosen inside: equal up to rounding. Those
+    # that stream are one program.
+    self.assertEqual(rows[1], rows[2])
+    for a, b in zip(states[1], states[2], strict=True):
+      np.testing.assert_array_equal(a, b)
+    np.testing.assert_allclose(rows[0], rows[1], rtol=1e-6)
+    for a, b in zip(states[0], states[1], strict=True):
+      np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)
 
   def test_mistakes(self):
     folder = tiny.folder(self)

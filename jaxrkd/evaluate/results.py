@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxrkd.evaluate.shares import wilson
+from jaxrkd.evaluate.confidence import wilson
 from jaxrkd.evaluate.verdicts import Verdicts
 
 PACKAGES = ('jaxrkd', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from jaxrkd.evaluate.shares import coin_toss, wilson
+from jaxrkd.evaluate.confidence import coin_toss, wilson
 
 STATUSES = ('pass', 'warn', 'fail', 'skip')
 # Points in percent: below, accuracies agree; above, the network is another.

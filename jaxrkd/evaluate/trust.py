@@ -15,10 +15,10 @@ import jax
 import numpy as np
 
 from jaxrkd.attacks import L2, Linf, Threat, autoattack
+from jaxrkd.evaluate.confidence import wilson
 from jaxrkd.evaluate.lanes import ladder
 from jaxrkd.evaluate.probe import Probe
 from jaxrkd.evaluate.robustness import Loaded, judge, look_at_clean
-from jaxrkd.evaluate.shares import wilson
 from jaxrkd.evaluate.task import Images, Subject
 
 Array = jax.Array
