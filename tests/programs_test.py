@@ -259,7 +259,8 @@ class ProgramTest(parameterized.TestCase):
     self.assertNotIn('student', outputs[1])  # only the first process talks
     one, two = self.losses('one'), self.losses('two')
     self.assertEqual(set(one), set(two))
-    np.testing.assert_allclose(list(two.values()), list(one.values()), rtol=1e-5)
+    close = 1e-3 if KILLS else 1e-5  # rounding grows over a long run
+    np.testing.assert_allclose(list(two.values()), list(one.values()), rtol=close)
     for name in ('one', 'two'):
       path = self.folder / name / 'results.json'
       results = json.loads(path.read_text())
