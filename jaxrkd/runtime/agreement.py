@@ -17,6 +17,8 @@ POLL = 0.5
 PATIENCE = 15_000
 # Of them to wait for all to be ready to leave.
 FAREWELL = 10_000
+# Seconds that the store outlives it: who finds the store gone is aborted by jax.
+LINGER = 2.0
 # Failures of the store, one after the other, that a thread takes for the end of the job.
 FAILURES = 20
 TOLD, AT = 'jaxrkd/told/', 'jaxrkd/at/'
@@ -84,6 +86,8 @@ class Agreement:
     """Waits for the others before leaving: the first process holds the store of all."""
     with contextlib.suppress(Exception):  # whoever is gone needs no farewell
       self._store.wait_at_barrier('jaxrkd/part', FAREWELL)
+      if self._rank == 0:
+        time.sleep(LINGER)
 
   def _listen(self) -> None:
     failures = 0
