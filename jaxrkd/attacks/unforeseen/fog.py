@@ -112,8 +112,9 @@ def cloud_map(
     side = (_dot(middle, far) + below) / 4 + wobble[2]
     grid = _interleave(grid, top, side, middle)
     roughness /= decay
-  # Their gradient looks for the entries that equal them. XLA may compute the cloud again for
-  # that, rounded differently: none equals, and the gradient is infinite.
+  # The gradients of minimum and maximum look for the entries that equal them. Without the
+  # barrier XLA may compute the cloud again for that, rounded differently: none equals, and
+  # the gradient is infinite.
   grid = jax.lax.optimization_barrier(grid)
   low, high = grid.min(), grid.max()
   if together:
