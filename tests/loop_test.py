@@ -1,6 +1,8 @@
 """The loop around the step: what it keeps, and when it stops early."""
 
 import json
+import os
+import signal
 import time
 from unittest import mock
 
@@ -9,6 +11,7 @@ import numpy as np
 import tiny
 from absl.testing import absltest
 
+from jaxrkd.runtime import preemption
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.train.loop import Lane, fit
 
@@ -91,6 +94,30 @@ class LoopTest(absltest.TestCase):
     speeds = [row['images_per_second'] for row in rows if 'images_per_second' in row]
     # Two steps of 16 images in half a second would be 64.
     self.assertGreater(np.median(speeds), 200)
+
+  def test_told_to_end_while_the_last_checkpoint_is_written(self):
+    """Of the save that goes on behind the last step nothing is lost."""
+    run = tiny.Run(tiny.config('natural', epochs=2))
+    workdir, done = tiny.folder(self), []
+    judge = lambda nets: {'student': {'robust': 0.5, 'score': 0.5}}
+    wait = Checkpoints.wait
+
+    def told(store):
+      if not done:
+        os.kill(os.getpid(), signal.SIGTERM)
+      wait(store)
+      done.append(store)
+
+    self.addCleanup(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+    self.enter_context(mock.patch.object(preemption._Notice, 'asked', False))
+    preemption.listen()
+    with (
+      mock.patch.object(Checkpoints, 'wait', told),
+      self.assertRaises(preemption.Preempted),
+    ):
+      fit([Lane(run.setup, workdir, judge, 'title')], run.teachers, 'title')
+    self.assertLen(done, 2)
+    self.assertEqual(steps(workdir, 'last')[0], [4, 8])
 
   def test_no_stop_without_the_key_or_for_a_small_fall(self):
     for drop in (0.0, 0.5):

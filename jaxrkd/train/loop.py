@@ -56,6 +56,8 @@ def fit(lanes: Sequence[Lane], teacher_vars: Tree, title: str) -> None:
   preemption.end_if_asked()
   setup, first = lanes[0].setup, sharding.is_first_process()
   with contextlib.ExitStack() as opened:
+    # Left last: checkpoints are still being written while the rest is closed.
+    opened.enter_context(preemption.saving_loop())
     begun = [_Begun(lane, opened) for lane in lanes]
     # A kill between the checkpoints of two runs leaves one of them behind.
     while len({run.step for run in begun}) > 1:
@@ -79,8 +81,7 @@ def fit(lanes: Sequence[Lane], teacher_vars: Tree, title: str) -> None:
       Looks(setup.config, lane.judge, writer, run.stores, run.tell, lane.title)
       for lane, writer, run in zip(lanes, writers, begun)
     ]
-    with preemption.saving_loop():
-      _epochs(Program([lane.setup for lane in lanes]), begun, teacher_vars, log, looks)
+    _epochs(Program([lane.setup for lane in lanes]), begun, teacher_vars, log, looks)
 
 
 class _Begun:
