@@ -12,9 +12,19 @@ import torch_methods
 import torch_networks
 from torch.nn import functional as F
 
-# 'eager' is the structure of the papers' programs; 'compile' is also channels last.
-KINDS = ('eager', 'channels_last', 'compile')
+# 'eager' is the structure of the papers' programs; each of the others adds to the one before:
+# a layout, torch.compile, and its CUDA graphs, which one launch replays.
+KINDS = ('eager', 'channels_last', 'compile', 'graphs')
 EPS = 8 / 255
+
+
+def compiled(net: torch.nn.Module, graphs: bool) -> Callable:
+  """A network through torch.compile; with `graphs`, as CUDA graphs."""
+  if not graphs:
+    return torch.compile(net)
+  fast = torch.compile(net, mode='reduce-overhead')
+  # A graph's next replay overwrites what it returned.
+  return lambda x: fast(x).clone()
 
 
 class Step:
@@ -38,7 +48,8 @@ class Step:
     made = lambda name: torch_networks.NETWORKS[name](classes).to(
       self.device, memory_format=layout
     )
-    wrapped = lambda net: torch.compile(net) if kind == 'compile' else net
+    whole = kind in ('compile', 'graphs')
+    wrapped = lambda net: compiled(net, kind == 'graphs') if whole else net
     self.net = made(student)
     self.student = wrapped(self.net)
     self.teachers = {}
@@ -52,6 +63,9 @@ class Step:
     self.sgd = torch.optim.SGD(self.net.parameters(), **options)
     self.precision, self.method = precision, torch_methods.METHODS[method]
     self.weight, self.start = 0.5, None
+    # Else torch.compile computes the gradients of parameters for images, too. The papers'
+    # programs leave this to autograd, which skips them.
+    self.freezes = kind != 'eager'
 
   def many(self, count):
     """Does some steps and waits once."""
@@ -78,12 +92,14 @@ class Step:
   ) -> torch.Tensor:
     """PGD from a small normal start; BatchNorm in training mode if `train`."""
     self.net.train(train)
+    self.net.requires_grad_(not self.freezes)
     x = self.images + 0.001 * torch.randn_like(self.images)
     for _ in range(steps):
       x = x.detach().requires_grad_()
       gradient = torch.autograd.grad(objective(x), x)[0]
       x = x.detach() + size * gradient.sign()
       x = torch.min(torch.max(x, self.images - EPS), self.images + EPS).clamp(0, 1)
+    self.net.requires_grad_(True)
     self.net.train()
     return x.detach()
 
