@@ -8,8 +8,10 @@ Runs some steps under jax's profiler, one handed out after the other as in train
 up what the profile says: time with an operation running, gaps by length, the operations that
 take longest. A gap of microseconds is one between two operations of the same program; one
 that waits for the host is longer than `LONG`, and there is one such gap per step at most,
-between programs. On CPU products and convolutions run partly on threads that the profile
-does not time, so gaps say little there. `--trace` keeps the profile for TensorBoard or Perfetto.
+between programs. The profiler itself delays what it records, so the same steps are timed
+without it, too: what such a step takes beyond its operations is all that gaps can be. On CPU
+products and convolutions run partly on threads that the profile does not time, so gaps say
+little there. `--trace` keeps the profile for TensorBoard or Perfetto.
 """
 
 import argparse
@@ -18,6 +20,7 @@ import contextlib
 import pathlib
 import re
 import tempfile
+import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -106,6 +109,11 @@ def main():
   )
   made = steps.make_step(config)
   made.many(2)
+  plain = float('inf')
+  for _ in range(3):
+    began = time.perf_counter()
+    made.many(options.steps)
+    plain = min(plain, (time.perf_counter() - began) / options.steps)
   with contextlib.ExitStack() as opened:
     folder = options.trace or opened.enter_context(tempfile.TemporaryDirectory())
     with jax.profiler.trace(folder):
@@ -124,6 +132,7 @@ def main():
     f'{len(long) / options.steps:.1f} above {LONG // 1000} us, {ms(sum(long)):.2f} ms, '
     f'the longest {max(lengths, default=0) / 1e6:.3f} ms'
   )
+  print(f'without the profiler a step takes {1e3 * plain:.2f} ms')
   for kind, spent, count in by_kind(found)[: options.top]:
     print(f'{ms(spent):10.2f} ms{count / options.steps:8.0f}  {kind}')
 

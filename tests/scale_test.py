@@ -10,6 +10,7 @@ from absl.testing import absltest, parameterized
 
 from jaxrkd import build
 from jaxrkd.errors import InputError
+from jaxrkd.flops import count_flops
 from jaxrkd.runtime import sharding
 from jaxrkd.train import micro
 
@@ -43,12 +44,16 @@ class PartsTest(parameterized.TestCase):
 
   @parameterized.parameters('mtard', 'mmard', 'rslad', 'at_aka')
   def test_micro_batches_change_nothing(self, method):
-    found = []
+    found, flops = [], []
     with jax.enable_x64(True):
       for size in (0, 4):
         run = tiny.Run(tiny.config(method, micro_batch=size))
         state, rows = run.steps(run.setup.parts.init(), 2)
         found.append((jax.tree.leaves(state.nets), [row['loss'] for row in rows]))
+        given = state, run.teachers, run.images, run.setup.order(jnp.int32(0))
+        flops.append(count_flops(run.setup.train_step, *given))
+    # Nothing is computed again for it, teachers' answers neither.
+    self.assertEqual(*flops)
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-12)
     for a, b in zip(found[0][0], found[1][0], strict=True):
       np.testing.assert_allclose(a, b, rtol=0, atol=1e-12)

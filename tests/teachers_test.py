@@ -82,6 +82,30 @@ class EnsembleTest(parameterized.TestCase):
     first = jax.tree.leaves(joined[0][0])[0]
     self.assertEqual(jax.tree.leaves(joined[1][0])[0].shape, (2, *first.shape))
 
+  def test_asked_once_about_the_images_of_a_batch(self):
+    asked = []
+
+    def apply(params, stats, images):
+      asked.append(images.shape)
+      return self.nets['a'].apply(params, stats, images)
+
+    counted = Net(self.nets['a'].init, apply, self.nets['a'].apply_train)
+    roles = {'all': dict.fromkeys('ac', 0.5), 'robust': {'a': 1.0}}
+    faculty = make_faculty(dict.fromkeys('ac', counted), roles, AVERAGES['probabilities'])
+    batch = {'image': IMAGES, 'label': jax.numpy.zeros(5, int)}
+    joined, heard = faculty.join(self.variables), {}
+    for other in (IMAGES, IMAGES[:2]):
+      for _ in range(2):
+        teachers = faculty.teachers(joined, batch, heard=heard)
+        found = [teachers[role](other) for role in ('all', 'robust', 'all')]
+        np.testing.assert_array_equal(found[0], found[2])
+        np.testing.assert_allclose(
+          softmax(found[1]), softmax(self.each['a'])[: len(other)], rtol=1e-5
+        )
+    # Each of the two, once; about other images 2 + 1 + 2 of them in both rounds.
+    self.assertLen([shape for shape in asked if shape == IMAGES.shape], 2)
+    self.assertLen([shape for shape in asked if shape != IMAGES.shape], 2 * (2 + 1 + 2))
+
   def test_no_copy_of_a_teacher_that_answers_alone(self):
     faculty = make_faculty(self.nets, {'b': {'b': 1.0}}, AVERAGES['logits'])
     joined = faculty.join(self.variables)

@@ -64,6 +64,5 @@ def in_parts(
     return function(jax.tree.unflatten(structure, own))
 
   found = jax.lax.map(one, stacked)
-  if isinstance(out_axes, int):
-    return jax.tree.map(lambda leaf: join(out_axes, leaf), found)
-  return jax.tree.map(join, out_axes, found)
+  below = lambda axis, part: jax.tree.map(lambda leaf: join(axis, leaf), part)
+  return jax.tree.map(below, out_axes, found)

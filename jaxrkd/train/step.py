@@ -17,7 +17,7 @@ from jaxrkd.train import micro
 from jaxrkd.train.attack import attack_all, batch_axes
 from jaxrkd.train.crew import STUDENT, Crew
 from jaxrkd.train.state import NetState, Optimizers, TrainState
-from jaxrkd.train.teachers import Faculty
+from jaxrkd.train.teachers import Faculty, Heard
 
 Array = jax.Array
 Tree = Any
@@ -61,15 +61,19 @@ def make_update(
     teacher_vars = whole(teacher_vars)
     student = crew.logits_fn(params, stats)
     batch = {**batch, 'epoch': state.step // steps_per_epoch}
-    teachers = faculty.teachers(teacher_vars, batch, student, micro_batch, mesh)
+    heard: Heard = {}
+    teachers = faculty.teachers(teacher_vars, batch, student, micro_batch, mesh, heard)
     if micro_batch:
 
       def attacked(part):
-        asked = faculty.teachers(teacher_vars, part, student)
+        own: Heard = {}
+        asked = faculty.teachers(teacher_vars, part, student, heard=own)
         given = (crew, params, stats, method, asked, part, search, attack_bn)
-        return attack_all(*given)[0]
+        return attack_all(*given)[0], own
 
-      images = micro.in_parts(attacked, batch, micro_batch, batch_axes(method), mesh)
+      axes = (batch_axes(method), 1)
+      images, answers = micro.in_parts(attacked, batch, micro_batch, axes, mesh)
+      heard.update(answers)
     else:
       images, stats = attack_all(
         crew, params, stats, method, teachers, batch, search, attack_bn

@@ -20,6 +20,8 @@ Array = jax.Array
 Tree = Any
 # Role -> {teacher's name: its share}.
 Roles = Mapping[str, Mapping[str, float]]
+# First name of a stack -> logits [teachers, B, classes].
+Heard = dict[str, Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +88,12 @@ class Faculty:
     student: Callable[[Array], Array] | None = None,
     micro_batch: int = 0,
     mesh: jax.sharding.Mesh | None = None,
+    heard: Heard | None = None,
   ) -> dict[str, Teacher]:
     """The method's view of the teachers: role -> (images, temperature) -> logits.
+
+    About the batch's own images each is asked once, however often the inner problem, the
+    losses and several roles want its answer.
 
     Args:
       joined: from `join`.
@@ -96,11 +102,18 @@ class Faculty:
         asked about the images that the teachers are asked about.
       micro_batch: how many images they are asked about at once; 0 is all.
       mesh: devices that share the images.
+      heard: where the answers about the batch's own images are kept and looked for.
     """
+    heard = {} if heard is None else heard
 
-    def ask(stack: Stack, variables: Tree, images: Array) -> Array:
-      one = lambda images: stack.logits(variables, images)
-      return micro.in_parts(one, images, micro_batch, 1, mesh)
+    def ask(k: int, images: Array) -> Array:
+      stack, names = self.stacks[k]
+      one = lambda images: stack.logits(joined[k], images)
+      if batch is None or images is not batch.get('image'):
+        return micro.in_parts(one, images, micro_batch, 1, mesh)
+      if names[0] not in heard:
+        heard[names[0]] = micro.in_parts(one, images, micro_batch, 1, mesh)
+      return heard[names[0]]
 
     def answer(role: str) -> Teacher:
       shares = self.roles[role]
@@ -108,7 +121,7 @@ class Faculty:
       ordered = [shares[name] for k in asked for name in self.stacks[k][1]]
 
       def teacher(images: Array, temperature: float = 1.0) -> Array:
-        parts = [ask(self.stacks[k][0], joined[k], images) for k in asked]
+        parts = [ask(k, images) for k in asked]
         logits = jnp.concatenate(parts)
         if not isinstance(self.average, Amalgamation):
           return self.average(logits, ordered, temperature)
