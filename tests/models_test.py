@@ -15,6 +15,7 @@ from jaxrkd.attacks.loop import slow_in_loop
 from jaxrkd.errors import InputError
 from jaxrkd.models import NETWORKS, conv, layers
 from jaxrkd.models.batch_norm import BatchNorm, counted_rows
+from jaxrkd.models.depthwise import depthwise_conv2d
 from jaxrkd.models.layers import Layers
 from jaxrkd.models.winograd import winograd_conv
 
@@ -270,7 +271,7 @@ class ConvolutionTest(parameterized.TestCase):
   def check(self, size, stride, shape, inputs, outputs):
     rng = np.random.default_rng(0)
     depthwise = inputs == 1
-    function = conv.depthwise_conv2d if depthwise else conv.conv2d
+    function = depthwise_conv2d if depthwise else conv.conv2d
     with jax.enable_x64(True):
       x = jnp.asarray(rng.normal(size=(2, *shape, outputs if depthwise else inputs)))
       kernel = jnp.asarray(rng.normal(size=(size, size, inputs, outputs)))
@@ -295,7 +296,7 @@ class ConvolutionTest(parameterized.TestCase):
   def test_own_gradient_stays_in_its_loop(self):
     """No attack loop is written out for it, and XLA's own gradient is still noticed."""
     x, kernel = jnp.ones((2, 8, 8, 16)), jnp.ones((3, 3, 16, 16))
-    for function, slow in ((conv.conv2d, False), (conv._xla_conv, True)):
+    for function, slow in ((conv.conv2d, False), (conv.xla_conv, True)):
       more = (1, PADS) if slow else (1,)
       total = lambda x, f=function, m=more: f(x, kernel, *m).sum()
       self.assertEqual(slow_in_loop(jax.grad(total), x), slow)
@@ -306,7 +307,7 @@ class ConvolutionTest(parameterized.TestCase):
     x = rng.normal(size=(2, 8, 8, 64))
     kernel = rng.normal(size=(3, 3, 64, 64)) / 24
     with jax.enable_x64(True):
-      want = conv._xla_conv(jnp.asarray(x), jnp.asarray(kernel), 1, PADS)
+      want = conv.xla_conv(jnp.asarray(x), jnp.asarray(kernel), 1, PADS)
     x, kernel = jnp.asarray(x, jnp.float32), jnp.asarray(kernel, jnp.float32)
     want = np.asarray(want)
     error = np.abs(np.asarray(winograd_conv(x, kernel)) - want).max()

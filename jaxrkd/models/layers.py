@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxrkd.models.batch_norm import BatchNorm
-from jaxrkd.models.conv import conv2d, depthwise_conv2d
+from jaxrkd.models.conv import conv2d
+from jaxrkd.models.depthwise import depthwise_conv2d
 from jaxrkd.models.remat import remat_call
 
 Array = jax.Array
