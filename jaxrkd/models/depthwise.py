@@ -45,9 +45,8 @@ def _scattered(
 ) -> Array:
   """The transpose of `_gathered`, from images of `shape`."""
   there = jax.ShapeDtypeStruct(shape, images.dtype)
-  return jax.linear_transpose(lambda x: _gathered(x, kernel, stride, pads), there)(
-    images
-  )[0]
+  back = jax.linear_transpose(lambda x: _gathered(x, kernel, stride, pads), there)
+  return back(images)[0]
 
 
 def _apart(
@@ -107,7 +106,7 @@ def _kernel_gradient(
   seven times as long. Rows, because images may lie on several devices.
   """
   size, (batch, height, width, channels) = kernel.shape[0], cotangent.shape
-  padded = lax.optimization_barrier(jnp.pad(images, ((0, 0), *pads, (0, 0))))
+  padded = jnp.pad(images, ((0, 0), *pads, (0, 0)))
   last = (width - 1) * stride + 1
 
   def add_row(row: Array, sums: list[Array]) -> list[Array]:
@@ -120,7 +119,5 @@ def _kernel_gradient(
   exact = jnp.promote_types(images.dtype, jnp.float32)
   start = [jnp.zeros((batch, width, channels), exact)] * size**2
   sums = lax.fori_loop(0, height, add_row, start)
-  # Apart from what follows: fused with it, the sums over pixels are slow.
-  sums = lax.optimization_barrier(sums)
   found = jnp.stack([one.sum((0, 1)) for one in sums])
   return found.reshape(kernel.shape).astype(kernel.dtype)

@@ -46,7 +46,8 @@ def _patches(images: Array) -> Tile:
   batch, height, width, channels = images.shape
   down, across = -(-height // 2), -(-width // 2)
   border = ((0, 0), (1, 1 + height % 2), (1, 1 + width % 2), (0, 0))
-  # Written out once: fused into its 16 readers, the border test stops vectorisation.
+  # Written out once: fused into its 16 readers, the border test stops vectorisation. (XLA of
+  # jax 0.10 drops the barrier on CPU, and writes it out by itself.)
   padded = lax.optimization_barrier(jnp.pad(images, border))
   cells = padded.reshape(batch, down + 1, 2, across + 1, 2, channels)
   return _twice(
