@@ -63,9 +63,9 @@ class Step:
     self.sgd = torch.optim.SGD(self.net.parameters(), **options)
     self.precision, self.method = precision, torch_methods.METHODS[method]
     self.weight, self.start = 0.5, None
-    # Else torch.compile computes the gradients of parameters for images, too. The papers'
-    # programs leave this to autograd, which skips them.
-    self.freezes = kind != 'eager'
+    # Else torch.compile computes the gradients of parameters for images, too. Without it
+    # autograd skips them, and autocast keeps the casts of those that are not frozen.
+    self.freezes = whole
 
   def many(self, count):
     """Does some steps and waits once."""

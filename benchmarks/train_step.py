@@ -64,11 +64,17 @@ def sides(options, method, student, precision, batch):
     kinds = {entry.kind for entry in config.teachers.values()}
     named = steps.teacher_networks(options.teachers, options.data)
     teachers = {kind: named[kind] for kind in sorted(kinds)}
+    given = method, student, teachers, batch, steps.CLASSES[options.data], precision
     for peer in options.peers:
-      found[f'torch {peer}'] = torch_steps.Step(
-        *(method, student, teachers, batch, steps.CLASSES[options.data], precision, peer)
-      )
+      try:
+        found[f'torch {peer}'] = torch_steps.Step(*given, peer)
+      except RuntimeError as error:
+        say_left_out(f'torch {peer}', error)
   return found, made.flops
+
+
+def say_left_out(name, error):
+  print(f'{name} fails: {str(error)[:200]!r}', flush=True)
 
 
 def measure(found, repeats, count):
@@ -83,7 +89,7 @@ def measure(found, repeats, count):
     except RuntimeError as error:  # a peer's: ours is what is measured here
       if name == 'jaxrkd':
         raise
-      print(f'{name} fails: {str(error).splitlines()[0][:200]}', flush=True)
+      say_left_out(name, error)
       del found[name], best[name]
   for _ in range(repeats):
     for name, side in found.items():

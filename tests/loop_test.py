@@ -119,6 +119,24 @@ class LoopTest(absltest.TestCase):
     self.assertLen(done, 2)
     self.assertEqual(steps(workdir, 'last')[0], [4, 8])
 
+  def test_told_to_end_while_checkpoints_are_read(self):
+    """Not a step is done, which would first be compiled: a time of grace is short."""
+    run = tiny.Run(tiny.config('natural', epochs=2))
+    self.enter_context(mock.patch.object(preemption._Notice, 'asked', False))
+    restore = Checkpoints.restore
+
+    def told(store, *given, **options):
+      preemption._Notice.asked = True
+      return restore(store, *given, **options)
+
+    workdir = tiny.folder(self)
+    with (
+      mock.patch.object(Checkpoints, 'restore', told),
+      self.assertRaises(preemption.Preempted),
+    ):
+      fit([Lane(run.setup, workdir, None, 'title')], run.teachers, 'title')
+    self.assertEqual(list((workdir / 'checkpoints' / 'last').iterdir()), [])
+
   def test_no_stop_without_the_key_or_for_a_small_fall(self):
     for drop in (0.0, 0.5):
       workdir, _ = fitted(self, [0.4, 0.5, 0.1, 0.6], select__max_drop=drop)

@@ -293,6 +293,26 @@ class ConvolutionTest(parameterized.TestCase):
     for a, b in zip(single, found[0], strict=True):
       np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
 
+  def test_depthwise_of_many_seeds_at_once(self):
+    """Mapped over kernels, too, nothing but the branch that counts is computed."""
+    keys = jax.random.split(jax.random.key(0))
+    x, k = jax.random.normal(keys[0], (2, 3, 6, 6, 4)), jnp.ones((2, 3, 3, 1, 4))
+    k = k * jax.random.normal(keys[1], k.shape)
+    for stride in (1, 2):
+      slope = jax.grad(lambda x, k, s=stride: jnp.sin(depthwise_conv2d(x, k, s)).sum(), 1)
+      twice = jax.grad(lambda k, x, f=slope: jnp.sum(f(x, k) ** 2))
+      mapped = jax.jit(jax.vmap(slope)), jax.jit(jax.vmap(twice))
+      found = mapped[0](x, k), mapped[1](k, x)
+      for n in range(2):
+        np.testing.assert_allclose(found[0][n], slope(x[n], k[n]), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found[1][n], twice(k[n], x[n]), rtol=1e-3, atol=1e-3)
+      self.assertNotIn('select_n', str(jax.make_jaxpr(jax.vmap(depthwise_conv2d))(x, k)))
+
+  def test_no_images(self):
+    for size in (1, 3):
+      kernel = jnp.ones((size, size, 4, 5))
+      self.assertEqual(conv.conv2d(jnp.ones((0, 6, 6, 4)), kernel).shape, (0, 6, 6, 5))
+
   def test_own_gradient_stays_in_its_loop(self):
     """No attack loop is written out for it, and XLA's own gradient is still noticed."""
     x, kernel = jnp.ones((2, 8, 8, 16)), jnp.ones((3, 3, 16, 16))

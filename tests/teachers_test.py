@@ -106,6 +106,25 @@ class EnsembleTest(parameterized.TestCase):
     self.assertLen([shape for shape in asked if shape == IMAGES.shape], 2)
     self.assertLen([shape for shape in asked if shape != IMAGES.shape], 2 * (2 + 1 + 2))
 
+  def test_an_answer_from_inside_a_loop_stays_there(self):
+    faculty = make_faculty(self.nets, {'a': {'a': 1.0}}, AVERAGES['logits'])
+    joined = faculty.join(self.variables)
+    heard = {}
+
+    @jax.jit
+    def both(image):
+      teachers = faculty.teachers(joined, {'image': image}, heard=heard)
+      zero = jax.numpy.zeros_like(self.each['a'])
+      inside = jax.lax.fori_loop(0, 2, lambda _, z: z + teachers['a'](image), zero)
+      self.assertEmpty(heard)
+      outside = teachers['a'](image)
+      self.assertLen(heard, 1)
+      return inside, outside
+
+    inside, outside = both(IMAGES)
+    np.testing.assert_allclose(inside, 2 * outside, rtol=1e-6)
+    np.testing.assert_allclose(outside, self.each['a'], rtol=1e-5)
+
   def test_no_copy_of_a_teacher_that_answers_alone(self):
     faculty = make_faculty(self.nets, {'b': {'b': 1.0}}, AVERAGES['logits'])
     joined = faculty.join(self.variables)

@@ -174,7 +174,7 @@ def conv2d(
     # As matrices: the kernel's gradient over three axes at once takes up to six times as long.
     seen = images[:, ::stride, ::stride]
     rows = seen.reshape(-1, seen.shape[-1]) @ kernel[0, 0]
-    return rows.reshape(*seen.shape[:3], -1)
+    return rows.reshape(*seen.shape[:3], kernel.shape[-1])
   work = math.prod(images.shape[1:]) * kernel.shape[-1]
   narrow = min(kernel.shape[2:]) < 16  # the stem: little to multiply, much to transform
   if kernel.shape[0] == 3 and stride == 1 and work >= MIN_WINOGRAD_WORK and not narrow:

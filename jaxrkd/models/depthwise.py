@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxrkd.models import conv
+from jaxrkd.models.branch import always
 from jaxrkd.models.conv import Pads
 
 Array = jax.Array
@@ -58,12 +59,9 @@ def _apart(
   be computed nine times; it does not do so across a branch. (Its compiler for CPUs
   drops `lax.optimization_barrier` before it fuses.)
   """
-  # Of the kernel, which all devices have. Holds for whatever it is, NaN too.
-  first = kernel.ravel()[0]
-  always = (first >= 0) | (first < 1) | (first != first)
   found = jax.eval_shape(function, images, kernel)
   never = lambda *_: jnp.zeros(found.shape, found.dtype)
-  return lax.cond(always, function, never, images, kernel)
+  return lax.cond(always(lax.stop_gradient(kernel)), function, never, images, kernel)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))

@@ -210,6 +210,8 @@ def _epochs(
       look.leave(step, own, run.record, rows)
     raise preemption.Preempted
 
+  if preemption.asked():
+    raise preemption.Preempted  # While checkpoints were read: there is nothing new to save.
   for epoch in range(step // setup.steps_per_epoch, config.epochs):
     for _ in range(step % setup.steps_per_epoch, setup.steps_per_epoch):
       state, scalars = program.step(state, teacher_vars, *feed.next(step))

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import get_opaque_trace_state
 
 from jaxrkd.amalgamation import Amalgamation, Average
 from jaxrkd.methods import Batch, Teacher
@@ -102,18 +103,24 @@ class Faculty:
         asked about the images that the teachers are asked about.
       micro_batch: how many images they are asked about at once; 0 is all.
       mesh: devices that share the images.
-      heard: where the answers about the batch's own images are kept and looked for.
+      heard: where the answers about the batch's own images are looked for, and kept if
+        they are asked for where `teachers` was called: those from inside a loop or
+        another transform mean nothing outside of it.
     """
     heard = {} if heard is None else heard
+    here = get_opaque_trace_state()
 
     def ask(k: int, images: Array) -> Array:
       stack, names = self.stacks[k]
       one = lambda images: stack.logits(joined[k], images)
       if batch is None or images is not batch.get('image'):
         return micro.in_parts(one, images, micro_batch, 1, mesh)
-      if names[0] not in heard:
-        heard[names[0]] = micro.in_parts(one, images, micro_batch, 1, mesh)
-      return heard[names[0]]
+      if names[0] in heard:
+        return heard[names[0]]
+      found = micro.in_parts(one, images, micro_batch, 1, mesh)
+      if get_opaque_trace_state() == here:
+        heard[names[0]] = found
+      return found
 
     def answer(role: str) -> Teacher:
       shares = self.roles[role]
