@@ -20,7 +20,7 @@ from jaxrkd.flops import count_flops
 from jaxrkd.runtime import sharding
 from jaxrkd.train.setup import prepare
 
-EVERY = 'natural,sat,ffgsm,trades,mart,ckd,ard,iad_1,iad_2,rslad,adaad,mtard,mmard,at_aka'
+EVERY = 'natural,sat,ffgsm,trades,mart,ckd,ard,iad_1,iad_2,rslad,adaad,mtard,mmard,akd,at_aka,cat_aka'
 IMAGES, TESTED = 50_000, 10_000
 BATCH = 8
 
@@ -73,7 +73,7 @@ def main():
       each, epochs = step_flops(method, data, options.student)
       hours = each * IMAGES * epochs / rate / 3600
       print(
-        f'{method:10}{data:10}{each / 1e9:12.1f}{epochs:8}{rate / each:10.0f}{hours:8.1f}',
+        f'{method:10}{data:10}{each / 1e9:12.1f}{epochs:8}{rate / each:10.0f}{hours:8.2f}',
         flush=True,
       )
     forward = forward_flops(options.student, steps.CLASSES[data])

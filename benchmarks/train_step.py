@@ -19,6 +19,7 @@ that this device was measured to do.
 """
 
 import argparse
+import importlib.util
 import itertools
 import json
 import pathlib
@@ -100,8 +101,10 @@ def measure(found, repeats, count):
 
 
 def main():
-  host_memory.keep_freed()  # as `launch/main.py` does
   options = parse()
+  if options.peers and not importlib.util.find_spec('torch'):
+    raise SystemExit('the peers need PyTorch: pip install .[torch], or --peers= for none')
+  host_memory.keep_freed()  # as `launch/main.py` does
   device = jax.devices()[0].device_kind
   peaks = {name: matrix_rate(name) for name in options.precisions}
   shown = ', '.join(f'{rate / 1e12:.3g} TFLOP/s {name}' for name, rate in peaks.items())

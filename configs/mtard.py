@@ -3,7 +3,7 @@
 Run:       python launch/main.py --config=configs/mtard.py:cifar10 --workdir=runs/mtard_c10
            `mtard_cifar100.py` and `mtard_digits.py` are short for ':cifar100', ':digits'
 Words:     data, student, en, at_plus, smoke; see `setting.py`
-Hardware:  a GPU or TPU; `--dry_run` estimates the time; digits: 2 CPU cores, 2 minutes
+Hardware:  a GPU or TPU; `--dry_run` estimates the time; digits: 2 CPU cores, 3 minutes
 Paper:     CIFAR-10: ResNet-18 87.36 clean, 50.73 PGD_sat; MobileNetV2 89.26, 44.16
 Result:    digits in README.md, "What the demo shows"; CIFAR not measured yet
 """

@@ -2,7 +2,7 @@
 
 Run:       python launch/main.py --config=configs/mtard_digits.py --workdir=runs/mtard_digits
 Smoke:     add ':smoke' to the config
-Hardware:  2 CPU cores, about 2 minutes
+Hardware:  2 CPU cores, about 3 minutes
 Result:    README.md, "What the demo shows"
 """
 
