@@ -20,7 +20,10 @@ from jaxrkd.flops import count_flops
 from jaxrkd.runtime import sharding
 from jaxrkd.train.setup import prepare
 
-EVERY = 'natural,sat,ffgsm,trades,mart,ckd,ard,iad_1,iad_2,rslad,adaad,mtard,mmard,akd,at_aka,cat_aka'
+EVERY = (
+  'natural,sat,ffgsm,trades,mart,ckd,ard,iad_1,iad_2,rslad,adaad,mtard,mmard,'
+  'akd,at_aka,cat_aka'
+)
 IMAGES, TESTED = 50_000, 10_000
 BATCH = 8
 
