@@ -48,8 +48,8 @@ class Step:
     made = lambda name: torch_networks.NETWORKS[name](classes).to(
       self.device, memory_format=layout
     )
-    whole = kind in ('compile', 'graphs')
-    wrapped = lambda net: compiled(net, kind == 'graphs') if whole else net
+    compiles = kind in ('compile', 'graphs')
+    wrapped = lambda net: compiled(net, kind == 'graphs') if compiles else net
     self.net = made(student)
     self.student = wrapped(self.net)
     self.teachers = {}
@@ -65,7 +65,7 @@ class Step:
     self.weight, self.start = 0.5, None
     # Else torch.compile computes the gradients of parameters for images, too. Without it
     # autograd skips them, and autocast keeps the casts of those that are not frozen.
-    self.freezes = whole
+    self.freezes = compiles
 
   def many(self, count):
     """Does some steps and waits once."""

@@ -32,7 +32,7 @@ from jaxrkd.train.loop import Program
 from jaxrkd.train.setup import Setup, prepare
 
 # Seconds below which a first step is mostly what only the first call costs.
-QUICK, SOME = 5.0, 4
+QUICK_SECONDS, TIMED_STEPS = 5.0, 4
 
 
 def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
@@ -120,13 +120,13 @@ def _timed(
   state, first = step(state, *rest)
   scalars = jax.device_get(first)
   spent = time.monotonic() - began
-  if spent > QUICK:
+  if spent > QUICK_SECONDS:
     return scalars, spent
   began = time.monotonic()
-  for _ in range(SOME):
+  for _ in range(TIMED_STEPS):
     state, last = step(state, *rest)
   jax.block_until_ready(last)
-  return scalars, (time.monotonic() - began) / SOME
+  return scalars, (time.monotonic() - began) / TIMED_STEPS
 
 
 def _amount(number: float) -> str:

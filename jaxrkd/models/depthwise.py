@@ -68,14 +68,14 @@ def _apart(
 def _cpu_depthwise(images: Array, kernel: Array, stride: int, pads: Pads) -> Array:
   if stride == 1:
     # The same sum. XLA's loop over it is up to twice as fast.
-    def whole(images, kernel):
+    def filtered(images, kernel):
       return _scattered(images, kernel[::-1, ::-1], 1, pads, images.shape)
   else:
 
-    def whole(images, kernel):
+    def filtered(images, kernel):
       return _gathered(images, kernel, stride, pads)
 
-  return _apart(whole, images, kernel)
+  return _apart(filtered, images, kernel)
 
 
 def _cpu_depthwise_fwd(images, kernel, stride, pads):
