@@ -19,6 +19,7 @@ import numpy as np
 
 from jaxrkd import build
 from jaxrkd.attacks import ATTACKS, Linf
+from jaxrkd.runtime import host_memory
 
 # Gradient steps of what has a counterpart in PyTorch.
 STEPS = {'fgsm': 1, 'pgd_sat': 20, 'pgd_trades': 20, 'cw_inf': 30}
@@ -82,6 +83,7 @@ def main():
   parser.add_argument('--peers', type=words, default=['eager', 'channels_last'])
   parser.add_argument('--repeats', type=int, default=3)
   options = parser.parse_args()
+  host_memory.keep_freed()  # as `launch/main.py` does
   given = options.network, options.batch, options.precision
   sides = {'jaxrkd': ours(*given, options.attacks)}
   for kind in options.peers:

@@ -22,7 +22,7 @@ from jaxrkd import attacks
 from jaxrkd.attacks import L1, L2, Linf
 from jaxrkd.evaluate.robustness import Loaded, judge
 from jaxrkd.evaluate.task import Images, Subject
-from jaxrkd.runtime import sharding
+from jaxrkd.runtime import host_memory, sharding
 
 ROOT = pathlib.Path(__file__).parent.parent
 DATA = ROOT / 'tests' / 'data' / 'golden_autoattack.npz'
@@ -146,6 +146,7 @@ def main():
   parser.add_argument('--golden', action='store_true')
   parser.add_argument('--norm', choices=tuple(THREATS), default='Linf')
   options = parser.parse_args()
+  host_memory.keep_freed()  # as `launch/main.py` does
   with np.load(DATA) as archive:
     golden = {name: archive[name] for name in archive.files}
   names = options.parts.split(',')

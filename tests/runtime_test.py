@@ -63,30 +63,29 @@ class ErrorsTest(absltest.TestCase):
       choose({'wrn': 1}, 'wm', 'network')
 
 
-ALLOCATE = """
-import ctypes, resource, sys
+STEPS = """
+import resource, sys
+import jax, jax.numpy as jnp
 from jaxrkd.runtime import host_memory
 if sys.argv[1] == 'keep':
   assert host_memory.keep_freed()
-library = ctypes.CDLL(None)
-library.malloc.restype = ctypes.c_void_p
-for number in range(6):
-  if number == 1:
+between = jax.jit(lambda a, b, c: (a @ b) @ c)  # 128 MiB
+given = jnp.ones((4096, 8)), jnp.ones((8, 8192)), jnp.ones((8192, 8))
+for number in range(8):
+  if number == 3:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-  place = ctypes.c_void_p(library.malloc(ctypes.c_size_t(2**27)))
-  ctypes.memset(place, 1, 2**27)
-  library.free(place)
+  between(*given).block_until_ready()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
 class HostMemoryTest(absltest.TestCase):
-  def test_freed_memory_is_used_again(self):
+  def test_a_step_uses_the_memory_of_the_last(self):
     if platform.libc_ver()[0] != 'glibc':
       self.skipTest('the C library is not glibc')
     faults = {}
     for mode in ('keep', 'give_back'):
-      command = [sys.executable, '-c', ALLOCATE, mode]
+      command = [sys.executable, '-c', STEPS, mode]
       done = subprocess.run(command, capture_output=True, text=True, check=True)
       faults[mode] = int(done.stdout)
     # Five times 128 MiB, in pages of 2 MiB at most.
