@@ -71,8 +71,8 @@ if sys.argv[1] == 'keep':
   assert host_memory.keep_freed()
 between = jax.jit(lambda a, b, c: (a @ b) @ c)  # 128 MiB
 given = jnp.ones((4096, 8)), jnp.ones((8, 8192)), jnp.ones((8192, 8))
-for number in range(8):
-  if number == 3:
+for number in range(24):
+  if number == 4:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
   between(*given).block_until_ready()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
@@ -88,9 +88,9 @@ class HostMemoryTest(absltest.TestCase):
       command = [sys.executable, '-c', STEPS, mode]
       done = subprocess.run(command, capture_output=True, text=True, check=True)
       faults[mode] = int(done.stdout)
-    # Five times 128 MiB, in pages of 2 MiB at most.
-    self.assertGreaterEqual(faults['give_back'], 5 * 64)
-    self.assertLess(faults['keep'], 0.1 * faults['give_back'])
+    # Twenty times 128 MiB, in pages of 2 MiB at most; one or two of them may have to move.
+    self.assertGreaterEqual(faults['give_back'], 20 * 64)
+    self.assertLess(faults['keep'], 0.25 * faults['give_back'])
 
 
 class DistributedTest(absltest.TestCase):
