@@ -9,10 +9,11 @@ from unittest import mock
 import jax
 import numpy as np
 import tiny
-from absl.testing import absltest
+from absl.testing import absltest, parameterized
 
 from jaxrkd.runtime import preemption
 from jaxrkd.runtime.checkpoint import Checkpoints
+from jaxrkd.train.log import Log
 from jaxrkd.train.loop import Lane, fit
 
 
@@ -156,6 +157,30 @@ class LoopTest(absltest.TestCase):
     state, _ = store.restore(run.setup.parts.like)
     self.assertTrue(np.isfinite(jax.tree.leaves(state.nets['student'].params)[0]).all())
     store.close()
+
+
+class LogTest(parameterized.TestCase):
+  @parameterized.named_parameters(('device_behind', False), ('host_runs_steps', True))
+  def test_speed_of_windows_of_any_length(self, at_once):
+    """Two epochs of eight steps of a second, with 4 images each, logged every third."""
+    setup = mock.Mock(steps_per_epoch=8, config=mock.Mock(batch_size=4))
+    setup.parts.schedule.rate = lambda step: 0.1
+    speeds, now = {}, 1
+    note = lambda step, row: speeds.update({step: row['images_per_second']})
+    log = Log(setup, [mock.Mock(write=note)], mock.Mock())
+    ready = mock.patch('jaxrkd.train.log._is_done', lambda row: at_once)
+    with ready, mock.patch('time.monotonic', lambda: now):
+      for step in range(1, 17):
+        log.add({'loss': np.float32(1)})
+        # A device that is behind is waited for until the step before is done.
+        now = step if at_once else max(step - 1, 1)
+        if step % 3 == 0:
+          log.flush(step)
+        if step % 8 == 0:
+          now = step
+          log.flush(step, keep=0)
+          log.restart(None)
+    self.assertEqual(speeds, dict.fromkeys((2, 5, 8, 11, 14, 16), 4.0))
 
 
 if __name__ == '__main__':

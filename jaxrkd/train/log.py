@@ -17,6 +17,8 @@ from jaxrkd.train.setup import Setup
 class Log:
   """Collects scalars on the devices and reads them one step late, so that nothing waits.
 
+  (On one CPU device the host runs the steps itself and has nothing to wait for.)
+
   Args:
     setup: of the run, or of the first of several that differ in their seeds.
     writers: one per run. With several, every scalar is an array of as many.
@@ -34,6 +36,7 @@ class Log:
     self._setup, self._writers, self._progress = setup, tuple(writers), progress
     self._names = [f' with seed {seed}' for seed in seeds] or ['']
     self._pending: list[dict[str, Any]] = []
+    # How many of the pending rows' steps were done when the clock was read.
     self._clock, self._untimed = 0.0, 0
 
   def pending(self) -> list[list[dict[str, float]]]:
@@ -61,7 +64,7 @@ class Log:
   def restart(self, state: Any) -> None:
     """Leaves what happened since the last `flush` out of the speed."""
     jax.block_until_ready(state)
-    self._clock = time.monotonic()
+    self._clock, self._untimed = time.monotonic(), len(self._pending)
 
   def flush(self, step: int, keep: int = 1) -> None:
     """Writes the mean of what was collected up to `step`, less the newest `keep`."""
@@ -71,10 +74,11 @@ class Log:
     self._pending = self._pending[len(ready) :]
     rows, done = jax.device_get(ready), step - keep
     now, runs = time.monotonic(), len(self._writers)
-    timed = max(len(rows) - self._untimed, 0)
+    finished = len(rows) + sum(map(_is_done, self._pending))
+    timed = max(finished - self._untimed, 0)
     speed = timed * self._setup.config.batch_size * runs / max(now - self._clock, 1e-9)
     # Rows of before a kill may be more than one window has.
-    self._clock, self._untimed = now, max(self._untimed - len(rows), 0)
+    self._clock, self._untimed = now, max(finished, self._untimed) - len(rows)
     shared = {
       'learning_rate': float(self._setup.parts.schedule.rate(done - 1)),
       'epoch': done / self._setup.steps_per_epoch,
@@ -101,3 +105,8 @@ class Log:
         'checkpoint is kept, and a lower --config.schedule.peak, in a new --workdir, '
         'usually helps'
       )
+
+
+def _is_done(row: Mapping[str, Any]) -> bool:
+  """Whether a step's scalars are there; those of before a kill are arrays of numpy."""
+  return all(leaf.is_ready() for leaf in row.values() if isinstance(leaf, jax.Array))
