@@ -33,7 +33,8 @@ def _digest(tree: Tree) -> jax.Array:
     unsigned = {1: jnp.uint8, 2: jnp.uint16}.get(width, jnp.uint32)
     words = jax.lax.bitcast_convert_type(leaf, unsigned).ravel().astype(jnp.uint32)
     # Weighting by position notices arrays whose parts have changed places.
-    return jnp.sum(words * (2 * jnp.arange(words.size, dtype=jnp.uint32) + 1))
+    weights = 2 * jnp.arange(words.size, dtype=jnp.uint32) + 1
+    return jnp.sum(words * weights, dtype=jnp.uint32)  # which float64 mode would widen
 
   leaves = [bits(leaf) for leaf in jax.tree.leaves(tree)]
   return jnp.stack(leaves) if leaves else jnp.zeros((0,), jnp.uint32)

@@ -18,8 +18,9 @@ def keep_freed() -> bool:
   that large to the system, which clears every page anew for the next step: a third of the
   time of a small network's step on CPU (`benchmarks/dispatch.py`). It can keep them for the
   main thread; for others it asks the system for whatever is above 64 MB, every time. So on
-  CPU the main thread runs the steps itself, and none is handed out ahead of the last: that
-  part of a step is a tenth of a millisecond there.
+  one CPU device the main thread runs the steps itself, and none is handed out ahead of the
+  last: that part of a step is a tenth of a millisecond there. Steps of several devices, and
+  those whose images are not there yet, still run in threads of jax.
 
   To be called by the main thread, before jax's first computation.
 

@@ -91,7 +91,8 @@ class Streamed:
 
   def next(self, step: int) -> Given:
     del step
-    # One batch is on its way to the devices while another is computed with.
+    # One batch is on its way to the devices while another is computed with (of one CPU
+    # device, whose steps the host runs itself, only the reading goes on meanwhile).
     while len(self._ready) < 2 and not self._over():
       host = next(self._stream)
       self._ready.append((self._put(host), self._stream.state()))

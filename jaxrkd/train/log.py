@@ -109,4 +109,4 @@ class Log:
 
 def _is_done(row: Mapping[str, Any]) -> bool:
   """Whether a step's scalars are there; those of before a kill are arrays of numpy."""
-  return all(leaf.is_ready() for leaf in row.values() if isinstance(leaf, jax.Array))
+  return all(getattr(leaf, 'is_ready', lambda: True)() for leaf in row.values())
