@@ -6,7 +6,8 @@ Usage: python benchmarks/dispatch.py [--method=mtard] [--student=resnet8] [--bat
 
 `one by one` is what training does: the host hands out a step and, without waiting, the
 next. `host` is how long it takes to hand one out; while that is shorter than a step, the
-device never waits for it. (One CPU device: the host runs the step itself, unless `--give_back`.)
+device never waits for it. (One CPU device: the host runs the step itself, unless
+`--give_back`.)
 `together` hands out `--together` steps as one program (a `lax.scan`), which is all that can
 be won by it. `--give_back` shows what it costs on CPU that the C library returns a step's
 memory to the system; see `jaxrkd.runtime.host_memory`.

@@ -42,6 +42,19 @@ class CheckpointTest(absltest.TestCase):
     self.assertEqual(self.store.steps(), [2, 3])
     self.assertEqual(self.said, [])
 
+  def test_float64(self):
+    # Not within `jax.enable_x64`, which the threads that read do not see.
+    jax.config.update('jax_enable_x64', True)
+    self.addCleanup(jax.config.update, 'jax_enable_x64', False)
+    value = {'a': jnp.linspace(0, 1, 300), 'n': jnp.arange(7, dtype=jnp.uint32)}
+    self.assertEqual(value['a'].dtype, jnp.float64)
+    store = Checkpoints(self.folder.with_name('double'))
+    store.save(1, value, {})
+    found = store.restore(value, self.said.append)
+    self.assertEqual(self.said, [])
+    jax.tree.map(np.testing.assert_array_equal, found[0], value)
+    store.close()
+
   def test_cut_file(self):
     for path in (self.folder / '3').rglob('d/*'):
       path.write_bytes(path.read_bytes()[:10])

@@ -2,7 +2,8 @@
 
 A training loop saves at the next step and ends. Anything else ends at once (on CPU when the
 program that runs is done), or in a job of several processes where all of them pass next, in
-the middle of an attack too; what it has computed is on disk. Either way the same command continues.
+the middle of an attack too; what it has computed is on disk. Either way the same command
+continues.
 """
 
 import contextlib
