@@ -18,7 +18,6 @@ import steps
 from jaxrkd import build
 from jaxrkd.flops import count_flops
 from jaxrkd.runtime import sharding
-from jaxrkd.train.setup import prepare
 
 EVERY = (
   'natural,sat,ffgsm,trades,mart,ckd,ard,iad_1,iad_2,rslad,adaad,mtard,mmard,'
@@ -32,15 +31,7 @@ def step_flops(method, data, student):
   """FLOP of a step per image, and the epochs of the recipe."""
   given = (method, data, student, 'paper', BATCH, 'float32')
   config = steps.experiment(*given)
-  read = build.dataset(config)
-  nets, variables = {}, {}
-  for name, entry in config.teachers.items():
-    nets[name] = build.network(entry.config.student, read.classes, read.image_shape)
-    variables[name] = jax.eval_shape(nets[name].init, jax.random.key(0))
-  setup = prepare(config, read, nets, sharding.data_mesh(jax.devices()[:1]))
-  teachers = setup.join_teachers(variables)
-  order = jax.eval_shape(setup.order, jnp.int32(0))
-  arguments = setup.parts.like, teachers, setup.device_data(), order
+  setup, arguments = steps.described(config, sharding.data_mesh(jax.devices()[:1]))
   return count_flops(setup.train_step, *arguments) / BATCH, config.epochs
 
 

@@ -9,45 +9,16 @@ move, and how many of them lie in the loop of the attack.
 """
 
 import argparse
-import collections
 import os
-import re
 import time
 
 os.environ.setdefault('JAX_NUM_CPU_DEVICES', '8')
 
 import jax
-import numpy as np
 import steps
+from hlo import collectives
 
 from jaxrkd.runtime import sharding
-
-COLLECTIVE = re.compile(
-  r'= (.*?) (all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute)(-start)?\('
-)
-SHAPE = re.compile(r'(f64|f32|bf16|s32|u32|u8|pred)\[([\d,]*)\]')
-WIDTH = {'f64': 8, 'f32': 4, 'bf16': 2, 's32': 4, 'u32': 4, 'u8': 1, 'pred': 1}
-
-
-def bytes_of(text):
-  """Of the shapes in an instruction's result."""
-  return sum(
-    WIDTH[kind] * int(np.prod([int(n) for n in sizes.split(',') if n] or [1]))
-    for kind, sizes in SHAPE.findall(text)
-  )
-
-
-def collectives(program):
-  """kind -> (how many, bytes); and how many are in a loop's body."""
-  found, inside = collections.Counter(), 0
-  sizes = collections.Counter()
-  for line in program.as_text().splitlines():
-    hit = COLLECTIVE.search(line)
-    if hit:
-      found[hit[2]] += 1
-      sizes[hit[2]] += bytes_of(hit[1])
-      inside += 'while/body' in line
-  return found, sizes, inside
 
 
 def main():
@@ -72,7 +43,7 @@ def main():
       mesh = sharding.data_mesh(jax.devices()[:count], fsdp)
       made = steps.make_step(config, mesh=mesh)
       program = made.setup.step.lower(*made.arguments).compile()
-      found, sizes, inside = collectives(program)
+      found, sizes, inside = collectives(program.as_text())
       made.many(1)
       began = time.perf_counter()
       made.many(3)

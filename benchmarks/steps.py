@@ -103,3 +103,24 @@ def make_step(
     setup.order(jnp.int32(0)),
   ]
   return Step(setup, arguments, count_flops(setup.train_step, *arguments))
+
+
+def described(config: ConfigDict, mesh: jax.sharding.Mesh) -> tuple[Setup, list[Any]]:
+  """(a run, the shapes of its step's arguments): nothing is computed."""
+  data = build.dataset(config)
+  nets, variables = {}, {}
+  for name, entry in config.teachers.items():
+    node = entry.config.student
+    nets[name] = build.network(node, data.classes, data.image_shape, config.precision)
+    variables[name] = jax.eval_shape(nets[name].init, jax.random.key(0))
+  setup = prepare(config, data, nets, mesh)
+  everywhere = sharding.replicated(mesh)
+  shapes = [
+    jax.eval_shape(setup.join_teachers, variables),
+    data.train.arrays(),
+    jax.eval_shape(setup.order, jnp.int32(0)),
+  ]
+  placed = lambda leaf: jax.ShapeDtypeStruct(
+    leaf.shape, jnp.dtype(leaf.dtype), sharding=everywhere
+  )
+  return setup, [setup.parts.like, *jax.tree.map(placed, shapes)]

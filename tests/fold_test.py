@@ -43,7 +43,7 @@ class FrozenTest(parameterized.TestCase):
       size = float(jnp.abs(other).max())
       np.testing.assert_allclose(one, other, rtol=0, atol=2e-5 * size)
 
-  def test_kernels_are_in_the_compute_type_and_shifts_are_not(self):
+  def test_convolutions_are_in_the_compute_type(self):
     node = build.network_node(dict(name='resnet8'))
     net = build.network(node, 7, (16, 16, 3), 'bfloat16')
     with folding(True):
@@ -51,7 +51,8 @@ class FrozenTest(parameterized.TestCase):
     params, stats = jax.eval_shape(fold, *jax.eval_shape(net.init, jax.random.key(0)))
     block = params['layer1']['0']
     self.assertEqual(block['conv1']['kernel'].dtype, jnp.bfloat16)
-    self.assertEqual(block['bn1']['bias'].dtype, jnp.float32)
+    self.assertEqual(block['bn1']['bias'].dtype, jnp.bfloat16)
+    self.assertEqual(block['bn1']['scale'].dtype, jnp.float32)
     self.assertEqual(params['fc']['kernel'].dtype, jnp.float32)
     self.assertEqual(jax.tree.leaves(stats)[0].dtype, jnp.float32)
     self.assertIsNone(still.frozen()[1])  # once is enough

@@ -14,6 +14,7 @@ from jaxrkd import models
 from jaxrkd.attacks.loop import slow_in_loop
 from jaxrkd.errors import InputError
 from jaxrkd.models import NETWORKS, conv, layers
+from jaxrkd.models.activations import relu
 from jaxrkd.models.batch_norm import BatchNorm, counted_rows
 from jaxrkd.models.depthwise import depthwise_conv2d
 from jaxrkd.models.layers import Layers
@@ -216,6 +217,20 @@ class NetworkTest(parameterized.TestCase):
     a, _ = inside.apply_train(params, stats, images, None)
     b, _ = net.apply_train(params, stats, by_hand, None)
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+class ReluTest(absltest.TestCase):
+  def test_values_and_gradients(self):
+    points = jnp.array([-2.0, -0.0, 0.0, 1e-30, 3.0, -jnp.inf, jnp.inf])
+    values, pull = jax.vjp(relu, points)
+    np.testing.assert_array_equal(values, np.maximum(points, 0))
+    np.testing.assert_array_equal(pull(jnp.full(7, 5.0))[0], [0, 0, 0, 5, 5, 0, 5])
+
+  def test_gradient_needs_the_result_only(self):
+    # What a convolution gave may be overwritten, or never written, on a GPU.
+    trace = jax.make_jaxpr(jax.grad(lambda x: relu(x).sum()))(jnp.ones(3))
+    readers = [e for e in trace.eqns if trace.jaxpr.invars[0] in e.invars]
+    self.assertLen(readers, 1)  # the forward pass
 
 
 class BatchNormTest(parameterized.TestCase):

@@ -19,11 +19,19 @@ Tree = Any
 
 
 class Pair(NamedTuple):
-  """A convolution and the BatchNorm that alone reads it, as paths into a network's trees."""
+  """A convolution and the BatchNorm that alone reads it, as paths into a network's trees.
+
+  Attributes:
+    conv: path.
+    norm: path.
+    epsilon: of the BatchNorm.
+    dtype: what the convolution computes in; None is its parameters' type.
+  """
 
   conv: tuple[str, ...]
   norm: tuple[str, ...]
   epsilon: float
+  dtype: Any
 
 
 def folded(make: Callable[[nnx.Rngs], nnx.Module]) -> tuple[Net, Fold]:
@@ -50,7 +58,7 @@ def folded(make: Callable[[nnx.Rngs], nnx.Module]) -> tuple[Net, Fold]:
 
   def fold(params: Tree, stats: Tree) -> tuple[Tree, Tree]:
     params = jax.tree.map(lambda leaf: leaf, params)  # dictionaries of our own
-    for conv_path, norm_path, epsilon in pairs:
+    for conv_path, norm_path, epsilon, dtype in pairs:
       conv, norm, moving = (
         _at(tree, path)
         for tree, path in (
@@ -61,7 +69,9 @@ def folded(make: Callable[[nnx.Rngs], nnx.Module]) -> tuple[Net, Fold]:
       )
       scale = norm['scale'] / jnp.sqrt(moving['var'] + epsilon)
       conv['kernel'] = conv['kernel'] * scale
-      norm['bias'] = norm['bias'] - moving['mean'] * scale
+      shift = norm['bias'] - moving['mean'] * scale
+      # Here, or XLA casts it in each of an attack's steps, in a kernel of its own.
+      norm['bias'] = shift.astype(dtype or shift.dtype)
     for path, dtype in kernels:
       conv = _at(params, path)
       conv['kernel'] = conv['kernel'].astype(dtype)
@@ -74,16 +84,21 @@ def _mark(module: nnx.Module) -> list[Pair]:
   """Sets `folded` on every BatchNorm that can be folded."""
   found = []
   for path, owner in nnx.iter_modules(module):
-    for conv, norm in getattr(owner, 'FOLDS', ()):
-      ours: Any = owner
-      for name in norm.split('.'):
-        ours = ours[int(name)] if isinstance(ours, nnx.List) else getattr(ours, name)
-      ours.folded = True
+    for pair in getattr(owner, 'FOLDS', ()):
+      conv_path, norm_path = (tuple(names.split('.')) for names in pair)
+      conv, norm = (_part(owner, names) for names in (conv_path, norm_path))
+      norm.folded = True
       root = tuple(map(str, path))
       found.append(
-        Pair((*root, *conv.split('.')), (*root, *norm.split('.')), ours.epsilon)
+        Pair((*root, *conv_path), (*root, *norm_path), norm.epsilon, conv.dtype)
       )
   return found
+
+
+def _part(module: Any, names: tuple[str, ...]) -> Any:
+  for name in names:
+    module = module[int(name)] if isinstance(module, nnx.List) else getattr(module, name)
+  return module
 
 
 def _narrow(module: nnx.Module) -> list[tuple[tuple[str, ...], Any]]:
