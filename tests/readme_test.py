@@ -83,7 +83,8 @@ class ReadmeTest(absltest.TestCase):
         self.assertTrue((ROOT / path).is_file(), path)
 
   def test_every_benchmark_is_named(self):
-    helpers = {'steps.py', 'torch_methods.py', 'torch_networks.py', 'torch_steps.py'}
+    helpers = {'hlo.py', 'steps.py'}
+    helpers |= {'torch_methods.py', 'torch_networks.py', 'torch_steps.py'}
     for path in (ROOT / 'benchmarks').glob('*.py'):
       if path.name not in helpers:
         self.assertIn(path.name, SPEED_PAGE)
