@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from jaxrkd.models import NETWORKS, conv, from_nnx
 from jaxrkd.models.layers import Layers
+from jaxrkd.runtime import host_memory
 
 
 def main():
@@ -23,6 +24,7 @@ def main():
   parser.add_argument('--batch', type=int, default=32)
   parser.add_argument('--steps', type=int, default=3)
   options = parser.parse_args()
+  host_memory.keep_freed()  # as `launch/main.py` does
   net = from_nnx(lambda rngs: NETWORKS[options.network](Layers(rngs), 10, 3))
   variables = jax.jit(net.init)(jax.random.key(0))
   images = jax.random.uniform(jax.random.key(1), (options.batch, 32, 32, 3))

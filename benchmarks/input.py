@@ -18,7 +18,7 @@ import numpy as np
 
 from jaxrkd import build
 from jaxrkd import config as configs
-from jaxrkd.runtime import sharding
+from jaxrkd.runtime import host_memory, sharding
 from jaxrkd.train.feed import make_feed
 from jaxrkd.train.setup import prepare
 
@@ -94,6 +94,7 @@ def main():
   parser.add_argument('--batch', type=int, default=128)
   parser.add_argument('--steps', type=int, default=200)
   options = parser.parse_args()
+  host_memory.keep_freed()  # as `launch/main.py` does
   print(f'batch {options.batch}, {jax.devices()[0].device_kind}: images/s')
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)

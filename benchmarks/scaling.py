@@ -18,7 +18,7 @@ import jax
 import steps
 from hlo import collectives
 
-from jaxrkd.runtime import sharding
+from jaxrkd.runtime import host_memory, sharding
 
 
 def main():
@@ -30,6 +30,7 @@ def main():
   parser.add_argument('--devices', type=words, default=[1, 2, 4, 8])
   parser.add_argument('--fsdp', type=words, default=[1, 2])
   options = parser.parse_args()
+  host_memory.keep_freed()  # as `launch/main.py` does
   print(f'{options.method} {options.student}, batch {options.batch}, {jax.devices()[0]}')
   print(f'{"devices":>8}{"fsdp":>6}{"ms/step":>9}  collectives (MiB), in the attack loop')
   for count in options.devices:

@@ -14,6 +14,7 @@ import steps
 
 from jaxrkd import build
 from jaxrkd import config as configs
+from jaxrkd.runtime import host_memory
 from jaxrkd.train.loop import Program
 
 
@@ -24,6 +25,7 @@ def main():
   parser.add_argument('--steps', type=int, default=20)
   parser.add_argument('--repeats', type=int, default=3)
   options = parser.parse_args()
+  host_memory.keep_freed()  # as `launch/main.py` does
 
   def made(stacking):
     overrides = [f'stacking={stacking}']

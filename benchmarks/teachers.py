@@ -18,6 +18,7 @@ import numpy as np
 from jaxrkd import build, losses
 from jaxrkd.config import ConfigDict
 from jaxrkd.models.group import evaluate, is_mapped, make_group
+from jaxrkd.runtime import host_memory
 
 SIDES = {'vmap': True, 'loop': False}
 
@@ -29,6 +30,7 @@ def main():
   parser.add_argument('--batch', type=int, default=32)
   parser.add_argument('--repeats', type=int, default=5)
   options = parser.parse_args()
+  host_memory.keep_freed()  # as `launch/main.py` does
 
   node = ConfigDict({'name': options.network, **build.NETWORK_KEYS})
   net = build.network(node, 10, (32, 32, 3))

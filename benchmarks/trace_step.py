@@ -27,6 +27,8 @@ from typing import NamedTuple
 import jax
 import steps
 
+from jaxrkd.runtime import host_memory
+
 # Nanoseconds from which a gap is no launch of the next operation.
 LONG = 50_000
 # Operations that only hold others.
@@ -99,6 +101,7 @@ def parse():
 
 def main():
   options = parse()
+  host_memory.keep_freed()  # as `launch/main.py` does
   config = steps.experiment(
     options.method,
     options.data,

@@ -25,6 +25,7 @@ from jaxrkd.interop import RECIPES, read_unwritten
 from jaxrkd.models import NORMALISATIONS, Net
 from jaxrkd.models.normalisation import constants
 from jaxrkd.runtime import files, sharding
+from jaxrkd.runtime.products import float32_products
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import IMPORTED, Trained, is_imported, load_trained
 
@@ -222,7 +223,8 @@ class _Room:
   def _logits(
     self, variables: tuple[Tree, Tree], images: Any, mean: Any, std: Any
   ) -> Any:
-    return self.bare.apply(*variables, (images - mean) / std)
+    with float32_products():
+      return self.bare.apply(*variables, (images - mean) / std)
 
   def _loaded(self, count: int) -> Loaded:
     return load_split(self.split, self.batch, self.mesh, count)

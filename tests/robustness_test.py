@@ -1,6 +1,8 @@
 """Verdicts: right counts, and the same whatever the batch size and device count."""
 
 import json
+import re
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -8,13 +10,14 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
+from jaxrkd import build
 from jaxrkd.attacks import ATTACKS, Linf
 from jaxrkd.data import SOURCES
 from jaxrkd.errors import InputError
-from jaxrkd.evaluate import results, robustness
+from jaxrkd.evaluate import lanes, results, robustness
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.evaluate.verdicts import stored
-from jaxrkd.models import Net
+from jaxrkd.models import Net, conv
 from jaxrkd.runtime import sharding
 
 ATTACK_NAMES = tuple((name, name) for name in ATTACKS if name != 'autoattack')
@@ -37,6 +40,23 @@ def linear_net(classes=10):
   )
   apply = lambda w, b, x: x.reshape(len(x), -1) @ w + b[None]
   return Net(None, apply, None), variables
+
+
+class PrecisionTest(absltest.TestCase):
+  def test_float32_means_all_its_digits_on_every_device(self):
+    # What a GPU would round to TF32, and a TPU to bfloat16, says so where it is traced.
+    net = build.network(build.network_node({'name': 'resnet8'}), 4, (8, 8, 1))
+    variables = jax.eval_shape(net.init, jax.random.key(0))
+    batch = {'index': jnp.arange(2), 'label': jnp.zeros(2, int)}
+    batch |= dict.fromkeys(('image', 'clean'), jnp.zeros((2, 8, 8, 1)))
+    for on_cpu in (True, False):
+      with mock.patch.object(conv, 'on_cpu', lambda flag=on_cpu: flag):
+        look = lanes.looker.__wrapped__(net, mesh(), None)
+        text = look.lower(variables, jax.random.key(0), batch).as_text()
+      products = re.findall(r'stablehlo\.(?:dot_general|convolution).*', text)
+      self.assertGreater(len(products), 8)
+      for line in products:
+        self.assertRegex(line, r'HIGHEST.*HIGHEST')
 
 
 class InvarianceTest(parameterized.TestCase):

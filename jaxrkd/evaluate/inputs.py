@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxrkd.attacks import LogitsFn, Randomised
 from jaxrkd.errors import InputError
+from jaxrkd.runtime.products import float32_products
 
 # Relative to the largest logit: float32 rounding in another batch stays well below.
 TOLERANCE = 1e-3
@@ -60,7 +61,8 @@ def check_classifier(logits_fn: LogitsFn, images: np.ndarray, labels: np.ndarray
   """
   few = jnp.asarray(images[:LOOKED_AT])
   try:
-    logits = np.asarray(logits_fn(few))
+    with float32_products():
+      logits = np.asarray(logits_fn(few))
   except Exception as error:
     raise InputError(
       f'logits_fn fails on images of shape {few.shape} and type {few.dtype}: '
@@ -109,12 +111,13 @@ def unsteadiness(logits_fn: LogitsFn, images: np.ndarray) -> tuple[float, float]
   Relative to the largest logit.
   """
   few = jnp.asarray(images[:LOOKED_AT])
-  logits = np.asarray(logits_fn(few))
+  with float32_products():
+    logits = np.asarray(logits_fn(few))
+    again = np.asarray(logits_fn(few))
+    beside = [
+      np.asarray(logits_fn(jnp.stack([image, jnp.zeros_like(image)])))[0] for image in few
+    ]
   size = max(float(np.abs(logits).max()), 1e-12)
-  again = np.asarray(logits_fn(few))
-  beside = [
-    np.asarray(logits_fn(jnp.stack([image, jnp.zeros_like(image)])))[0] for image in few
-  ]
   moved = lambda other: float(np.abs(other - logits).max()) / size
   return moved(again), moved(np.stack(beside))
 

@@ -26,6 +26,7 @@ from jaxrkd.attacks.stepwise import (
   ranked_targets,
 )
 from jaxrkd.runtime import sharding
+from jaxrkd.runtime.products import float32_products
 
 Array = jax.Array
 Tree = Any
@@ -161,13 +162,15 @@ class Look(NamedTuple):
 def looker(net: Classifier, mesh: jax.sharding.Mesh, threat: Threat | None) -> Callable:
   """Builds (variables, key, batch) -> `Look` on every process.
 
-  `batch` has `index`, `label`, `image` and `clean`; `threat` None allows any change.
+  `batch` has `index`, `label`, `image` and `clean`; `threat` None allows any change. This is
+  what verdicts rest on, so float32 means all its digits on every device.
   """
 
   def look(variables: Tree, key: Array, batch: dict[str, Array]) -> Look:
     images, labels = batch['image'], batch['label']
     keys = example_keys(key, batch['index'])
-    logits = ask(net.logits_fn(*variables), images, keys)
+    with float32_products():
+      logits = ask(net.logits_fn(*variables), images, keys)
     logits = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
     axes = tuple(range(1, images.ndim))
     allowed = jnp.all((images >= 0) & (images <= 1), axis=axes)

@@ -16,6 +16,7 @@ from jaxrkd.interop.check_images import CheckImages, check_images, logits_of
 from jaxrkd.interop.formats import FORMATS, Format, Student
 from jaxrkd.models.normalisation import constants
 from jaxrkd.runtime import files, sharding
+from jaxrkd.runtime.products import float32_products
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import Trained, chosen, load_trained
 
@@ -157,7 +158,11 @@ def _measure(
   """Accuracies of the file in its own run time, and how far it is from the network here."""
   predict = row.load(trial)
   apply = jax.jit(student.net.apply)
-  ours = lambda images: apply(*student.variables, images)
+
+  def ours(images):
+    with float32_products():
+      return apply(*student.variables, images)
+
   found: dict[str, Any] = {**seen.about, 'runtime': row.version()}
   for what, images in (('clean', seen.clean), ('robust', seen.adversarial)):
     here, there = logits_of(ours, images), logits_of(predict, images)

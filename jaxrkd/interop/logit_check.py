@@ -11,6 +11,7 @@ from jaxrkd.errors import InputError
 from jaxrkd.interop import torch_net
 from jaxrkd.interop.state_dict import to_state_dict
 from jaxrkd.models import Net, plain_convolutions
+from jaxrkd.runtime.products import float32_products
 
 Tree = Any
 CHECKED_IMAGES = 16
@@ -50,7 +51,7 @@ def check_logits(
     other = torch_net.torch_logits(node, to_state_dict(*variables), image_shape[-1])
   rng = np.random.default_rng(0)
   images = rng.random((CHECKED_IMAGES, *image_shape), np.float32)
-  with plain_convolutions():
+  with plain_convolutions(), float32_products():
     ours = np.asarray(jax.jit(lambda *a: net.apply(*a))(*variables, jnp.asarray(images)))
   theirs = other(images)
   difference, size = float(np.abs(ours - theirs).max()), float(np.abs(theirs).max())
