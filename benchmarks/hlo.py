@@ -7,14 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 WIDTH = {
-  'pred': 1, 's8': 1, 'u8': 1, 'bf16': 2, 'f16': 2,
-  's32': 4, 'u32': 4, 'f32': 4, 's64': 8, 'u64': 8, 'f64': 8,
+  'pred': 1, 's8': 1, 'u8': 1, 'f8e4m3fn': 1, 'f8e5m2': 1, 's16': 2, 'u16': 2, 'f16': 2,
+  'bf16': 2, 's32': 4, 'u32': 4, 'f32': 4, 's64': 8, 'u64': 8, 'f64': 8, 'c64': 8, 'c128': 16,
 }  # fmt: skip
 SHAPE = re.compile(rf'\b({"|".join(WIDTH)})\[([\d,]*)\]')
 HEAD = re.compile(r'^(ENTRY )?%?([\w.-]+) \(.*\{$')
 LINE = re.compile(r'^\s+(?:ROOT )?%?([\w.-]+) = (.*?) ([\w-]+)\((.*?)\)')
 COLLECTIVE = re.compile(
-  r'= (.*?) (all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute)(?:-start)?\('
+  r'= (.*?) (all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute)(?:-done)?\('
 )
 # They move nothing.
 FREE = ('parameter', 'constant', 'get-tuple-element', 'tuple', 'bitcast')
@@ -49,10 +49,12 @@ def bytes_of(shapes: str) -> int:
 def operations(text: str) -> Iterator[Operation]:
   """Everything that runs, what is in a loop with the loop's number of rounds.
 
-  Rounds that XLA does not know count as one; of a condition's branches all count.
+  Rounds that XLA does not know count as one; of a condition's branches all count. Operands
+  count whole, also where an operation reads a part of them.
   """
   bodies, entry, inside = {}, '', None
-  for line in text.splitlines():
+  # Every fifth operand and result is numbered in a comment.
+  for line in re.sub(r'/\*.*?\*/', '', text).splitlines():
     head = HEAD.match(line)
     if head:
       inside = bodies.setdefault(head[2], [])
@@ -94,7 +96,9 @@ def _run(bodies: dict[str, list[str]], name: str, times: int) -> Iterator[Operat
       continue
     if kind in ('while', 'call', 'conditional'):
       rounds = re.search(r'"known_trip_count":\{"n":"(\d+)"', line)
-      inner = re.findall(r'(?:body|to_apply|calls|\w+_computation)=%?([\w.-]+)', line)
+      inner = re.findall(
+        r'(?:body|condition|to_apply|calls|\w+_computation)=%?([\w.-]+)', line
+      )
       inner += re.findall(r'%?([\w.-]+)', _between(line, 'branch_computations={', '}'))
       for body in inner:
         yield from _run(bodies, body, times * int(rounds[1] if rounds else 1))

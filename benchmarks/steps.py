@@ -106,7 +106,7 @@ def make_step(
 
 
 def described(config: ConfigDict, mesh: jax.sharding.Mesh) -> tuple[Setup, list[Any]]:
-  """(a run, the shapes of its step's arguments): nothing is computed."""
+  """(a run, its step's arguments as shapes that lie as in a run): nothing is computed."""
   data = build.dataset(config)
   nets, variables = {}, {}
   for name, entry in config.teachers.items():
@@ -114,13 +114,16 @@ def described(config: ConfigDict, mesh: jax.sharding.Mesh) -> tuple[Setup, list[
     nets[name] = build.network(node, data.classes, data.image_shape, config.precision)
     variables[name] = jax.eval_shape(nets[name].init, jax.random.key(0))
   setup = prepare(config, data, nets, mesh)
+
+  def placed(leaf, place):
+    return jax.ShapeDtypeStruct(leaf.shape, jnp.dtype(leaf.dtype), sharding=place)
+
+  teachers = jax.eval_shape(setup.join_teachers, variables)
+  order = jax.eval_shape(setup.order, jnp.int32(0))
   everywhere = sharding.replicated(mesh)
-  shapes = [
-    jax.eval_shape(setup.join_teachers, variables),
-    data.train.arrays(),
-    jax.eval_shape(setup.order, jnp.int32(0)),
+  return setup, [
+    setup.parts.like,
+    jax.tree.map(placed, teachers, sharding.spread(mesh, teachers)),
+    {name: placed(leaf, everywhere) for name, leaf in data.train.arrays().items()},
+    placed(order, sharding.rows(mesh, 1)),
   ]
-  placed = lambda leaf: jax.ShapeDtypeStruct(
-    leaf.shape, jnp.dtype(leaf.dtype), sharding=everywhere
-  )
-  return setup, [setup.parts.like, *jax.tree.map(placed, shapes)]

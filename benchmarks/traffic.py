@@ -6,9 +6,9 @@ Usage: python benchmarks/traffic.py [--method=mtard] [--student=resnet18] [--bat
 
 Nothing is run: the step is compiled, and the operands and results of its operations are added
 up on each device, those in the attack's loop once for each of its steps (except on TPUs, whose
-compiler does not tell how often a loop runs). Divided by the device's bandwidth that bounds a
-step's time from below, as caches hold little of a large batch. Collectives are what the devices
-tell each other.
+compiler does not tell how often a loop runs). That is an estimate: no caches, and whole operands
+also where a part is read. Collectives are what the devices tell each other. Without `--target` the
+step is compiled for one device of this machine.
 
 `--target` compiles for devices that are not there. A file is XLA's description of a GPU, which
 its source code has in `xla/backends/gpu/target_config/specs`, and takes jax with CUDA (`pip
@@ -31,6 +31,7 @@ import jax
 import steps
 from jax.experimental import topologies
 
+from jaxrkd.errors import InputError
 from jaxrkd.runtime import sharding
 
 
@@ -38,12 +39,24 @@ def devices_of(target):
   """Those that a file or a TPU slice's name describes; the one at hand without."""
   if not target:
     return jax.devices()[:1]
-  if not os.path.exists(target):
+  if re.fullmatch(r'\w+:\d+(x\d+)*', target):
     jax.config.update('jax_platforms', 'cpu')  # it would wait for a TPU
-    return topologies.get_topology_desc(target, 'tpu').devices
-  with open(target) as file:
-    options = dict(topology='1x1x1', target_config=file.read())
-  return topologies.get_topology_desc('described', 'cuda', **options).devices
+    given = (target, 'tpu'), {}
+  elif os.path.isfile(target):
+    with open(target) as file:
+      given = ('described', 'cuda'), dict(topology='1x1x1', target_config=file.read())
+  else:
+    raise InputError(
+      f'--target={target} is no file, and no TPU slice such as v5e:4x4; give the path of a '
+      "file that describes a GPU, or a slice's name"
+    )
+  names, options = given
+  try:
+    return topologies.get_topology_desc(*names, **options).devices
+  except (RuntimeError, NotImplementedError) as error:
+    raise InputError(
+      f'jax cannot compile for --target={target}: {str(error).strip().splitlines()[0]}'
+    ) from error
 
 
 def kind_of(operation: hlo.Operation) -> str:
@@ -126,4 +139,7 @@ def main():
 
 
 if __name__ == '__main__':
-  main()
+  try:
+    main()
+  except InputError as error:
+    raise SystemExit(f'error: {error}') from None

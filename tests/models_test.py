@@ -221,10 +221,10 @@ class NetworkTest(parameterized.TestCase):
 
 class ReluTest(absltest.TestCase):
   def test_values_and_gradients(self):
-    points = jnp.array([-2.0, -0.0, 0.0, 1e-30, 3.0, -jnp.inf, jnp.inf])
+    points = jnp.array([-2.0, -0.0, 0.0, 1e-30, 3.0, -jnp.inf, jnp.inf, jnp.nan])
     values, pull = jax.vjp(relu, points)
     np.testing.assert_array_equal(values, np.maximum(points, 0))
-    np.testing.assert_array_equal(pull(jnp.full(7, 5.0))[0], [0, 0, 0, 5, 5, 0, 5])
+    np.testing.assert_array_equal(pull(jnp.full(8, 5.0))[0], [0, 0, 0, 5, 5, 0, 5, 5])
 
   def test_gradient_needs_the_result_only(self):
     # What a convolution gave may be overwritten, or never written, on a GPU.

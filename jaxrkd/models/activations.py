@@ -13,7 +13,7 @@ Activation = Callable[[jax.Array], jax.Array]
 
 @jax.custom_jvp
 def relu(x: jax.Array) -> jax.Array:
-  """max(x, 0), whose gradient reads the result; 0 at 0, as PyTorch has it.
+  """max(x, 0), whose gradient reads the result; as PyTorch's it is 0 at 0, passed on at NaN.
 
   `jax.nn.relu` asks whether x > 0: then a convolution's result must be written out for the
   backward pass, and cuDNN, which can shift, add and cut off where it convolves, only

@@ -2,7 +2,7 @@
 
 In evaluation BatchNorm is a scale and a shift per channel; where it alone reads a
 convolution, the scale belongs into the kernel. Modules name such pairs in `FOLDS`: attribute
-names, with dots where they lie deeper.
+names, with dots where they lie deeper. A pair's convolution has `dtype`, what it computes in.
 """
 
 from collections.abc import Callable
