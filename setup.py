@@ -20,6 +20,8 @@ setup(
   python_requires='>=3.11,<3.14',
   install_requires=[
     'absl-py>=2.1',
+    # jax needs it to write programs down (StableHLO) and forgets to say so.
+    'flatbuffers>=24.3',
     'flax>=0.12,<0.14',
     'grain>=0.2.12,<0.3',
     # tensorflow-datasets needs it and forgets to say so.

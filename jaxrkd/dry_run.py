@@ -67,6 +67,9 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     who = ', '.join(f'{name} {share:.3g}' for name, share in shares.items())
     rule = config.ensemble.name if config.ensemble.name in AMALGAMATIONS else ''
     say(f'answering as {role!r}: {", ".join(shares) + f", by {rule}" if rule else who}')
+  missing = [name for name, e in config.teachers.items() if not e.workdir and not e.file]
+  # Their steps are not measured here: that would be a dry run of each.
+  beside = f'; training {" and ".join(missing)} first is not in that' if missing else ''
   state = setup.parts.init()
   for name, net in state.nets.items():
     node = config.online.get(name, config.student)
@@ -95,7 +98,9 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     f'{config.precision} at least {_clock(least)} a step'
   )
   if not _tell_memory(compiled, setup, nodes, arguments):
-    say(f'training alone would take at least {_total(least, setup):.2g} hours here')
+    say(
+      f'training the student would take at least {_total(least, setup):.2g} hours here{beside}'
+    )
     return {}
   scalars, spent = _timed(compiled, *arguments)
   found = {name: float(value.mean()) for name, value in scalars.items()}
@@ -104,7 +109,9 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     f'one step: {_clock(spent)}, {images / spent:.3g} images/s, {least / spent:.0%} '
     f'of that rate; {shown}'
   )
-  say(f'training alone would take about {_total(spent, setup):.2g} hours here')
+  say(
+    f'training the student would take about {_total(spent, setup):.2g} hours here{beside}'
+  )
   return found
 
 

@@ -9,7 +9,10 @@
 #   NAME=jaxrkd               of the TPU VM
 #   ZONE=us-central2-b        where
 #   TYPE=v4-32                accelerator type: v4-32 has 4 workers
-#   VERSION=tpu-ubuntu2204-base
+#   VERSION=tpu-ubuntu2204-base   its system; v5e: TYPE=v5litepod-16 and
+#                             VERSION=v2-alpha-tpuv5-lite
+#   SETUP=                    command for all workers after they are made, such as one that
+#                             mounts the disk or bucket of the workdir
 #   PROGRAM=launch/main.py    what runs
 #   DATA=                     folder with prepared TFDS data to copy along, if any
 #   SPOT=1                    cheaper machines that can be taken away; unset: no
@@ -22,7 +25,7 @@
 set -euo pipefail
 
 NAME=${NAME:-jaxrkd} ZONE=${ZONE:-us-central2-b} TYPE=${TYPE:-v4-32}
-VERSION=${VERSION:-tpu-ubuntu2204-base} PROGRAM=${PROGRAM:-launch/main.py}
+VERSION=${VERSION:-tpu-ubuntu2204-base} SETUP=${SETUP:-} PROGRAM=${PROGRAM:-launch/main.py}
 top=$(cd "$(dirname "$0")/.." && pwd)
 
 die() {
@@ -50,6 +53,7 @@ create() {
       ;;
   esac
   tpu create "$NAME" --accelerator-type="$TYPE" --version="$VERSION" ${SPOT:+--spot}
+  [[ -z $SETUP ]] || everywhere "$SETUP"
 }
 
 copy() {
@@ -69,8 +73,10 @@ copy() {
   rm -rf "$pack"
 }
 
+# The machines' own Python may be older than jax needs (3.10 on Ubuntu 22.04): uv brings one.
 install() {
-  everywhere 'cd ~/jaxrkd && python3 -m venv .venv &&
+  everywhere 'cd ~/jaxrkd && python3 -m pip install --quiet --user uv &&
+    python3 -m uv venv --quiet --clear --seed --python ">=3.11,<3.14" .venv &&
     .venv/bin/pip install --quiet -c constraints.txt -e .[tpu]'
 }
 

@@ -2,14 +2,19 @@
 
 import concurrent.futures
 import http.server
+import pathlib
 import socket
+import tempfile
 import threading
 import time
+from unittest import mock
 
+import jax
+import numpy as np
 from absl.testing import absltest, parameterized
 
 from jaxrkd.errors import InputError
-from jaxrkd.runtime import distributed
+from jaxrkd.runtime import distributed, sharding, shared_folder
 from jaxrkd.runtime.roll_call import roll_call
 
 
@@ -17,6 +22,51 @@ def free_port():
   with socket.socket() as probe:
     probe.bind(('localhost', 0))
     return probe.getsockname()[1]
+
+
+class SharedFolderTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    folder = tempfile.TemporaryDirectory()
+    self.addCleanup(folder.cleanup)
+    self.folder = pathlib.Path(folder.name)
+
+  def check(self, folder, seen, rank=0):
+    """As one of two processes, of which those see the mark that `seen` says."""
+    gathered = []
+
+    def gather(value):
+      gathered.append(bool(value))
+      return np.asarray(seen)
+
+    with (
+      mock.patch.object(jax, 'process_count', lambda: 2),
+      mock.patch.object(sharding, 'is_first_process', lambda: rank == 0),
+      mock.patch.object(shared_folder, 'multihost_utils') as others,
+      mock.patch.object(sharding, 'agreed', lambda value: value),
+    ):
+      others.broadcast_one_to_all = lambda value: value
+      others.process_allgather = gather
+      shared_folder.check_shared(folder, seconds=0.3)
+    return gathered
+
+  def test_all_see_it(self):
+    folder = self.folder / 'new'
+    self.assertEqual(self.check(folder, [True, True]), [True])
+    self.assertEmpty(list(folder.iterdir()))
+
+  def test_another_disk(self):
+    folder = self.folder
+    with self.assertRaisesRegex(InputError, '^process 1 of 2 cannot see what process 0'):
+      self.check(folder, [True, False])
+    with self.assertRaisesRegex(InputError, 'process 1'):
+      self.check(folder, [True, False], rank=1)
+    self.assertEmpty(list(folder.iterdir()))
+
+  def test_unwritable(self):
+    (self.folder / 'taken').touch()
+    with self.assertRaisesRegex(InputError, 'process 0 cannot write into'):
+      self.check(self.folder / 'taken', [True, True])
 
 
 class RollCallTest(absltest.TestCase):

@@ -369,6 +369,13 @@ class TeacherTest(absltest.TestCase):
     with self.assertRaisesRegex(InputError, "teacher 'clean'.*4 classes.*3 classes"):
       experiment.train_and_evaluate(config, folder / 'student')
 
+  def test_a_batch_of_more_images_than_there_are_is_refused_before_teachers_train(self):
+    folder = tiny.folder(self)
+    config = build.resolve(tiny.config(), ['batch_size=4096'])
+    with self.assertRaisesRegex(InputError, 'batch_size is 4096, but there are only'):
+      experiment.train_and_evaluate(config, folder / 'student')
+    self.assertFalse((folder / 'student').exists())
+
 
 def _leaves(tree):
   import jax

@@ -25,6 +25,7 @@ from jaxrkd.run.teachers import (
 )
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
+from jaxrkd.runtime.shared_folder import check_shared
 from jaxrkd.train.load import (
   Trained,
   load_teacher,
@@ -32,7 +33,7 @@ from jaxrkd.train.load import (
   teacher_folder,
 )
 from jaxrkd.train.loop import Lane, fit
-from jaxrkd.train.setup import check_micro_batch, prepare
+from jaxrkd.train.setup import check_batch_fits, check_micro_batch, prepare
 
 
 def train_and_evaluate(
@@ -72,6 +73,8 @@ def train_and_evaluate(
   for name, classes in known.items():
     check_classes(name, classes, data.image_shape, data)
   build.network(config.student, data.classes, data.image_shape, config.precision)
+  check_batch_fits(config, data)
+  check_shared(workdir)
   claim(workdir, config)
   more = f', {len(data.extra)} extra images' if data.extra else ''
   say(

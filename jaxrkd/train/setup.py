@@ -208,6 +208,16 @@ def prepare(
   )
 
 
+def check_batch_fits(config: ConfigDict, data: Dataset) -> None:
+  """Raises `InputError` for batches of more images than there are."""
+  count = len(data.train) + (0 if data.extra is None else len(data.extra))
+  if config.batch_size > count:
+    raise InputError(
+      f'batch_size is {config.batch_size}, but there are only {count} training images; '
+      'choose a smaller batch'
+    )
+
+
 def check_micro_batch(config: ConfigDict, mesh: jax.sharding.Mesh) -> None:
   """Raises `InputError` unless batches are made of whole micro-batches."""
   size, batch = config.micro_batch, config.batch_size
