@@ -1,5 +1,6 @@
 """Compiled training steps of jaxrkd on random data, for the programs in this folder."""
 
+import argparse
 import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -81,6 +82,24 @@ def experiment(
     config.batch_size = batch
     config.precision = precision
   return build.resolve(config, list(overrides))
+
+
+def arguments(usage: str, teachers: str) -> argparse.ArgumentParser:
+  """Of a program about one step: what `chosen` reads."""
+  parser = argparse.ArgumentParser(description=usage.splitlines()[0])
+  parser.add_argument('--method', default='mtard')
+  parser.add_argument('--student', default='resnet18')
+  parser.add_argument('--data', default='cifar10', choices=tuple(CLASSES))
+  parser.add_argument('--teachers', default=teachers, choices=tuple(TEACHERS))
+  parser.add_argument('--batch', type=int, default=128)
+  parser.add_argument('--precision', default='bfloat16')
+  return parser
+
+
+def chosen(options: argparse.Namespace, overrides: Sequence[str] = ()) -> ConfigDict:
+  """The experiment of `arguments`."""
+  names = ('method', 'data', 'student', 'teachers', 'batch', 'precision')
+  return experiment(*(getattr(options, name) for name in names), overrides)
 
 
 def make_step(

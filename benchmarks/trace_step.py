@@ -14,7 +14,6 @@ products and convolutions run partly on threads that the profile does not time, 
 little there. `--trace` keeps the profile for TensorBoard or Perfetto.
 """
 
-import argparse
 import collections
 import contextlib
 import pathlib
@@ -86,13 +85,7 @@ def by_kind(found: Iterable[Operation]) -> list[tuple[str, float, int]]:
 
 
 def parse():
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--method', default='mtard')
-  parser.add_argument('--student', default='resnet18')
-  parser.add_argument('--data', default='cifar10', choices=tuple(steps.CLASSES))
-  parser.add_argument('--teachers', default='small', choices=tuple(steps.TEACHERS))
-  parser.add_argument('--batch', type=int, default=128)
-  parser.add_argument('--precision', default='bfloat16')
+  parser = steps.arguments(__doc__, 'small')
   parser.add_argument('--steps', type=int, default=5)
   parser.add_argument('--top', type=int, default=12, help='operations to print')
   parser.add_argument('--trace', default='', help='folder that keeps the profile')
@@ -102,14 +95,7 @@ def parse():
 def main():
   options = parse()
   host_memory.keep_freed()  # as `launch/main.py` does
-  config = steps.experiment(
-    options.method,
-    options.data,
-    options.student,
-    options.teachers,
-    options.batch,
-    options.precision,
-  )
+  config = steps.chosen(options)
   made = steps.make_step(config)
   made.many(2)
   plain = float('inf')

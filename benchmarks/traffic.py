@@ -16,7 +16,6 @@ install 'jax[cuda12]'`); a name such as v5e:4x4 is a TPU slice of 16 chips, and 
 libtpu (`pip install 'jax[tpu]'`).
 """
 
-import argparse
 import collections
 import os
 import re
@@ -76,13 +75,7 @@ def kind_of(operation: hlo.Operation) -> str:
 
 
 def parse():
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--method', default='mtard')
-  parser.add_argument('--student', default='resnet18')
-  parser.add_argument('--data', default='cifar10', choices=tuple(steps.CLASSES))
-  parser.add_argument('--teachers', default='paper', choices=tuple(steps.TEACHERS))
-  parser.add_argument('--batch', type=int, default=128)
-  parser.add_argument('--precision', default='bfloat16')
+  parser = steps.arguments(__doc__, 'paper')
   parser.add_argument('--fsdp', type=int, default=1)
   parser.add_argument('--target', default='', help='file of a GPU, name of a TPU slice')
   parser.add_argument('--top', type=int, default=20, help='kinds to print')
@@ -91,15 +84,7 @@ def parse():
 
 def main():
   options = parse()
-  config = steps.experiment(
-    options.method,
-    options.data,
-    options.student,
-    options.teachers,
-    options.batch,
-    options.precision,
-    [f'mesh.fsdp={options.fsdp}'],
-  )
+  config = steps.chosen(options, [f'mesh.fsdp={options.fsdp}'])
   devices = devices_of(options.target)
   mesh = sharding.data_mesh(devices, options.fsdp)
   platform = {'cuda': 'gpu'}.get(devices[0].platform, devices[0].platform)

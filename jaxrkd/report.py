@@ -86,11 +86,13 @@ def _panel(trust: Mapping[str, Any]) -> list[str]:
   lines = ['<tr><th>check</th><th>result</th><th>value</th><th>limits</th><th></th></tr>']
   for check in trust['checks']:
     value = '' if check['value'] is None else f'{check["value"]:.4g} {check["unit"]}'
+    # What it would mean reads as if it were so.
+    advice = check['advice'] if check['status'] in ('warn', 'fail') else ''
     lines.append(
       f'<tr><td>{html.escape(check["name"])}</td>'
       f'<td class="{check["status"]}">{check["status"]}</td><td>{value}</td>'
       f'<td>{check["warn"]:g} / {check["fail"]:g} {check["unit"]}</td>'
-      f'<td class="text">{html.escape(check["advice"])}</td></tr>'
+      f'<td class="text">{html.escape(advice)}</td></tr>'
     )
   picture = ''
   if trust['curve']:
