@@ -11,7 +11,9 @@ from ml_collections import ConfigDict
 
 from jaxrkd import build
 from jaxrkd import config as configs
+from jaxrkd.data import Dataset
 from jaxrkd.flops import count_flops
+from jaxrkd.models import Net
 from jaxrkd.runtime import sharding
 from jaxrkd.train.setup import Setup, prepare
 
@@ -85,7 +87,7 @@ def experiment(
 
 
 def arguments(usage: str, teachers: str) -> argparse.ArgumentParser:
-  """Of a program about one step: what `chosen` reads."""
+  """Of a program about one step: what `experiment_of` reads."""
   parser = argparse.ArgumentParser(description=usage.splitlines()[0])
   parser.add_argument('--method', default='mtard')
   parser.add_argument('--student', default='resnet18')
@@ -96,10 +98,21 @@ def arguments(usage: str, teachers: str) -> argparse.ArgumentParser:
   return parser
 
 
-def chosen(options: argparse.Namespace, overrides: Sequence[str] = ()) -> ConfigDict:
+def experiment_of(
+  options: argparse.Namespace, overrides: Sequence[str] = ()
+) -> ConfigDict:
   """The experiment of `arguments`."""
   names = ('method', 'data', 'student', 'teachers', 'batch', 'precision')
   return experiment(*(getattr(options, name) for name in names), overrides)
+
+
+def teachers_of(config: ConfigDict, data: Dataset) -> dict[str, Net]:
+  """The networks of a config's teachers, by name."""
+  shape = data.classes, data.image_shape, config.precision
+  return {
+    name: build.network(entry.config.student, *shape)
+    for name, entry in config.teachers.items()
+  }
 
 
 def make_step(
@@ -108,12 +121,10 @@ def make_step(
   """The step of an experiment whose teachers are untrained."""
   mesh = mesh or sharding.data_mesh(fsdp=config.mesh.fsdp)
   data = build.dataset(config)
-  nets, variables = {}, {}
-  for number, (name, entry) in enumerate(config.teachers.items()):
-    node = entry.config.student
-    net = build.network(node, data.classes, data.image_shape, config.precision)
+  nets, variables = teachers_of(config, data), {}
+  for number, (name, net) in enumerate(nets.items()):
     init = jax.jit(net.init, out_shardings=sharding.replicated(mesh))
-    nets[name], variables[name] = net, init(jax.random.key(seed + number))
+    variables[name] = init(jax.random.key(seed + number))
   setup = prepare(config, data, nets, mesh)
   arguments = [
     setup.parts.init(),
@@ -127,11 +138,9 @@ def make_step(
 def described(config: ConfigDict, mesh: jax.sharding.Mesh) -> tuple[Setup, list[Any]]:
   """(a run, its step's arguments as shapes that lie as in a run): nothing is computed."""
   data = build.dataset(config)
-  nets, variables = {}, {}
-  for name, entry in config.teachers.items():
-    node = entry.config.student
-    nets[name] = build.network(node, data.classes, data.image_shape, config.precision)
-    variables[name] = jax.eval_shape(nets[name].init, jax.random.key(0))
+  nets = teachers_of(config, data)
+  first = lambda net: jax.eval_shape(net.init, jax.random.key(0))
+  variables = {name: first(net) for name, net in nets.items()}
   setup = prepare(config, data, nets, mesh)
 
   def placed(leaf, place):

@@ -95,7 +95,7 @@ def parse():
 def main():
   options = parse()
   host_memory.keep_freed()  # as `launch/main.py` does
-  config = steps.chosen(options)
+  config = steps.experiment_of(options)
   made = steps.make_step(config)
   made.many(2)
   plain = float('inf')

@@ -84,7 +84,7 @@ def parse():
 
 def main():
   options = parse()
-  config = steps.chosen(options, [f'mesh.fsdp={options.fsdp}'])
+  config = steps.experiment_of(options, [f'mesh.fsdp={options.fsdp}'])
   devices = devices_of(options.target)
   mesh = sharding.data_mesh(devices, options.fsdp)
   platform = {'cuda': 'gpu'}.get(devices[0].platform, devices[0].platform)

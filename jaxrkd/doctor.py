@@ -25,7 +25,7 @@ from jaxrkd.interop import RECIPES, read_unwritten
 from jaxrkd.models import NORMALISATIONS, Net
 from jaxrkd.models.normalisation import constants
 from jaxrkd.runtime import files, sharding
-from jaxrkd.runtime.products import float32_products
+from jaxrkd.runtime.precision import float32_products
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import IMPORTED, Trained, is_imported, load_trained
 

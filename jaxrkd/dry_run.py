@@ -67,9 +67,6 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     who = ', '.join(f'{name} {share:.3g}' for name, share in shares.items())
     rule = config.ensemble.name if config.ensemble.name in AMALGAMATIONS else ''
     say(f'answering as {role!r}: {", ".join(shares) + f", by {rule}" if rule else who}')
-  missing = [name for name, e in config.teachers.items() if not e.workdir and not e.file]
-  # Their steps are not measured here: that would be a dry run of each.
-  beside = f'; training {" and ".join(missing)} first is not in that' if missing else ''
   state = setup.parts.init()
   for name, net in state.nets.items():
     node = config.online.get(name, config.student)
@@ -98,9 +95,7 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     f'{config.precision} at least {_clock(least)} a step'
   )
   if not _tell_memory(compiled, setup, nodes, arguments):
-    say(
-      f'training the student would take at least {_total(least, setup):.2g} hours here{beside}'
-    )
+    _tell_hours('at least', least, setup)
     return {}
   scalars, spent = _timed(compiled, *arguments)
   found = {name: float(value.mean()) for name, value in scalars.items()}
@@ -109,9 +104,7 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     f'one step: {_clock(spent)}, {images / spent:.3g} images/s, {least / spent:.0%} '
     f'of that rate; {shown}'
   )
-  say(
-    f'training the student would take about {_total(spent, setup):.2g} hours here{beside}'
-  )
+  _tell_hours('about', spent, setup)
   return found
 
 
@@ -144,10 +137,13 @@ def _clock(seconds: float) -> str:
   return f'{seconds:.2f} s' if seconds >= 1 else f'{1e3 * seconds:.1f} ms'
 
 
-def _total(seconds: float, setup: Setup) -> float:
-  """Hours of all steps."""
+def _tell_hours(how: str, seconds: float, setup: Setup) -> None:
+  """What all steps take; those of teachers that are missing are a dry run of their own."""
   config = setup.config
-  return seconds * setup.total_steps * config.members / 3600
+  hours = seconds * setup.total_steps * config.members / 3600
+  missing = [name for name, e in config.teachers.items() if not e.workdir and not e.file]
+  more = f'; training {" and ".join(missing)} first is not in that' if missing else ''
+  say(f'training the student would take {how} {hours:.2g} hours here{more}')
 
 
 def _tell_memory(

@@ -11,8 +11,8 @@
 #   TYPE=v4-32                accelerator type: v4-32 has 4 workers
 #   VERSION=tpu-ubuntu2204-base   its system; v5e: TYPE=v5litepod-16 and
 #                             VERSION=v2-alpha-tpuv5-lite
-#   SETUP=                    command for all workers after they are made, such as one that
-#                             mounts the disk or bucket of the workdir
+#   SETUP=                    command for all workers before each installation, such as
+#                             'mountpoint -q /mnt/shared || sudo mount ...' for the workdir
 #   PROGRAM=launch/main.py    what runs
 #   DATA=                     folder with prepared TFDS data to copy along, if any
 #   SPOT=1                    cheaper machines that can be taken away; unset: no
@@ -53,7 +53,6 @@ create() {
       ;;
   esac
   tpu create "$NAME" --accelerator-type="$TYPE" --version="$VERSION" ${SPOT:+--spot}
-  [[ -z $SETUP ]] || everywhere "$SETUP"
 }
 
 copy() {
@@ -75,6 +74,7 @@ copy() {
 
 # The machines' own Python may be older than jax needs (3.10 on Ubuntu 22.04): uv brings one.
 install() {
+  [[ -z $SETUP ]] || everywhere "$SETUP"
   everywhere 'cd ~/jaxrkd && python3 -m pip install --quiet --user uv &&
     python3 -m uv venv --quiet --clear --seed --python ">=3.11,<3.14" .venv &&
     .venv/bin/pip install --quiet -c constraints.txt -e .[tpu]'

@@ -53,6 +53,14 @@ class ScriptTest(parameterized.TestCase):
       run,
     )
 
+  def test_what_is_set_up_comes_before_the_run(self):
+    self.stand_in('gcloud', '[[ $4 != describe ]] || echo READY')
+    for verb in ('create', 'install'):
+      self.assertEqual(self.pod(verb, SETUP='mount it').returncode, 0)
+    self.assertRegex(
+      self.log.read_text(), r'(?s)describe.*--worker=all --command=mount it .*uv venv'
+    )
+
   def test_a_run_that_fails_keeps_the_pod(self):
     self.stand_in('gcloud', '[[ "$*" != *main.py* ]]')
     self.assertNotEqual(self.pod('all', '--config=c', '--workdir=/w').returncode, 0)

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxrkd.attacks import LogitsFn, Randomised
 from jaxrkd.errors import InputError
-from jaxrkd.runtime.products import float32_products
+from jaxrkd.runtime.precision import float32_products
 
 # Relative to the largest logit: float32 rounding in another batch stays well below.
 TOLERANCE = 1e-3

@@ -26,7 +26,7 @@ from jaxrkd.attacks.stepwise import (
   ranked_targets,
 )
 from jaxrkd.runtime import sharding
-from jaxrkd.runtime.products import float32_products
+from jaxrkd.runtime.precision import float32_products
 
 Array = jax.Array
 Tree = Any

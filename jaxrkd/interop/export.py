@@ -16,7 +16,7 @@ from jaxrkd.interop.check_images import CheckImages, check_images, logits_of
 from jaxrkd.interop.formats import FORMATS, Format, Student
 from jaxrkd.models.normalisation import constants
 from jaxrkd.runtime import files, sharding
-from jaxrkd.runtime.products import float32_products
+from jaxrkd.runtime.precision import float32_products
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import Trained, chosen, load_trained
 

@@ -11,7 +11,7 @@ from jaxrkd.errors import InputError
 from jaxrkd.interop import torch_net
 from jaxrkd.interop.state_dict import to_state_dict
 from jaxrkd.models import Net, plain_convolutions
-from jaxrkd.runtime.products import float32_products
+from jaxrkd.runtime.precision import float32_products
 
 Tree = Any
 CHECKED_IMAGES = 16

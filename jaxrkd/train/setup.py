@@ -146,14 +146,10 @@ def prepare(
     InputError: batch size and devices or data do not fit.
   """
   sharding.check_batch_size(config.batch_size, mesh, 'batch_size')
+  check_batch_fits(config, data)
   count = len(data.train)
   drop_last = config.drop_last and data.extra is None
   per_epoch = steps_per_epoch(count, config.batch_size, drop_last)
-  if not per_epoch:
-    raise InputError(
-      f'batch_size is {config.batch_size} and drop_last is set, but there are only {count} '
-      'training images; choose a smaller batch'
-    )
   made = parts(config, data.classes, data.image_shape, mesh, per_epoch)
   roles = build.roles(config, made.method)
   mapped = is_mapped(config.stacking)
