@@ -24,6 +24,7 @@ def write_report(
   title: str,
   rows: Mapping[str, Mapping[str, Any]],
   found: Mapping[str, Any],
+  about: str = '',
 ) -> None:
   """Writes one self-contained page.
 
@@ -32,6 +33,7 @@ def write_report(
     title: what was measured, and how.
     rows: name -> `results.summarize` of that network.
     found: what results.json holds; `trust` and `selection` are read.
+    about: where it comes from: run, seed, versions.
 
   Raises:
     InputError: the page cannot be written.
@@ -42,6 +44,7 @@ def write_report(
     f'<p>{first["images"]} images; 95% confidence intervals below the accuracies in %. An '
     'image that is wrong without an attack is not robust. '
     f'{html.escape(found["selection"]["note"].capitalize())}.</p>',
+    *([f'<p><small>{html.escape(about)}</small></p>'] if about else []),
     _accuracies(rows),
     *_cascades(rows),
     *(_panel(found['trust']) if found.get('trust') else []),

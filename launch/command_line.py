@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import select
+import signal
 import sys
 from collections.abc import Callable
 
@@ -14,6 +16,8 @@ from jaxrkd.errors import InputError
 from jaxrkd.runtime import compiled, distributed, host_memory, preemption
 
 PREFIX = '--config.'
+# What shells report for programs that SIGINT and SIGPIPE ended.
+INTERRUPTED, UNREAD = 128 + signal.SIGINT, 128 + signal.SIGPIPE
 SHARED = (
   *('workdir', 'data_dir', 'plugins', 'coordinator', 'processes', 'process_id'),
   *('join_timeout', 'compiled'),
@@ -48,8 +52,8 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
   """Parses the command line, joins the job and runs `main(overrides)`.
 
   `--config.key=value` may appear any number of times; each becomes an override. A mistake
-  of the user ends in one line on stderr and status 2, an interruption in status 130, a
-  machine that is taken away (SIGTERM) in 143.
+  of the user ends in one line on stderr and status 2, Ctrl-C in status 130, a machine that
+  is taken away (SIGTERM) in 143.
   """
   overrides = [arg[len(PREFIX) :] for arg in sys.argv[1:] if arg.startswith(PREFIX)]
   rest = [arg for arg in sys.argv if not arg.startswith(PREFIX)]
@@ -73,6 +77,7 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
     for path in found.plugins:
       configs.run_file(path, 'plugin')
     main(overrides)
+    sys.stdout.flush()
   except (InputError, flags.Error) as error:
     print(f'error: {error}', file=sys.stderr, flush=True)
     _leave(2)
@@ -83,8 +88,21 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
     )
     if isinstance(stop, preemption.Preempted):
       preemption.part()
-      _leave(preemption.STATUS)
-    _leave(130)
+      _leave(preemption.status())
+    _leave(INTERRUPTED)
+  except BrokenPipeError:
+    if _is_read():
+      raise
+    # Whoever read what is printed has seen enough, as in `| head`.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _leave(UNREAD)
+
+
+def _is_read() -> bool:
+  """Whether what is printed goes to somebody."""
+  output = select.poll()
+  output.register(sys.stdout, 0)
+  return not output.poll(0)
 
 
 def _leave(status: int) -> None:

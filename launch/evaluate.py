@@ -6,8 +6,9 @@ Usage: python launch/evaluate.py --workdir=runs/mtard_digits
          --attacks=pgd_40,square_100,pgd_trades@robust --config.evaluation.threat.eps=4/255
 
 Overrides may touch `evaluation`, `seed` and the teachers' `workdir`. What was measured before
-with the same settings is taken from the run's folder; new settings go to
-results-<settings>.json and leave results.json alone. Killed, the same command goes on.
+with the same settings is taken from the run's folder; new settings go to a file named after
+them, such as results-autoattack-1f0c2d5e.json, and leave results.json alone. Killed, the same
+command goes on. Of several seeds (--config.seeds) all runs are measured.
 """
 
 import sys

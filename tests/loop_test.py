@@ -40,7 +40,7 @@ def steps(workdir, kind):
   return found, record
 
 
-class LoopTest(absltest.TestCase):
+class LoopTest(parameterized.TestCase):
   def test_keeps_the_epochs_named(self):
     workdir, _ = fitted(self, [0.1, 0.2, 0.3, 0.4], keep_epochs=(1, 3))
     found, record = steps(workdir, 'kept')
@@ -96,7 +96,8 @@ class LoopTest(absltest.TestCase):
     # Two steps of 16 images in half a second would be 64.
     self.assertGreater(np.median(speeds), 200)
 
-  def test_told_to_end_while_the_last_checkpoint_is_written(self):
+  @parameterized.parameters(signal.SIGTERM, signal.SIGINT)
+  def test_told_to_end_while_the_last_checkpoint_is_written(self, number):
     """Of the save that goes on behind the last step nothing is lost."""
     run = tiny.Run(tiny.config('natural', epochs=2))
     workdir, done = tiny.folder(self), []
@@ -105,13 +106,11 @@ class LoopTest(absltest.TestCase):
 
     def told(store):
       if not done:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
       wait(store)
       done.append(store)
 
-    self.addCleanup(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
-    self.enter_context(mock.patch.object(preemption._Notice, 'asked', False))
-    preemption.listen()
+    self.listen()
     with (
       mock.patch.object(Checkpoints, 'wait', told),
       self.assertRaises(preemption.Preempted),
@@ -119,6 +118,25 @@ class LoopTest(absltest.TestCase):
       fit([Lane(run.setup, workdir, judge, 'title')], run.teachers, 'title')
     self.assertLen(done, 2)
     self.assertEqual(steps(workdir, 'last')[0], [4, 8])
+    self.assertEqual(preemption.status(), 128 + number)
+
+  def listen(self):
+    """As the programs do, for one test."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+      self.addCleanup(signal.signal, number, signal.getsignal(number))
+    notice = preemption._Notice
+    self.enter_context(mock.patch.object(notice, 'asked', False))
+    self.enter_context(mock.patch.object(notice, 'number', notice.number))
+    preemption.listen()
+
+  def test_interrupted_once_saves_and_twice_does_not_wait(self):
+    self.listen()
+    with self.assertRaises(KeyboardInterrupt):
+      os.kill(os.getpid(), signal.SIGINT)  # nothing is trained
+    with self.assertRaises(KeyboardInterrupt), preemption.saving_loop():
+      os.kill(os.getpid(), signal.SIGINT)
+      self.assertTrue(preemption.asked())
+      os.kill(os.getpid(), signal.SIGINT)
 
   def test_told_to_end_while_checkpoints_are_read(self):
     """Not a step is done, which would first be compiled: a time of grace is short."""

@@ -343,6 +343,15 @@ class ProgramTest(parameterized.TestCase):
     self.assertEqual(done.returncode, 0, done.stderr)
     self.assertIn('trades_wrn_34_10', done.stdout)
     self.assertIn('cifar100/Rice2020Overfitting', done.stdout)
+    with self.subTest('into a pipe that nobody reads'):
+      unread, end = os.pipe()
+      os.close(unread)
+      command = self.command('convert.py', '--list')
+      done = subprocess.run(
+        command, env=self.environment(1), stdout=end, stderr=subprocess.PIPE, text=True
+      )
+      os.close(end)
+      self.assertEqual((done.returncode, done.stderr), (128 + signal.SIGPIPE, ''))
 
   def test_missing_flags(self):
     for arguments in ((), (f'--config={self.config}',)):

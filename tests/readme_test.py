@@ -34,6 +34,7 @@ ATTACK_PAGE = (ROOT / 'docs' / 'attacks.md').read_text()
 ROBUST_PAGE = (ROOT / 'docs' / 'robustness.md').read_text()
 NETWORK_PAGE = (ROOT / 'docs' / 'networks.md').read_text()
 SPEED_PAGE = (ROOT / 'docs' / 'performance.md').read_text()
+SCALE_PAGE = (ROOT / 'docs' / 'scaling.md').read_text()
 
 
 class ReadmeTest(absltest.TestCase):
@@ -76,7 +77,8 @@ class ReadmeTest(absltest.TestCase):
       self.assertIn(f'`{name}`', ATTACK_PAGE + ROBUST_PAGE)
 
   def test_paths(self):
-    for text in (TEXT, PAGE, ATTACK_PAGE, ROBUST_PAGE, NETWORK_PAGE, SPEED_PAGE):
+    pages = PAGE, ATTACK_PAGE, ROBUST_PAGE, NETWORK_PAGE, SPEED_PAGE, SCALE_PAGE
+    for text in (TEXT, *pages):
       found = re.findall(r'(?:configs|launch|benchmarks|tests|jaxrkd)/[\w/]*\.py', text)
       self.assertGreater(len(found), 2)
       for path in found:

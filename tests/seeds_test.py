@@ -8,7 +8,7 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build
+from jaxrkd import build, remeasure
 from jaxrkd import run as experiment
 from jaxrkd.errors import InputError
 from jaxrkd.runtime import sharding
@@ -76,6 +76,21 @@ class SeedsTest(parameterized.TestCase):
       load_trained(runs[1], 'best', sharding.data_mesh())
       with self.assertRaisesRegex(InputError, "runs of 2 seeds; .* '.*run/seeds/0'"):
         load_trained(self.folder / 'run', 'best', sharding.data_mesh())
+
+    with self.subTest('measured again, all of them'):
+      run, changes = self.folder / 'run', ['evaluation.threat.eps=0.2']
+      again = remeasure.remeasure(run, changes, attacks=['fgsm'])
+      (path,) = run.glob('results-*.json')
+      self.assertEqual(json.loads(path.read_text()), again)
+      own = [
+        json.loads((place / path.name).read_text())['student']['best'] for place in runs
+      ]
+      robust = [row['attacks']['fgsm']['robust'] for row in own]
+      mean = again['student']['best']['mean']
+      self.assertAlmostEqual(mean['attacks']['fgsm']['robust'], np.mean(robust))
+      self.assertEqual(mean['clean'], whole['student']['best']['mean']['clean'])
+      with self.assertRaisesRegex(InputError, "each of which .* '.*run/seeds/0'"):
+        remeasure.remeasure(run, ['seed=1'])
 
   def test_a_seed_that_is_behind(self):
     """Cut off between two checkpoints: all go back, and nothing is different after it."""

@@ -187,6 +187,8 @@ class ProgramTest(parameterized.TestCase):
     (page,) = (folder / 'run').glob('report-*.html')
     text = page.read_text()
     for word in (
+      'by rslad: ',
+      'seed 0, teachers robust; measured with jaxrkd ',
       'autoattack',
       'apgd_t',
       'zero gradients',
@@ -194,6 +196,26 @@ class ProgramTest(parameterized.TestCase):
       'student best',
     ):
       self.assertIn(word, text)
+
+  @parameterized.parameters(
+    ([], None, ''),
+    # What changes no number needs no other file.
+    (['evaluation.batch_size=4', 'evaluation.trust.images=3'], None, ''),
+    (['evaluation.threat.eps=0.2'], None, r'-eps0\.2-'),
+    (['evaluation.threat.name=l2', 'seed=5'], ['fgsm'], '-fgsm-l2-seed5-'),
+    ([], ['pgd_40', 'cw_inf@robust'], r'-cw_inf_from_robust\+pgd_40-'),
+    (['evaluation.attacks.cw_inf.steps=7'], None, '-attacks-'),
+  )
+  def test_files_are_named_after_what_is_new(self, overrides, attacks, name):
+    made = [
+      remeasure._changed(build.resolve(tiny.config('mtard', seed=seed)), given, attacks)[1]
+      for seed, given in ((0, overrides), (0, overrides), (1, overrides), (0, ['seed=9']))
+    ]
+    self.assertRegex(made[0], f'^{name}[0-9a-f]{{8}}$' if name else '^$')
+    # The same for runs of other seeds, so that theirs are found together.
+    self.assertEqual(made[0], made[1])
+    self.assertEqual(made[0], made[2])
+    self.assertNotEqual(made[0], made[3])
 
   @parameterized.parameters(
     (['pgd_77'], "unknown attack 'pgd_77'.*did you mean"),

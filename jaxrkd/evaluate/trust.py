@@ -8,7 +8,7 @@ is a number with two limits.
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import jax
@@ -93,6 +93,11 @@ LIMITS: dict[str, tuple[float, float, str, str]] = {
 STATUSES = ('pass', 'warn', 'fail', 'skip')
 
 
+def worst(statuses: Collection[str]) -> str:
+  """The worst of the statuses of checks; 'none' if none could be made."""
+  return next((s for s in ('fail', 'warn', 'pass') if s in statuses), 'none')
+
+
 @dataclasses.dataclass(frozen=True)
 class Panel:
   """All checks of one network.
@@ -110,8 +115,7 @@ class Panel:
   @property
   def status(self) -> str:
     """The worst of the checks; 'none' if none could be made."""
-    found = {check.status for check in self.checks}
-    return next((s for s in ('fail', 'warn', 'pass') if s in found), 'none')
+    return worst({check.status for check in self.checks})
 
   def as_dict(self) -> dict[str, Any]:
     """What results.json holds."""

@@ -50,7 +50,8 @@ def train_and_evaluate(
     workdir: folder of the run; see the README for what it holds.
     data_dir: where TFDS data lie.
     title: what the network is called in what is printed.
-    checks: whether to check, at the end, that the numbers can be trusted.
+    checks: whether to check, at the end, that the numbers can be trusted; False for parts of
+      something larger, which print no table where they were finished before.
 
   Raises:
     InputError: the config, the data or the workdir cannot be used.
@@ -61,7 +62,8 @@ def train_and_evaluate(
   if sharding.seen_by_all(found is not None) and found is not None:
     claim(workdir, config)
     say(f'{title}: finished before; {done} holds the results, nothing to do')
-    say(seeds.table(found) if config.seeds else results.table(table_rows(found, title)))
+    if checks:
+      say(seeds.table(found) if config.seeds else results.table(table_rows(found, title)))
     return found
   # Whatever can be refused is refused before the workdir is taken and teachers train.
   mesh = sharding.data_mesh(fsdp=config.mesh.fsdp)

@@ -17,7 +17,13 @@ from jaxrkd.evaluate.fingerprint import fingerprint, weights_digest
 from jaxrkd.evaluate.measure import Measurement, Surrogate
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.report import write_report
-from jaxrkd.run.summary import table_rows, tell, tell_checks, tell_particles
+from jaxrkd.run.summary import (
+  page_head,
+  table_rows,
+  tell,
+  tell_checks,
+  tell_particles,
+)
 from jaxrkd.runtime import files, preemption, sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import (
@@ -80,10 +86,10 @@ def evaluate_run(
   found['finished'] = True
   _write(path, found)
   if sharding.is_first_process():
-    part = config.evaluation
-    name = f'{data.name} {part.split}, {part.threat.name} eps {part.threat.eps:.4g}'
     report = path.with_name(path.name.replace('results', 'report')).with_suffix('.html')
-    write_report(report, name, table_rows(found, title), found)
+    rows = table_rows(found, title)
+    title, about = page_head(config, workdir, data.name, found, is_imported(workdir))
+    write_report(report, title, rows, found, about)
     say(f'report: {report}')
   return found
 

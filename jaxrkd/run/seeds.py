@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxrkd.evaluate import results
+from jaxrkd.evaluate import results, trust
 from jaxrkd.run.claim import claim
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
@@ -55,17 +55,35 @@ def finish(
     )
     for config, folder in runs
   }
-  whole = {
-    'seeds': {str(config.seed): str(folder) for config, folder in runs},
+  return in_common(found, {str(c.seed): folder for c, folder in runs}, path)
+
+
+def in_common(
+  found: Mapping[str, Mapping[str, Any]],
+  folders: Mapping[str, pathlib.Path],
+  path: pathlib.Path,
+) -> dict[str, Any]:
+  """Writes and prints the mean and standard deviation of runs.
+
+  Args:
+    found: results of each, by seed.
+    folders: their workdirs, by seed.
+    path: of the file to write.
+  """
+  whole: dict[str, Any] = {
+    'seeds': {seed: str(folder) for seed, folder in folders.items()},
     'student': {
       version: _spread([row['student'][version] for row in found.values()])
       for version in _versions(next(iter(found.values())))
     },
     'finished': True,
   }
+  checked = [row['trust']['status'] for row in found.values() if 'trust' in row]
+  if checked:
+    whole['trust'] = {'status': trust.worst(checked)}
   if sharding.is_first_process():
     files.write_json(path, whole)
-  say(f'\nmean and standard deviation of {len(runs)} seeds\n{table(whole)}')
+  say(f'\nmean and standard deviation of {len(found)} seeds\n{table(whole)}')
   return whole
 
 
@@ -102,7 +120,7 @@ def _spread(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def table(whole: Mapping[str, Any]) -> str:
-  """What `finish` prints, out of results.json."""
+  """What `in_common` prints, out of results.json."""
   return results.table(
     {
       f'{version} {kind}': row

@@ -1,6 +1,7 @@
 """What a measured run prints."""
 
 import pathlib
+import time
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -61,6 +62,33 @@ def table_rows(found: dict[str, Any], title: str) -> dict[str, dict[str, Any]]:
       for version, row in versions.items()
     },
   }
+
+
+def page_head(
+  config: ConfigDict, workdir: pathlib.Path, data: str, found: dict[str, Any], file: bool
+) -> tuple[str, str]:
+  """The title of a run's report, and where its numbers come from.
+
+  Args:
+    config: of the run; its `evaluation` is what was measured with.
+    workdir: the run.
+    data: name of the data.
+    found: what results.json holds.
+    file: whether the network came from a file instead of being trained.
+  """
+  part, version = config.evaluation, found['versions']
+  made = 'from a file' if file else f'by {config.method.name}'
+  many = f'{config.members} x ' if config.members > 1 else ''
+  title = (
+    f'{many}{config.student.name} {made}: {data} {part.split}, {part.threat.name} eps '
+    f'{part.threat.eps:.4g}'
+  )
+  teachers = f', teachers {", ".join(config.teachers)}' if config.teachers else ''
+  about = (
+    f'{workdir}: seed {config.seed}{teachers}; measured with jaxrkd {version["jaxrkd"]} and '
+    f'jax {version["jax"]} on {version["device"]}; written {time.strftime("%Y-%m-%d")}'
+  )
+  return title, about
 
 
 def tell_checks(panel: Panel) -> None:

@@ -1,36 +1,44 @@
-"""SIGTERM, which schedulers send some seconds before they take a machine away.
+"""SIGTERM, which schedulers send some seconds before they take a machine away, and Ctrl-C.
 
 A training loop saves at the next step and ends. Anything else ends at once (on CPU when the
 program that runs is done), or in a job of several processes where all of them pass next, in
 the middle of an attack too; what it has computed is on disk. Either way the same command
-continues.
+continues. Who presses Ctrl-C twice does not wait for the next step, nor for other processes.
 """
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator
 from typing import Any
 
 from jaxrkd.runtime.agreement import Agreement, Store
 
-# What a shell reports for a program that SIGTERM ended.
-STATUS = 128 + signal.SIGTERM
+WAIT = b'\nsaving at the next step, then stopping; Ctrl-C again stops at once, without saving\n'
 
 
 class Preempted(BaseException):
-  """The machine is about to be taken away; everything is saved."""
+  """Told to end, for instance because the machine is taken away; everything is saved."""
 
 
 class _Notice:
   asked = False
+  # The signal that asked.
+  number = signal.SIGTERM
   loops = 0
   # With the other processes of the job, if there are any.
   agreement: Agreement | None = None
 
 
 def listen() -> None:
-  """Makes SIGTERM end this program as described above; call it on the main thread."""
+  """Makes both end this program as described above; call it on the main thread."""
   signal.signal(signal.SIGTERM, _on_signal)
+  signal.signal(signal.SIGINT, _on_interrupt)
+
+
+def status() -> int:
+  """What a shell reports for a program that the signal ended."""
+  return 128 + _Notice.number
 
 
 def _on_signal(number: int, frame: Any) -> None:
@@ -38,6 +46,15 @@ def _on_signal(number: int, frame: Any) -> None:
   _Notice.asked = True
   if not _Notice.loops and _Notice.agreement is None:
     raise Preempted
+
+
+def _on_interrupt(number: int, frame: Any) -> None:
+  del number, frame
+  if _Notice.asked or not _Notice.loops:
+    raise KeyboardInterrupt
+  _Notice.asked, _Notice.number = True, signal.SIGINT
+  # Not print, which may be what was interrupted.
+  os.write(2, WAIT)
 
 
 def end_together(store: Store, rank: int, size: int) -> None:
