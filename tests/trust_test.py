@@ -207,10 +207,13 @@ class ProgramTest(parameterized.TestCase):
     (['evaluation.attacks.cw_inf.steps=7'], None, '-attacks-'),
   )
   def test_files_are_named_after_what_is_new(self, overrides, attacks, name):
-    made = [
-      remeasure._changed(build.resolve(tiny.config('mtard', seed=seed)), given, attacks)[1]
-      for seed, given in ((0, overrides), (0, overrides), (1, overrides), (0, ['seed=9']))
-    ]
+
+    def named(seed, given):
+      config = build.resolve(tiny.config('mtard', seed=seed))
+      return remeasure._changed(config, given, attacks)[1]
+
+    cases = (0, overrides), (0, overrides), (1, overrides), (0, ['seed=9'])
+    made = [named(*case) for case in cases]
     self.assertRegex(made[0], f'^{name}[0-9a-f]{{8}}$' if name else '^$')
     # The same for runs of other seeds, so that theirs are found together.
     self.assertEqual(made[0], made[1])
