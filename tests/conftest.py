@@ -16,7 +16,8 @@ import jax  # noqa: E402
 import pytest  # noqa: E402
 
 jax.config.update('jax_num_cpu_devices', 8)
-jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.2)
+# The small ones, too: many tests, and the programs that tests start, compile the same.
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
 def pytest_collection_modifyitems(items):

@@ -22,8 +22,9 @@ def moved_stats(stats):
 
 
 class FrozenTest(parameterized.TestCase):
-  @parameterized.product(
-    name=('resnet8', 'wrn', 'mobilenet_v2'), normalisation=('none', 'cifar10')
+  @parameterized.parameters(
+    ('resnet8', 'none'),
+    *((name, 'cifar10') for name in ('resnet8', 'wrn', 'mobilenet_v2')),
   )
   def test_logits_and_input_gradients(self, name, normalisation):
     options = dict(depth=10, width=1) if name == 'wrn' else {}

@@ -49,7 +49,7 @@ class ProgramTest(parameterized.TestCase):
   def environment(self, devices=1):
     return {
       **os.environ,
-      'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.2',
+      'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
       'JAX_NUM_CPU_DEVICES': str(devices),
       'PYTHONPATH': str(ROOT),
     }
