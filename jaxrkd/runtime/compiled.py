@@ -7,6 +7,7 @@ import jax
 
 DEFAULT = '~/.cache/jaxrkd/compiled'
 
+
 def keep_compiled(folder: str = DEFAULT) -> None:
   """Keeps what is compiled from now on; JAX_COMPILATION_CACHE_DIR has precedence.
 
