@@ -15,7 +15,7 @@ from jaxrkd.run import seeds, train_teachers
 from jaxrkd.run.results import evaluate_run
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
-from jaxrkd.train.load import read_config, seed_folder
+from jaxrkd.train.load import read_config, seed_folder, teacher_folder
 
 FREE = ('evaluation', 'seed')
 # Keys of `evaluation` that change no number, and so need no other file.
@@ -59,13 +59,13 @@ def remeasure(
         f'{str(seed_folder(workdir, old.seeds[0]))!r}, to change config.seed'
       )
   if not old.get('seeds'):
-    config, name = _changed(old, overrides, attacks)
+    config, name = _changed(workdir, old, overrides, attacks)
     return _measure(config, workdir, name, data_dir, 'student')
-  name = _changed(old, overrides, attacks)[1]
+  name = _changed(workdir, old, overrides, attacks)[1]
   folders = {str(seed): seed_folder(workdir, seed) for seed in old.seeds}
   found = {}
   for seed, folder in folders.items():
-    config, own = _changed(read_config(folder), overrides, attacks)
+    config, own = _changed(folder, read_config(folder), overrides, attacks)
     found[seed] = _measure(config, folder, own, data_dir, f'student, seed {seed}')
   path = workdir / f'results{name}.json'
   whole = seeds.in_common(found, folders, path)
@@ -74,7 +74,10 @@ def remeasure(
 
 
 def _changed(
-  old: ConfigDict, overrides: list[str], attacks: list[str] | None
+  workdir: pathlib.Path,
+  old: ConfigDict,
+  overrides: list[str],
+  attacks: list[str] | None,
 ) -> tuple[ConfigDict, str]:
   """How to measure, and what to call its files: nothing for the run's own settings."""
   given = ConfigDict(old.to_dict())
@@ -83,7 +86,7 @@ def _changed(
     first = [text for text in overrides if 'evaluation.attacks.' not in text]
     given.evaluation.attacks = build.columns(attacks, build.resolve(old, first))
   config = build.resolve(given, overrides)
-  now, was = _settings(config), _settings(build.resolve(old))
+  now, was = _settings(config, workdir), _settings(build.resolve(old), workdir)
   changes = {k: now.get(k) for k in {**was, **now} if now.get(k) != was.get(k)}
   if not changes:
     return config, ''
@@ -91,15 +94,16 @@ def _changed(
   return config, f'-{label}-{fingerprint(changes)[:8]}'
 
 
-def _settings(config: ConfigDict) -> dict[str, Any]:
+def _settings(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
   """What changes numbers, by its key; an attack with its options is one."""
+  teachers = {n: str(teacher_folder(config, workdir, n)) for n in config.teachers}
   part = {k: v for k, v in config.evaluation.to_dict().items() if k not in INERT}
   return {
     **{f'attacks.{name}': options for name, options in part.pop('attacks').items()},
     **{f'threat.{key}': value for key, value in part.pop('threat').items()},
     **part,
     'seed': config.seed,
-    **{f'teachers.{name}': entry.workdir for name, entry in config.teachers.items()},
+    **{f'teachers.{name}': place for name, place in teachers.items()},
   }
 
 
@@ -114,10 +118,10 @@ def _label(config: ConfigDict, changes: Mapping[str, Any], was: Collection[str])
     for key, value in changes.items()
     if not key.startswith(('attacks.', 'teachers.'))
   }
-  texts = [
-    value if isinstance(value, str) else f'{key}{value:.4g}'
-    for key, value in values.items()
-  ]
+  short = lambda value: f'{value:.4g}' if isinstance(value, float) else value
+  texts = [v if isinstance(v, str) else f'{k}{short(v)}' for k, v in values.items()]
+  if any(key.startswith('teachers.') for key in changes):
+    texts.append('teachers')
   return '-'.join(['+'.join(columns)] * others + texts) or 'attacks'
 
 

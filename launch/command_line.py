@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import select
 import signal
 import sys
 from collections.abc import Callable
@@ -14,10 +13,11 @@ from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError
 from jaxrkd.runtime import compiled, distributed, host_memory, preemption
+from jaxrkd.runtime.progress import put
 
 PREFIX = '--config.'
-# What shells report for programs that SIGINT and SIGPIPE ended.
-INTERRUPTED, UNREAD = 128 + signal.SIGINT, 128 + signal.SIGPIPE
+# What shells report for programs that Ctrl-C ended.
+INTERRUPTED = 128 + signal.SIGINT
 SHARED = (
   *('workdir', 'data_dir', 'plugins', 'coordinator', 'processes', 'process_id'),
   *('join_timeout', 'compiled'),
@@ -58,10 +58,10 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
   overrides = [arg[len(PREFIX) :] for arg in sys.argv[1:] if arg.startswith(PREFIX)]
   rest = [arg for arg in sys.argv if not arg.startswith(PREFIX)]
   if '--help' in rest or '-h' in rest:
-    print(f'{usage}\nFlags:\n{flags.FLAGS.main_module_help()}')
+    put(f'{usage}\nFlags:\n{flags.FLAGS.main_module_help()}')
     for name in SHARED:
-      print(f'  --{name}: {flags.FLAGS[name].help}')
-    print('  --config.KEY=VALUE: overrides a key of the config, any number of times.')
+      put(f'  --{name}: {flags.FLAGS[name].help}')
+    put('  --config.KEY=VALUE: overrides a key of the config, any number of times.')
     return
   try:
     left = flags.FLAGS(rest)[1:]
@@ -77,38 +77,25 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
     for path in found.plugins:
       configs.run_file(path, 'plugin')
     main(overrides)
-    sys.stdout.flush()
   except (InputError, flags.Error) as error:
-    print(f'error: {error}', file=sys.stderr, flush=True)
+    put(f'error: {error}', sys.stderr)
     _leave(2)
   except (KeyboardInterrupt, preemption.Preempted) as stop:
-    print(
+    put(
       'stopped; the same command continues from the last checkpoint, if one was written',
-      file=sys.stderr,
+      sys.stderr,
     )
     if isinstance(stop, preemption.Preempted):
       preemption.part()
       _leave(preemption.status())
     _leave(INTERRUPTED)
-  except BrokenPipeError:
-    if _is_read():
-      raise
-    # Whoever read what is printed has seen enough, as in `| head`.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    _leave(UNREAD)
-
-
-def _is_read() -> bool:
-  """Whether what is printed goes to somebody."""
-  output = select.poll()
-  output.register(sys.stdout, 0)
-  return not output.poll(0)
 
 
 def _leave(status: int) -> None:
   # Not sys.exit: the other processes of a job would be waited for, and they for us.
-  sys.stdout.flush()
-  sys.stderr.flush()
+  for stream in (sys.stdout, sys.stderr):
+    if stream:  # none where it was closed
+      stream.flush()
   os._exit(status)
 
 

@@ -17,6 +17,7 @@ import command_line
 from absl import flags
 
 from jaxrkd import remeasure
+from jaxrkd.runtime.progress import put
 
 flags.DEFINE_list(
   'attacks',
@@ -37,7 +38,7 @@ def main(overrides: list[str]) -> None:
   )
   status = found.get('trust', {}).get('status', 'none')
   if flags.FLAGS.strict and status in STATUS:
-    print(f'trust: {status}', file=sys.stderr)
+    put(f'trust: {status}', sys.stderr)
     sys.exit(STATUS[status])
 
 

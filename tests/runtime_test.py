@@ -14,7 +14,7 @@ from absl.testing import absltest
 from jaxrkd.errors import InputError, choose, nearest
 from jaxrkd.runtime import distributed
 from jaxrkd.runtime.metrics import MetricsWriter
-from jaxrkd.runtime.progress import Progress
+from jaxrkd.runtime.progress import Progress, put
 
 
 class MetricsTest(absltest.TestCase):
@@ -52,6 +52,13 @@ class ProgressTest(absltest.TestCase):
     lines = out.getvalue().splitlines()
     self.assertLen(lines, 2)  # the first, and the last; the others came too soon
     self.assertIn('step 10/10  loss 0.5  images/s 123  left 0:00', lines[-1])
+
+  def test_a_pipe_that_nobody_reads_ends_nothing(self):
+    unread, end = os.pipe()
+    os.close(unread)
+    with open(end, 'w') as pipe:
+      for _ in range(3):
+        put('a line', pipe)
 
 
 class ErrorsTest(absltest.TestCase):

@@ -12,7 +12,7 @@ from jaxrkd import build, remeasure
 from jaxrkd import run as experiment
 from jaxrkd.errors import InputError
 from jaxrkd.runtime import sharding
-from jaxrkd.train.load import load_trained
+from jaxrkd.train.load import load_trained, read_config
 from jaxrkd.train.loop import Program
 
 
@@ -89,6 +89,8 @@ class SeedsTest(parameterized.TestCase):
       mean = again['student']['best']['mean']
       self.assertAlmostEqual(mean['attacks']['fgsm']['robust'], np.mean(robust))
       self.assertEqual(mean['clean'], whole['student']['best']['mean']['clean'])
+      same = f'teachers.clean.workdir={run / "teachers" / "clean"}'
+      self.assertEqual(remeasure._changed(run, read_config(run), [same], None)[1], '')
       with self.assertRaisesRegex(InputError, "each of which .* '.*run/seeds/0'"):
         remeasure.remeasure(run, ['seed=1'])
 

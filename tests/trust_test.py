@@ -202,7 +202,8 @@ class ProgramTest(parameterized.TestCase):
     # What changes no number needs no other file.
     (['evaluation.batch_size=4', 'evaluation.trust.images=3'], None, ''),
     (['evaluation.threat.eps=0.2'], None, r'-eps0\.2-'),
-    (['evaluation.threat.name=l2', 'seed=5'], ['fgsm'], '-fgsm-l2-seed5-'),
+    (['evaluation.threat.name=l2', 'seed=12345'], ['fgsm'], '-fgsm-l2-seed12345-'),
+    (['teachers.clean.workdir=other'], None, '-teachers-'),
     ([], ['pgd_40', 'cw_inf@robust'], r'-cw_inf_from_robust\+pgd_40-'),
     (['evaluation.attacks.cw_inf.steps=7'], None, '-attacks-'),
   )
@@ -210,7 +211,7 @@ class ProgramTest(parameterized.TestCase):
 
     def named(seed, given):
       config = build.resolve(tiny.config('mtard', seed=seed))
-      return remeasure._changed(config, given, attacks)[1]
+      return remeasure._changed(tiny.folder(self), config, given, attacks)[1]
 
     cases = (0, overrides), (0, overrides), (1, overrides), (0, ['seed=9'])
     made = [named(*case) for case in cases]

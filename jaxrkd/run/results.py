@@ -86,7 +86,9 @@ def evaluate_run(
   found['finished'] = True
   _write(path, found)
   if sharding.is_first_process():
-    report = path.with_name(path.name.replace('results', 'report')).with_suffix('.html')
+    report = path.with_name(path.name.replace('results', 'report', 1)).with_suffix(
+      '.html'
+    )
     rows = table_rows(found, title)
     title, about = page_head(config, workdir, data.name, found, is_imported(workdir))
     write_report(report, title, rows, found, about)

@@ -3,7 +3,8 @@
 A training loop saves at the next step and ends. Anything else ends at once (on CPU when the
 program that runs is done), or in a job of several processes where all of them pass next, in
 the middle of an attack too; what it has computed is on disk. Either way the same command
-continues. Who presses Ctrl-C twice does not wait for the next step, nor for other processes.
+continues. Ctrl-C outside of training, or pressed twice, waits for nothing, nor for other
+processes.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from typing import Any
 
 from jaxrkd.runtime.agreement import Agreement, Store
 
-WAIT = b'\nsaving at the next step, then stopping; Ctrl-C again stops at once, without saving\n'
+WAIT = b'\nstopping at the next step; Ctrl-C again stops at once, without saving\n'
 
 
 class Preempted(BaseException):
@@ -53,8 +54,8 @@ def _on_interrupt(number: int, frame: Any) -> None:
   if _Notice.asked or not _Notice.loops:
     raise KeyboardInterrupt
   _Notice.asked, _Notice.number = True, signal.SIGINT
-  # Not print, which may be what was interrupted.
-  os.write(2, WAIT)
+  with contextlib.suppress(OSError):  # Ctrl-C has ended `tee`, too
+    os.write(2, WAIT)  # not print, which may be what was interrupted
 
 
 def end_together(store: Store, rank: int, size: int) -> None:

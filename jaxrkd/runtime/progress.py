@@ -1,7 +1,9 @@
 """What a person sees while a run works: a bar on a terminal, plain lines elsewhere."""
 
+import os
 import sys
 import time
+from typing import TextIO
 
 from tqdm import tqdm
 
@@ -11,10 +13,25 @@ from jaxrkd.runtime import sharding
 SECONDS_PER_LINE = 3
 
 
+def put(text: str, to: TextIO | None = None) -> None:
+  """Prints; where nobody reads any more (`| head`, a `tee` that ended), goes on in silence.
+
+  A run is not lost because of what it says.
+
+  Args:
+    text: a line, or several.
+    to: where; stdout by default.
+  """
+  try:
+    print(text, file=to, flush=True)
+  except BrokenPipeError:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), (to or sys.stdout).fileno())
+
+
 def say(text: str) -> None:
   """Prints on the first process."""
   if sharding.is_first_process():
-    print(text, flush=True)
+    put(text)
 
 
 class Progress:
@@ -59,10 +76,11 @@ class Progress:
     """Prints a line without tearing the bar."""
     if not self._enabled:
       return
-    if self._bar is not None:
-      self._bar.write(text)
+    if self._bar is None:
+      put(text)
     else:
-      print(text, flush=True)
+      with self._bar.external_write_mode():
+        put(text)
 
   def close(self) -> None:
     if self._bar is not None:

@@ -84,11 +84,11 @@ class Looks:
     """
     if self._config.select.max_drop:
       # What is kept has been looked at: training continues from the look before.
-      self._tell(f'{self._title}: told to end (SIGTERM) at step {step}')
+      self._tell(f'{self._title}: told to end at step {step}')
       return
     self._last.save(step, state, {**record, 'pending': pending})
     self._last.wait()
-    self._tell(f'{self._title}: told to end (SIGTERM); saved at step {step}')
+    self._tell(f'{self._title}: told to end; saved at step {step}')
 
   def _measure(self, done: int, step: int, state: Any, record: dict[str, Any]) -> bool:
     select = self._config.select

@@ -16,7 +16,7 @@ from jaxrkd.models.group import is_mapped
 from jaxrkd.runtime import preemption, sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.runtime.metrics import MetricsWriter
-from jaxrkd.runtime.progress import Progress
+from jaxrkd.runtime.progress import Progress, put
 from jaxrkd.train.feed import make_feed
 from jaxrkd.train.log import Log
 from jaxrkd.train.looks import Judge, Looks, Stores
@@ -105,7 +105,7 @@ class _Begun:
 
   def tell(self, text: str) -> None:
     if sharding.is_first_process():
-      print(text)
+      put(text)
 
   def _read(self) -> None:
     setup = self._lane.setup
