@@ -67,12 +67,12 @@ def compare(
       place = workdir / 'teachers' / f'{role}-{mark}'
       if place not in trained:
         title = f'teacher {role}, seed {seed}'
-        train_and_evaluate(entry.config, place, data_dir, title, checks=False)
+        train_and_evaluate(entry.config, place, data_dir, title, alone=False)
         trained.add(place)
       entry.workdir = str(place)
     place = workdir / _folder(name) / f'seed{seed}'
     results = train_and_evaluate(
-      config.lock(), place, data_dir, f'{name}, seed {seed}', checks=False
+      config.lock(), place, data_dir, f'{name}, seed {seed}', alone=False
     )
     for role, row in results['teachers'].items():
       home = pathlib.Path(row['workdir'])

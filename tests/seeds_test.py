@@ -11,6 +11,7 @@ from absl.testing import absltest, parameterized
 from jaxrkd import build, remeasure
 from jaxrkd import run as experiment
 from jaxrkd.errors import InputError
+from jaxrkd.run.result_names import ending
 from jaxrkd.runtime import sharding
 from jaxrkd.train.load import load_trained, read_config
 from jaxrkd.train.loop import Program
@@ -90,7 +91,8 @@ class SeedsTest(parameterized.TestCase):
       self.assertAlmostEqual(mean['attacks']['fgsm']['robust'], np.mean(robust))
       self.assertEqual(mean['clean'], whole['student']['best']['mean']['clean'])
       same = f'teachers.clean.workdir={run / "teachers" / "clean"}'
-      self.assertEqual(remeasure._changed(run, read_config(run), [same], None)[1], '')
+      config = read_config(run)
+      self.assertEqual(ending(build.resolve(config, [same]), config, run), '')
       with self.assertRaisesRegex(InputError, "each of which .* '.*run/seeds/0'"):
         remeasure.remeasure(run, ['seed=1'])
 

@@ -79,14 +79,14 @@ class FeedTest(parameterized.TestCase):
     ):
       config = build.resolve(tiny.config('natural', **changes))
       home = folder / name
-      experiment.train_and_evaluate(config, home, checks=False)
+      experiment.train_and_evaluate(config, home, alone=False)
       if name == 'streams':
         # Once more from the checkpoint before the last.
         (home / 'results.json').unlink()
         last = home / 'checkpoints' / 'last'
         newest = max(last.iterdir(), key=lambda path: int(path.name))
         newest.rename(folder / 'gone')
-        experiment.train_and_evaluate(config, home, checks=False)
+        experiment.train_and_evaluate(config, home, alone=False)
       lines = (home / 'metrics.jsonl').read_text().splitlines()
       rows.append([r['loss'] for r in map(json.loads, lines) if 'loss' in r])
       found = load_trained(home, 'last', sharding.data_mesh())

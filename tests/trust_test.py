@@ -8,6 +8,7 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 from cascade_test import digits, linear_digits, loaded
+from ml_collections import ConfigDict
 
 from jaxrkd import attacks, build, remeasure, report
 from jaxrkd import run as experiment
@@ -17,6 +18,7 @@ from jaxrkd.evaluate import results, trust, trust_panel
 from jaxrkd.evaluate.attack_images import Given
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.evaluate.trust import LIMITS, check
+from jaxrkd.run.result_names import ending
 
 
 def checks(logits_fn, **options):
@@ -210,8 +212,11 @@ class ProgramTest(parameterized.TestCase):
   def test_files_are_named_after_what_is_new(self, overrides, attacks, name):
 
     def named(seed, given):
-      config = build.resolve(tiny.config('mtard', seed=seed))
-      return remeasure._changed(tiny.folder(self), config, given, attacks)[1]
+      run = build.resolve(tiny.config('mtard', seed=seed))
+      config = ConfigDict(run.to_dict())
+      if attacks:
+        config.evaluation.attacks = build.columns(attacks, run)
+      return ending(build.resolve(config, given), run, tiny.folder(self))
 
     cases = (0, overrides), (0, overrides), (1, overrides), (0, ['seed=9'])
     made = [named(*case) for case in cases]

@@ -41,7 +41,7 @@ def train_and_evaluate(
   workdir: str | pathlib.Path,
   data_dir: str = '',
   title: str = 'student',
-  checks: bool = True,
+  alone: bool = True,
 ) -> dict[str, Any]:
   """Does whatever of an experiment is not done yet; returns its results.
 
@@ -50,8 +50,8 @@ def train_and_evaluate(
     workdir: folder of the run; see the README for what it holds.
     data_dir: where TFDS data lie.
     title: what the network is called in what is printed.
-    checks: whether to check, at the end, that the numbers can be trusted; False for parts of
-      something larger, which print no table where they were finished before.
+    alone: False for a part of something larger: whether its numbers can be trusted is not
+      checked, and where it was finished before its table is not printed again.
 
   Raises:
     InputError: the config, the data or the workdir cannot be used.
@@ -62,7 +62,7 @@ def train_and_evaluate(
   if sharding.seen_by_all(found is not None) and found is not None:
     claim(workdir, config)
     say(f'{title}: finished before; {done} holds the results, nothing to do')
-    if checks:
+    if alone:
       say(seeds.table(found) if config.seeds else results.table(table_rows(found, title)))
     return found
   # Whatever can be refused is refused before the workdir is taken and teachers train.
@@ -87,12 +87,12 @@ def train_and_evaluate(
   if config.seeds:
     chosen = seeds.configs_of(config, workdir)
     train_students(chosen, data, mesh, teachers, title)
-    return seeds.finish(chosen, data_dir, done, title, checks, train_and_evaluate)
+    return seeds.finish(chosen, data_dir, done, title, alone, train_and_evaluate)
   if config.members > 1:
     train_members(config, workdir, data_dir, title)
   else:
     train_students([(config, workdir)], data, mesh, teachers, title)
-  return evaluate_run(config, workdir, data, mesh, done, title=title, checks=checks)
+  return evaluate_run(config, workdir, data, mesh, done, title=title, checks=alone)
 
 
 def _finished(path: pathlib.Path) -> dict[str, Any] | None:
@@ -148,7 +148,7 @@ def train_members(
       entry.file = entry.recipe = ''
     train_and_evaluate(
       *(member.lock(), member_folder(workdir, number), data_dir, f'{title} {number}'),
-      checks=False,
+      alone=False,
     )
 
 
@@ -174,7 +174,7 @@ def train_teachers(
       import_teacher(entry, place, config, name, data)
     elif not entry.workdir:
       train_and_evaluate(
-        entry.config, place, data_dir, title=f'teacher {name}', checks=False
+        entry.config, place, data_dir, title=f'teacher {name}', alone=False
       )
     else:
       check_finished(name, place)

@@ -86,12 +86,10 @@ def evaluate_run(
   found['finished'] = True
   _write(path, found)
   if sharding.is_first_process():
-    report = path.with_name(path.name.replace('results', 'report', 1)).with_suffix(
-      '.html'
-    )
-    rows = table_rows(found, title)
-    title, about = page_head(config, workdir, data.name, found, is_imported(workdir))
-    write_report(report, title, rows, found, about)
+    named = path.name.replace('results', 'report', 1)
+    report = path.with_name(named).with_suffix('.html')
+    head, about = page_head(config, workdir, data.name, found, is_imported(workdir))
+    write_report(report, head, table_rows(found, title), found, about)
     say(f'report: {report}')
   return found
 

@@ -36,7 +36,7 @@ def finish(
   data_dir: str,
   path: pathlib.Path,
   title: str,
-  checks: bool,
+  alone: bool,
   measure: Callable[..., dict[str, Any]],
 ) -> dict[str, Any]:
   """Measures every run, and writes and prints what all have in common.
@@ -46,12 +46,12 @@ def finish(
     data_dir: where TFDS data lie.
     path: of results.json for all.
     title: of each run, before its seed.
-    checks: whether to check that the numbers can be trusted.
+    alone: see `train_and_evaluate`.
     measure: `train_and_evaluate`.
   """
   found = {
     str(config.seed): measure(
-      config, folder, data_dir, f'{title}, seed {config.seed}', checks=checks
+      config, folder, data_dir, f'{title}, seed {config.seed}', alone=alone
     )
     for config, folder in runs
   }

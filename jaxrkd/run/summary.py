@@ -65,7 +65,11 @@ def table_rows(found: dict[str, Any], title: str) -> dict[str, dict[str, Any]]:
 
 
 def page_head(
-  config: ConfigDict, workdir: pathlib.Path, data: str, found: dict[str, Any], file: bool
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  data: str,
+  found: dict[str, Any],
+  imported: bool,
 ) -> tuple[str, str]:
   """The title of a run's report, and where its numbers come from.
 
@@ -74,10 +78,10 @@ def page_head(
     workdir: the run.
     data: name of the data.
     found: what results.json holds.
-    file: whether the network came from a file instead of being trained.
+    imported: whether the network came from a file instead of being trained.
   """
   part, version = config.evaluation, found['versions']
-  made = 'from a file' if file else f'by {config.method.name}'
+  made = 'from a file' if imported else f'by {config.method.name}'
   many = f'{config.members} x ' if config.members > 1 else ''
   title = (
     f'{many}{config.student.name} {made}: {data} {part.split}, {part.threat.name} eps '

@@ -16,7 +16,7 @@ from jaxrkd.models.group import is_mapped
 from jaxrkd.runtime import preemption, sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.runtime.metrics import MetricsWriter
-from jaxrkd.runtime.progress import Progress, put
+from jaxrkd.runtime.progress import Progress, say
 from jaxrkd.train.feed import make_feed
 from jaxrkd.train.log import Log
 from jaxrkd.train.looks import Judge, Looks, Stores
@@ -78,7 +78,7 @@ def fit(lanes: Sequence[Lane], teacher_vars: Tree, title: str) -> None:
     log = Log(setup, writers, progress, several)
     log.take_up([run.record.pop('pending', []) for run in begun])
     looks = [
-      Looks(setup.config, lane.judge, writer, run.stores, run.tell, lane.title)
+      Looks(setup.config, lane.judge, writer, run.stores, say, lane.title)
       for lane, writer, run in zip(lanes, writers, begun)
     ]
     _epochs(Program([lane.setup for lane in lanes]), begun, teacher_vars, log, looks)
@@ -103,13 +103,9 @@ class _Begun:
     )
     self._read()
 
-  def tell(self, text: str) -> None:
-    if sharding.is_first_process():
-      put(text)
-
   def _read(self) -> None:
     setup = self._lane.setup
-    found = self.stores.last.restore(setup.parts.like, say=self.tell)
+    found = self.stores.last.restore(setup.parts.like, say=say)
     self.state: TrainState
     self.record: dict[str, Any]
     self.state, self.record = found if found else (setup.parts.init(), {'best': None})
@@ -130,7 +126,7 @@ class _Begun:
     setup = self._lane.setup
     if step:
       text = f'resuming at step {step} of {setup.total_steps}'
-      self.tell(f'{self._lane.title}: {text}')
+      say(f'{self._lane.title}: {text}')
     for store in (self.stores.best, *self.stores.own.values()):
       store.set_aside_after(step)
     if self.stores.kept:
