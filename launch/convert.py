@@ -4,13 +4,14 @@ Usage: python launch/convert.py --file=model_cifar_wrn.pt --recipe=trades_wrn_34
          --workdir=runs/trades
        python launch/convert.py --file=mine.pth --workdir=runs/mine \\
          --config.student.name=resnet18 --config.student.normalisation=cifar10
+       python launch/convert.py --file=mine.pth --key=state_dict_ema --workdir=runs/average
        python launch/convert.py --workdir=runs/mtard --out=student.pt
        python launch/convert.py --list
 
 Names and shapes in a file tell its network, but neither its activation (ReLU if nothing else
 is said) nor its normalisation (none); a recipe knows both. What comes out can teach
 (`--config.teachers.NAME.workdir`), be measured (`launch/evaluate.py`) and be examined
-(`launch/doctor.py`). Nothing in the file is executed.
+(`launch/doctor.py`). Nothing in the file is executed; what is left out of it is said.
 """
 
 import command_line
@@ -28,10 +29,16 @@ flags.DEFINE_integer('classes', 0, 'Refuse a file with another number; 0 takes a
 flags.DEFINE_list(
   'image_shape', [], 'height,width,channels; by default 32,32 and its own.'
 )
+flags.DEFINE_string(
+  'key', '', 'Where in the file the weights are: state_dict_ema, ema.model, student.'
+)
 flags.DEFINE_list('ignore', [], 'Beginnings of names in the file that are not wanted.')
 flags.DEFINE_string('out', '', 'The other way: a file for the network of --workdir.')
 flags.DEFINE_string('checkpoint', 'best', 'best, last or ema, with --out.')
 flags.DEFINE_bool('list', False, 'List the recipes and leave.')
+
+# Flags that say how a file is read.
+OF_FILES = ('recipe', 'classes', 'image_shape', 'key', 'ignore')
 
 
 def main(overrides: list[str]) -> None:
@@ -47,6 +54,11 @@ def main(overrides: list[str]) -> None:
     )
   workdir = command_line.required_workdir()
   if found.out:
+    given = [name for name in OF_FILES if found[name].present]
+    if given:
+      raise InputError(
+        f'--{given[0]} is about --file; with --out there is nothing to read'
+      )
     if overrides:
       raise InputError(
         f'--config.{overrides[0]}: with --out there is nothing to override'
@@ -61,6 +73,7 @@ def main(overrides: list[str]) -> None:
     recipe=found.recipe,
     classes=found.classes,
     image_shape=command_line.image_shape(found.image_shape),
+    key=found.key,
     ignore=found.ignore,
   )
   _tell(about, workdir)

@@ -12,7 +12,8 @@ from absl.testing import absltest, parameterized
 
 from jaxrkd import build
 from jaxrkd.interop import architecture, torch_net
-from jaxrkd.interop.state_dict import fit, from_state_dict, to_state_dict, unwrap
+from jaxrkd.interop.state_dict import fit, from_state_dict, to_state_dict
+from jaxrkd.interop.unwrap import unwrap
 from jaxrkd.models import NETWORKS, NORMALISATIONS
 
 CLASSES = 7
@@ -126,7 +127,7 @@ class NetworkTest(parameterized.TestCase):
     with jax.enable_x64(double):
       node, net = CASES[case].net()
       like = jax.eval_shape(net.init, jax.random.key(0))
-      fitted = fit(unwrap(arrays(module), 'here').state, *like)
+      fitted = fit(unwrap(arrays(module), 'here')[0].state, *like)
       self.assertTrue(fitted.whole, fitted[1:])
       variables = jax.tree.map(jnp.asarray, from_state_dict(fitted.state, *like))
 

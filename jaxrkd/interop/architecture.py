@@ -37,17 +37,16 @@ def _size(state: State, layers: tuple[str, ...], ndim: int, axis: int) -> int:
 
 def guess(state: State) -> dict[str, Any] | None:
   """The `student` group that a file's names and shapes call for; None for unknown ones."""
-  if 'block1.layer.0.conv1.weight' in state:
-    return _wide('wrn', _each(state, 'block1.layer.{}.conv1.weight'))
-  if 'layer.0.block.0.conv_0.weight' in state:
-    return _wide('dm_wrn', _each(state, 'layer.0.block.{}.conv_0.weight'))
+  if blocks := _each(state, 'block1.layer.{}.conv1.weight'):
+    return _wide('wrn', blocks)
+  if blocks := _each(state, 'layer.0.block.{}.conv_0.weight'):
+    return _wide('dm_wrn', blocks)
   if 'layers.16.conv3.weight' in state:
     return {'name': 'mobilenet_v2'}
-  if 'convs.0.weight' in state:
-    shapes = _each(state, 'convs.{}.weight')
+  if shapes := _each(state, 'convs.{}.weight'):
     return {'name': 'convnet', 'widths': tuple(width for width, *_ in shapes)}
-  if 'layer_0.0.conv_2d_1.weight' in state:
-    stages = [_each(state, f'layer_{k}.{{}}.conv_2d_1.weight') for k in range(4)]
+  stages = [_each(state, f'layer_{k}.{{}}.conv_2d_1.weight') for k in range(4)]
+  if all(stages):
     return _four_stages('dm_preact_resnet18', stages)
   stages = [_each(state, f'layer{k}.{{}}.conv2.weight') for k in (1, 2, 3, 4)]
   if not all(stages[:3]):
@@ -61,11 +60,13 @@ def guess(state: State) -> dict[str, Any] | None:
 
 
 def _each(state: State, pattern: str) -> Shapes:
-  """Shapes of the weights whose name has a number, from 0 up."""
+  """Shapes of the convolutions whose name has a number, from 0 up."""
   found: Shapes = []
-  while pattern.format(len(found)) in state:
-    found.append(tuple(state[pattern.format(len(found))].shape))
-  return found
+  while True:
+    weight = state.get(pattern.format(len(found)))
+    if weight is None or weight.ndim != 4 or not weight.size:
+      return found
+    found.append(tuple(weight.shape))
 
 
 def _wide(name: str, blocks: Shapes) -> dict[str, Any]:

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 
 from jaxrkd.errors import InputError
+from jaxrkd.interop.pickle_machine import Opaque
 from jaxrkd.interop.state_dict import State
 
 BLOCK = re.compile(r'resnet_lay_(\d+)_block_(\d+)/(?:~/)?(\w+)$')
+LAYOUTS = {4: (3, 2, 0, 1), 2: (1, 0)}
+NAME = 300
 PLAIN = ('init_conv', 'batchnorm', 'logits')
 PARAMS = {'w': 'weight', 'b': 'bias', 'scale': 'weight', 'offset': 'bias'}
 AVERAGES = {'mean_ema': 'running_mean', 'var_ema': 'running_var'}
@@ -36,11 +39,23 @@ def to_torch_names(tree: Any, where: str) -> State:
       f'{where} holds no pair of parameters and state, as the .npy files of DeepMind do'
     )
   params, state = tree
+  for module, leaves in (*params.items(), *state.items()):
+    if not isinstance(module, str) or not isinstance(leaves, Mapping):
+      raise InputError(f'{where} has a module that is no dictionary of named arrays')
+    for name, array in leaves.items():
+      if not isinstance(array, np.ndarray | np.generic):
+        what = array.name if isinstance(array, Opaque) else type(array).__name__
+        raise InputError(
+          f'{where} has {f"{module}/{name}"[:NAME]!r} as {what}, which is no array; take the '
+          'file that its authors published'
+        )
   found = {}
   for module, leaves in params.items():
     for name, array in leaves.items():
       if name not in PARAMS:
-        raise InputError(f'{where} has {module}/{name}, which no network here has')
+        raise InputError(
+          f'{where} has {f"{module}/{name}"[:NAME]!r}, which no network here has'
+        )
       found[f'{_module(module, where)}.{PARAMS[name]}'] = _to_torch(
         np.asarray(array), name
       )
@@ -60,7 +75,7 @@ def _module(path: str, where: str) -> str:
   last = path.split('/')[-1]
   if last not in PLAIN:
     raise InputError(
-      f'{where} has a module {path!r}, which is none of a DeepMind WideResNet '
+      f'{where} has a module {path[:NAME]!r}, which is none of a DeepMind WideResNet '
       f'({", ".join(PLAIN)}, resnet_lay_G_block_B/...); only those are converted'
     )
   return last
@@ -68,5 +83,5 @@ def _module(path: str, where: str) -> str:
 
 def _to_torch(array: np.ndarray, name: str) -> np.ndarray:
   if name == 'w':
-    return array.transpose((3, 2, 0, 1) if array.ndim == 4 else (1, 0))
+    return array.transpose(LAYOUTS.get(array.ndim))
   return array.ravel()

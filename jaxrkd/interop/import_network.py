@@ -82,7 +82,7 @@ def read_unwritten(
 ) -> tuple[ReadNetwork, ConfigDict]:
   """A network out of a file, and the config that its run would have; writes nothing.
 
-  Arguments and errors as `import_network`.
+  What was left out of the file is said. Arguments and errors as `import_network`.
   """
   network = dict(options.pop('network', None) or {})
   rest = []
@@ -94,6 +94,8 @@ def read_unwritten(
     else:
       rest.append(text)
   found = read_network(path, network=network, **options)
+  for note in found.about['notes']:
+    say(f'{path}: {note}')
   return found, _config(found, rest, data)
 
 
@@ -107,7 +109,8 @@ def _imported_before(workdir: pathlib.Path, found: ReadNetwork) -> dict[str, Any
     return None
   old = json.loads((workdir / IMPORTED).read_text())
   new = json.loads(json.dumps(found.about))
-  facts = ('sha256', 'network', 'classes', 'image_shape')
+  # One file may hold several networks of one kind.
+  facts = ('sha256', 'wrapper', 'prefix', 'network', 'classes', 'image_shape')
   changed = configs.differences(
     *({key: was.get(key) for key in facts} for was in (old, new))
   )

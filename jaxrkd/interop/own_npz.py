@@ -2,6 +2,8 @@
 
 import json
 import pathlib
+import struct
+import tokenize
 import zipfile
 import zlib
 from typing import Any
@@ -9,9 +11,16 @@ from typing import Any
 import numpy as np
 
 from jaxrkd.errors import InputError
+from jaxrkd.interop.torch_pickle import check_unpacked
 
 Tree = Any
 CARD = 'network'
+# What zipfile and numpy raise at archives that are not whole.
+DAMAGE = (
+  *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError),
+  *(ValueError, EOFError, KeyError, TypeError, AttributeError, SyntaxError, MemoryError),
+  *(RuntimeError, OverflowError),
+)
 
 
 def is_own(path: pathlib.Path) -> bool:
@@ -30,6 +39,8 @@ def read_own(path: pathlib.Path) -> tuple[Tree, Tree, dict[str, Any]]:
   try:
     if not is_own(path):
       raise InputError(f'{str(path)!r} has no array {CARD!r}; it was not exported here')
+    with zipfile.ZipFile(path) as packed:
+      check_unpacked(packed, path, packed.namelist())
     with np.load(path, allow_pickle=False) as archive:
       card = json.loads(str(archive[CARD]))
       for name in archive.files:
@@ -42,8 +53,8 @@ def read_own(path: pathlib.Path) -> tuple[Tree, Tree, dict[str, Any]]:
         node[last] = archive[name]
   except InputError:
     raise
-  except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError) as error:
-    reason = str(error).split('\n')[0]
+  except DAMAGE as error:
+    reason = str(error)[:200].split('\n')[0]
     raise InputError(
       f'{str(path)!r} is no .npz export, or it is cut off ({reason}); files of weights of '
       'other kinds are read by launch/convert.py'

@@ -1,6 +1,6 @@
 """A file of weights as one of our networks, checked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -15,14 +15,8 @@ from jaxrkd.interop.haiku_names import to_torch_names
 from jaxrkd.interop.logit_check import check_logits
 from jaxrkd.interop.recipes import Recipe
 from jaxrkd.interop.recipes import recipe as find_recipe
-from jaxrkd.interop.state_dict import (
-  Fit,
-  State,
-  Unwrapped,
-  fit,
-  from_state_dict,
-  unwrap,
-)
+from jaxrkd.interop.state_dict import Fit, State, fit, from_state_dict
+from jaxrkd.interop.unwrap import Unwrapped, unwrap
 from jaxrkd.interop.weights_file import WeightsFile, own_card, read_weights
 from jaxrkd.models import Net
 from jaxrkd.models.normalisation import constants
@@ -30,6 +24,9 @@ from jaxrkd.models.normalisation import constants
 Tree = Any
 # Names in a message.
 SHOWN = 2
+# Networks that belong together and are not each other's copies.
+ROLES = {'student', 'teacher'}
+MEANS = ('mu', 'mean', 'means')
 
 
 class ReadNetwork(NamedTuple):
@@ -55,6 +52,18 @@ class ReadNetwork(NamedTuple):
   about: dict[str, Any]
 
 
+class _Suited(NamedTuple):
+  """A network in a file that is the one that is wanted."""
+
+  inside: Unwrapped
+  state: State
+  net: Net
+  like: tuple[Tree, Tree]
+  node: ConfigDict
+  classes: int
+  image_shape: tuple[int, int, int]
+
+
 def read_network(
   path: Any,
   *,
@@ -62,6 +71,7 @@ def read_network(
   network: Mapping[str, Any] | None = None,
   classes: int = 0,
   image_shape: Sequence[int] = (),
+  key: str = '',
   ignore: Sequence[str] = (),
   precision: str = 'float32',
   remat: bool = False,
@@ -76,7 +86,10 @@ def read_network(
       what the file's names and shapes call for.
     classes: how many there must be; 0 takes the file's.
     image_shape: (H, W, C); by default what an export of ours says, or 32 x 32.
-    ignore: beginnings of names that belong to nothing wanted, such as a second head.
+    key: where in the file the weights are, such as 'state_dict_ema' or 'ema.model'; empty
+      looks under the usual names.
+    ignore: beginnings of names that belong to nothing wanted, such as a second head; as in
+      the file, or as in the network.
     precision: compute type of `net`.
     remat: see `config.remat`.
     check: False does not compute logits: whether the file suits is known sooner.
@@ -87,24 +100,49 @@ def read_network(
       logits that differ from PyTorch's.
   """
   found = read_weights(path)
-  where, card = repr(str(found.path)), own_card(found)
-  chosen = find_recipe(recipe) if recipe else None
-  state, file_constants, about = _weights(found, where, ignore)
-  guessed = architecture.guess(state)
-  node = _node(network, chosen.network if chosen else card.get('network'), guessed, where)
-  asked = chosen.classes if chosen else classes
-  source = f'recipe {recipe!r}' if chosen else 'what was asked for'
-  count = _classes(where, state, card, asked, source)
-  shape = _image_shape(where, state, card, tuple(image_shape))
-  net = build.network(node, count, shape, precision, remat)
-  like = jax.eval_shape(net.init, jax.random.key(0))
-  fitted = fit(state, *like)
-  if not fitted.whole:
-    raise InputError(_misfit(where, node, count, fitted, guessed))
-  _check_finite(where, fitted.state)
-  _check_constants(where, node, file_constants, shape[-1])
-  variables = jax.tree.map(jnp.asarray, from_state_dict(fitted.state, *like))
-  about |= {
+  where, (card, damage) = repr(str(found.path)), own_card(found)
+  known = find_recipe(recipe) if recipe else None
+  given = known.network if known else card.get('network')
+  asked = known.classes if known else classes
+  source = f'recipe {recipe!r}' if known else 'what was asked for'
+
+  def suit(inside: Unwrapped) -> _Suited:
+    guessed = architecture.guess(inside.state)
+    node = _node(network, given, guessed, where, inside.state)
+    count = _classes(where, inside.state, card, asked, source)
+    shape = _image_shape(where, inside.state, card, tuple(image_shape))
+    try:
+      net = build.network(node, count, shape, precision, remat)
+      like = jax.eval_shape(net.init, jax.random.key(0))
+    except (TypeError, ArithmeticError) as error:
+      if not card:
+        raise
+      raise InputError(
+        f'{where}: its card describes a {node["name"]} that cannot be built; say what '
+        'differs, as --config.student.NAME=VALUE, or take another copy of the file'
+      ) from error
+    fitted = fit(inside.state, *like)
+    if not fitted.whole:
+      raise InputError(_misfit(where, node, count, fitted, guessed))
+    _check_numbers(where, fitted.state)
+    _check_constants(where, node, inside.constants, shape[-1])
+    return _Suited(inside, fitted.state, net, like, node, count, shape)
+
+  took, notes = _choose(where, _weights(found, where, key, ignore), suit)
+  net, node, count, shape = took.net, took.node, took.classes, took.image_shape
+  notes += [damage] if damage else []
+  variables = jax.tree.map(jnp.asarray, from_state_dict(took.state, *took.like))
+  if took.inside.constants:
+    names = ', '.join(took.inside.constants)
+    notes += [f'the normalisation in the file is that of the network: {names}']
+  about = {
+    'file': str(found.path),
+    'sha256': found.sha256,
+    'kind': found.kind,
+    'wrapper': took.inside.wrapper,
+    'prefix': took.inside.prefix,
+    'unused': list(took.inside.dropped),
+    'notes': notes,
     'recipe': recipe,
     'card': bool(card),
     'network': node.to_dict(),
@@ -116,7 +154,7 @@ def read_network(
     # In float32, whatever it will be computed in.
     plain = build.network(node, count, shape)
     about['logit_check'] = check_logits(plain, variables, node, shape, where)
-  settings = _known_of_recipe(chosen) if chosen else _known_of_card(card)
+  settings = _known_of_recipe(known) if known else _known_of_card(card)
   return ReadNetwork(net, variables, node, count, shape, settings, about)
 
 
@@ -189,25 +227,63 @@ def _known_of_card(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _weights(
-  found: WeightsFile, where: str, ignore: Sequence[str]
-) -> tuple[State, State, dict[str, Any]]:
-  """Weights by PyTorch's names, constants of a normalisation, and what is told of both."""
-  if found.kind == 'haiku':
-    inside = Unwrapped(to_torch_names(found.tree, where), {}, (), '', '')
-  else:
-    inside = unwrap(found.tree, where)
-  state = inside.state
-  ignored = [name for name in state if name.startswith(tuple(ignore))] if ignore else []
-  kept = {name: array for name, array in state.items() if name not in ignored}
-  about = {
-    'file': str(found.path),
-    'sha256': found.sha256,
-    'kind': found.kind,
-    'wrapper': inside.wrapper,
-    'prefix': inside.prefix,
-    'unused': [*inside.dropped, *ignored],
-  }
-  return kept, inside.constants, about
+  found: WeightsFile, where: str, key: str, ignore: Sequence[str]
+) -> list[Unwrapped]:
+  """The networks in a file, by PyTorch's names."""
+  if found.kind != 'haiku':
+    return unwrap(found.tree, where, key, ignore)
+  if key:
+    raise InputError(
+      f'{where} holds one pair of parameters and state; nothing in it has a key ({key!r})'
+    )
+  state = to_torch_names(found.tree, where)
+  # As PyTorch's: `--ignore` acts on the names that messages show.
+  return unwrap(state, where, ignore=ignore)
+
+
+def _choose(
+  where: str, inside: Sequence[Unwrapped], suit: Callable[[Unwrapped], _Suited]
+) -> tuple[_Suited, list[str]]:
+  """The part of a file that is the network, and what to say of it and of the others."""
+  found, errors = [], []
+  for one in inside:
+    try:
+      found.append(suit(one))
+    except InputError as error:
+      errors.append(error)
+  if not found:
+    raise errors[0]
+  took, *others = found
+  notes = list(took.inside.notes)
+  different = [one for one in others if not _same(one.state, took.state)]
+  both = {one.inside.prefix for one in (took, *different)}
+  if different and any(set(prefix.split('.')) & ROLES for prefix in both):
+    raise InputError(
+      f'{where} holds more than one network that would do, under '
+      f'{", ".join(repr(prefix) for prefix in sorted(both))}; say which one, such as '
+      f'--key={_key_of(took.inside)}'
+    )
+  if len(inside) > 1:
+    notes.append(f'took the network under {took.inside.prefix!r}')
+  for one in inside:
+    if one is not took.inside:
+      copies = [other for other in others if other.inside is one]
+      how = 'which does not suit'
+      if copies:
+        how = (
+          'whose numbers differ' if copies[0] in different else 'with the same numbers'
+        )
+      flag = f' (--key={_key_of(one)})' if how == 'whose numbers differ' else ''
+      notes.append(f'left out the network under {one.prefix!r}, {how}{flag}')
+  return took, notes
+
+
+def _key_of(inside: Unwrapped) -> str:
+  return '.'.join(part for part in (inside.wrapper, inside.prefix.strip('.')) if part)
+
+
+def _same(one: State, two: State) -> bool:
+  return one.keys() == two.keys() and all(np.array_equal(one[k], two[k]) for k in one)
 
 
 def _node(
@@ -215,6 +291,7 @@ def _node(
   known: Mapping[str, Any] | None,
   guessed: Mapping[str, Any] | None,
   where: str,
+  state: State,
 ) -> ConfigDict:
   """The resolved `student` group: what was asked for, over what is known or guessed."""
   given = dict(network or {})
@@ -225,9 +302,13 @@ def _node(
     base = {**{k: v for k, v in base.items() if k in build.NETWORK_KEYS}, **(same or {})}
   node = {**base, **given}
   if 'name' not in node:
+    begin = sorted({name.partition('.')[0] for name in state})
+    more = f' and {len(begin) - 2 * SHOWN} more' if len(begin) > 2 * SHOWN else ''
     raise InputError(
-      f'{where}: its names are those of no network here; name one, such as '
-      '--config.student.name=resnet18, or a recipe'
+      f'{where}: its names are those of no network here (they begin with '
+      f'{", ".join(begin[: 2 * SHOWN])}{more}); name one, such as '
+      '--config.student.name=resnet18, or a recipe; or say which part it is (--key) or what '
+      'is not wanted (--ignore)'
     )
   return build.network_node(node)
 
@@ -265,8 +346,13 @@ def _misfit(
   )
 
 
-def _check_finite(where: str, state: State) -> None:
+def _check_numbers(where: str, state: State) -> None:
   for name, array in state.items():
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+      raise InputError(
+        f'{where} has {name} in numbers of type {array.dtype}; a quantised network is not '
+        'read, so take the file with its weights in floating point'
+      )
     with np.errstate(over='ignore'):  # as it is going to be computed with
       numbers = array.astype(np.promote_types(jnp.result_type(float), np.float32))
     if name.endswith('running_var') and np.any(numbers < 0):
@@ -285,18 +371,31 @@ def _check_constants(
   where: str, node: Mapping[str, Any], found: State, channels: int
 ) -> None:
   """Refuses a file whose own normalisation is not the network's."""
-  mean = found.get('mean', found.get('mu'))
-  std = found.get('std', found.get('sigma'))
-  if mean is None or std is None or not len(mean) == len(std) == channels:
-    return
   own = constants(node['normalisation'], node['mean'], node['std'], channels)
-  ours = own if own[0] else ((0.0,) * channels, (1.0,) * channels)
-  if np.allclose(ours, (mean, std), atol=5e-4):
-    return
+  means, stds = own if own[0] else ((0.0,) * channels, (1.0,) * channels)
   numbers = lambda values: ','.join(f'{value:.6g}' for value in np.ravel(values))
+  hints: dict[str, dict[str, str]] = {}
+  wrong = []
+  for name, array in found.items():
+    if array.size not in (1, channels) or array.dtype.kind in 'OSUMmc':
+      raise InputError(
+        f'{where} has {name} of shape {list(array.shape)}, which looks like a normalisation '
+        f'but is none of {channels} channels; if it is none, leave it out '
+        f'(--ignore={name})'
+      )
+    module, _, word = name.rpartition('.')
+    what = 'mean' if word.endswith(MEANS) else 'std'
+    values = np.broadcast_to(array.astype(float).ravel(), channels)
+    hints.setdefault(module, {})[what] = numbers(values)
+    if not np.allclose(means if what == 'mean' else stds, values, atol=5e-4):
+      wrong.append(module)
+  if not wrong:
+    return
+  its = hints[wrong[0]]
+  flags = ' '.join(f'--config.student.{what}={its[what]}' for what in sorted(its))
   raise InputError(
-    f'{where} normalises with mean {numbers(mean)} and std {numbers(std)}, but the network '
-    f'has normalisation {node["normalisation"]!r} (mean {numbers(ours[0])}, std '
-    f'{numbers(ours[1])}); give --config.student.normalisation=none '
-    f'--config.student.mean={numbers(mean)} --config.student.std={numbers(std)}'
+    f'{where} normalises with {" and ".join(f"{k} {its[k]}" for k in sorted(its))}'
+    f'{f" ({wrong[0]})" if wrong[0] else ""}, but the network has normalisation '
+    f'{node["normalisation"]!r} (mean {numbers(means)}, std {numbers(stds)}); give '
+    f'--config.student.normalisation=none {flags}'
   )

@@ -5,8 +5,7 @@ names: kernels are transposed, BatchNorm's four vectors get PyTorch's words. All
 exact, so weights survive a round trip bit for bit.
 """
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -17,102 +16,10 @@ from jaxrkd.errors import InputError
 Tree = Any
 State = dict[str, np.ndarray]
 
-# Where training scripts keep the weights, the likeliest first.
-WRAPPERS = (
-  *('state_dict', 'net', 'model', 'model_state_dict', 'student', 'weights'),
-  *('last', 'best'),
-)
-# What DataParallel, torch.compile and wrappers for normalisation put before every name.
-PREFIXES = ('module.', '_orig_mod.', 'model.', 'net.', 'backbone.', 'basic_net.')
-# In files, but not in networks: counters; the first group that TRADES' file has twice, a
-# copy of a network under another name, scores of pruning.
-UNUSED = re.compile(
-  r'(^|\.)(num_batches_tracked$|sub_block1\.|model_preact_hl1\.|scores$)'
-)
-# Constants of a normalisation inside the network.
-CONSTANTS = re.compile(r'(^|\.)(mu|mean|sigma|std)$')
 # Names of the same thing in files of the same layout.
 SYNONYMS = (('linear', 'fc'), ('shortcut', 'downsample'))
 PARAM_WORDS = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias'}
 STAT_WORDS = {'mean': 'running_mean', 'var': 'running_var'}
-
-
-class Unwrapped(NamedTuple):
-  """The weights of a file, by the plain names of a network.
-
-  Attributes:
-    state: name -> array.
-    constants: mean and std of a normalisation that the file has, by name.
-    dropped: names that no network here has and none needs.
-    wrapper: the keys that the weights were under, such as 'state_dict'.
-    prefix: what stood before every name.
-  """
-
-  state: State
-  constants: State
-  dropped: tuple[str, ...]
-  wrapper: str
-  prefix: str
-
-
-def unwrap(tree: Any, where: str) -> Unwrapped:
-  """Finds the weights in what a file holds.
-
-  Args:
-    tree: nested dictionaries with arrays.
-    where: the file's name, for messages.
-
-  Raises:
-    InputError: there is no dictionary of named arrays.
-  """
-  path: list[str] = []
-  while isinstance(tree, Mapping) and not _is_state(tree):
-    inside = [key for key in WRAPPERS if isinstance(tree.get(key), Mapping)]
-    if not inside:
-      break
-    path.append(inside[0])
-    tree = tree[inside[0]]
-  if not isinstance(tree, Mapping) or not _is_state(tree):
-    what = (
-      f'a dictionary with {", ".join(map(repr, list(tree)[:6])) or "nothing"}'
-      if isinstance(tree, Mapping)
-      else f'a {type(tree).__name__}'
-    )
-    raise InputError(
-      f'{where} holds {what}, but no weights; expected named tensors, bare or under one of '
-      f'{", ".join(WRAPPERS)}'
-    )
-  state = {str(k): v for k, v in tree.items() if isinstance(v, np.ndarray)}
-  prefix, state = _without_prefix(state)
-  dropped = [name for name in state if UNUSED.search(name)]
-  constants = {
-    name.split('.')[-1]: array.ravel()
-    for name, array in state.items()
-    if CONSTANTS.search(name)
-  }
-  dropped += [name for name in state if CONSTANTS.search(name)]
-  kept = {name: array for name, array in state.items() if name not in dropped}
-  return Unwrapped(kept, constants, tuple(dropped), '.'.join(path), prefix)
-
-
-def _is_state(tree: Mapping[str, Any]) -> bool:
-  """Whether a dictionary is one of named arrays, with little else."""
-  arrays = [v for v in tree.values() if isinstance(v, np.ndarray) and v.ndim]
-  return len(arrays) > 1 and any(array.ndim > 1 for array in arrays)
-
-
-def _without_prefix(state: State) -> tuple[str, State]:
-  """Takes off what stands before the name of every weight, as often as something does."""
-  taken = ''
-  while True:
-    own = [name for name in state if not CONSTANTS.search(name)]
-    first = next((p for p in PREFIXES if all(n.startswith(p) for n in own)), '')
-    if not first and own and all(name.startswith('1.') for name in own):
-      first = '1.'
-    if not first:
-      return taken, state
-    taken += first
-    state = {name.removeprefix(first): array for name, array in state.items()}
 
 
 def names_and_leaves(params: Tree, stats: Tree) -> Iterator[tuple[str, str, Any]]:
@@ -213,9 +120,13 @@ def _renamed(state: State, wanted: Iterable[str]) -> State:
     for ours, theirs in (pair, pair[::-1])
     if ours in parts and theirs not in parts
   }
+  renamed = {
+    name: '.'.join(words.get(part, part) for part in name.split('.')) for name in state
+  }
+  # A second head is not the first one under another name.
   return {
-    '.'.join(words.get(part, part) for part in name.split('.')): array
-    for name, array in state.items()
+    name if ours != name and ours in state else ours: state[name]
+    for name, ours in renamed.items()
   }
 
 

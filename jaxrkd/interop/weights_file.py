@@ -10,18 +10,22 @@ import pathlib
 import pickle
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jaxrkd.errors import InputError
 from jaxrkd.interop import torch_pickle
 from jaxrkd.interop.haiku_pickle import read_npy
 from jaxrkd.interop.own_npz import is_own, read_own
+from jaxrkd.interop.pickle_machine import Opaque, Refused
 from jaxrkd.interop.state_dict import to_state_dict
+from jaxrkd.interop.unwrap import CARD
 
 EXPECTED = (
   'expected a PyTorch state_dict (.pt, .pth, .th, .t7), safetensors, an .npz exported here, '
@@ -33,6 +37,8 @@ PROGRAMS = {
   '.tflite': 'a TensorFlow Lite program',
   '.stablehlo': 'a StableHLO program',
 }
+# The largest number of channels, classes, blocks or pixels in a row.
+LARGEST = 10_000
 # How the files begin that are downloaded by mistake.
 STRANGERS = (
   (b'version https://git-lfs', 'a Git LFS pointer, which stands for a file elsewhere'),
@@ -79,12 +85,17 @@ def read_weights(path: str | pathlib.Path) -> WeightsFile:
       file.seek(0)
       sha256 = hashlib.file_digest(file, 'sha256').hexdigest()
     kind, read = _reader(path, head)
-    tree = read(path)
+    with warnings.catch_warnings():
+      # numpy's, of headers that are odd: what cannot be read is told below.
+      warnings.simplefilter('ignore')
+      tree = read(path)
     if kind == 'safetensors':
       tree, metadata = tree
+    if isinstance(tree, Opaque):
+      raise Refused(tree.name)
   except InputError:
     raise
-  except torch_pickle.Refused as error:
+  except Refused as error:
     raise InputError(
       f'{str(path)!r} was not read: its pickle asks for {error}, which is code or an '
       f'object and not a tensor; {EXPECTED}; {torch_pickle.SAVE_AGAIN}'
@@ -94,7 +105,7 @@ def read_weights(path: str | pathlib.Path) -> WeightsFile:
       f'{str(path)!r} cannot be read: {error.strerror or error}'
     ) from error
   except DAMAGE as error:
-    reason = str(error).split('\n')[0] or type(error).__name__
+    reason = str(error)[:200].split('\n')[0] or type(error).__name__
     raise InputError(
       f'{str(path)!r} ({path.stat().st_size:,} bytes) is cut off or damaged ({reason}); '
       f'{EXPECTED}, so download or copy it again'
@@ -149,7 +160,7 @@ def _reader(path: pathlib.Path, head: bytes) -> tuple[str, Callable[..., Any]]:
 
 def _read_npz(path: pathlib.Path) -> dict[str, Any]:
   params, stats, card = read_own(path)
-  return {**to_state_dict(params, stats), 'jaxrkd': json.dumps(card)}
+  return {**to_state_dict(params, stats), CARD: json.dumps(card)}
 
 
 def _read_safetensors(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -170,14 +181,44 @@ def _read_safetensors(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[s
     raise ValueError(error) from error
 
 
-def own_card(found: WeightsFile) -> dict[str, Any]:
-  """What an export of ours says about the network in it; empty for other files."""
-  text = found.metadata.get('jaxrkd', '')
+def own_card(found: WeightsFile) -> tuple[dict[str, Any], str]:
+  """What an export of ours says about the network in it, and what is wrong with that.
+
+  Both are empty for other files; a card that is not whole is not taken in part.
+  """
+  text = found.metadata.get(CARD, '')
   if not text and isinstance(found.tree, dict):
-    text = found.tree.get('jaxrkd', '')
+    text = found.tree.get(CARD, '')
+  if not text:
+    return {}, ''
   try:
-    card = json.loads(text) if isinstance(text, str) else {}
-  except ValueError:
-    return {}
-  whole = isinstance(card, dict) and isinstance(card.get('network'), dict)
-  return card if whole and {'classes', 'image_shape', 'config'} <= set(card) else {}
+    card = json.loads(text) if isinstance(text, str) else None
+    if _is_card(card):
+      return card, ''
+  except (ValueError, RecursionError, *NOT_AS_EXPECTED):
+    pass
+  return {}, f'the card {CARD!r} in the file is damaged, and nothing was taken from it'
+
+
+# What is raised where something is of another type than was thought.
+NOT_AS_EXPECTED = (TypeError, KeyError, AttributeError, IndexError)
+
+
+def _is_card(card: Any) -> bool:
+  """Whether a card has all that is read of one, in sizes that a network may have."""
+  network, config, measured = card['network'], card['config'], card.get('measured')
+  numbers = [x for x in jax.tree.leaves(network) if isinstance(x, int | float)]
+  shape = card['image_shape']
+  sizes = [card['classes'], *shape]
+  evaluation = config['evaluation']
+  if measured:
+    sizes.append(len(measured['attack']['column']))
+    numbers += [float(measured['clean']), float(measured['robust'])]
+  return (
+    all(isinstance(x, dict) for x in (network, config['data'], evaluation['threat']))
+    and all(isinstance(row, dict) for row in evaluation['attacks'].values())
+    and isinstance(network['name'], str)
+    and len(shape) == 3
+    and all(isinstance(x, int) and 0 < x <= LARGEST for x in sizes)
+    and all(-LARGEST <= x <= LARGEST for x in numbers)
+  )

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from jaxrkd.interop.formats.base import Format, Predict, Student
-from jaxrkd.interop.state_dict import to_state_dict, unwrap
+from jaxrkd.interop.state_dict import to_state_dict
 from jaxrkd.interop.torch_net import torch_logits
+from jaxrkd.interop.unwrap import unwrap
 from jaxrkd.interop.weights_file import own_card, read_weights
 from jaxrkd.runtime import files
 
@@ -45,9 +46,9 @@ def _write_safetensors(
 
 def _load(path: pathlib.Path) -> Predict:
   found = read_weights(path)
-  card = own_card(found)
-  state = unwrap(found.tree, repr(str(path))).state
-  return torch_logits(card['network'], state, card['image_shape'][-1])
+  card, _ = own_card(found)
+  (inside,) = unwrap(found.tree, repr(str(path)))
+  return torch_logits(card['network'], inside.state, card['image_shape'][-1])
 
 
 INPUTS = (
