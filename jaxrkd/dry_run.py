@@ -18,6 +18,7 @@ from jaxrkd.data import Dataset
 from jaxrkd.flops import count_flops
 from jaxrkd.interop import read_network
 from jaxrkd.models import Net, parameter_count
+from jaxrkd.run.notes import tell
 from jaxrkd.run.teachers import (
   check_classes,
   check_sources,
@@ -57,6 +58,7 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     f'{len(data.test)} test images {data.image_shape}, {data.classes} classes'
     + (f', {len(data.extra)} extra images' if data.extra else '')
   )
+  tell(data)
   say(f'devices: {jax.device_count()} x {jax.devices()[0].device_kind}')
   nets, variables, nodes = {}, {}, {}
   for name, net, values, node, text in _teachers(config, data, mesh):

@@ -9,6 +9,7 @@ from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError
 from jaxrkd.run import seeds, train_teachers
+from jaxrkd.run.notes import tell
 from jaxrkd.run.result_names import ending
 from jaxrkd.run.results import evaluate_run
 from jaxrkd.runtime import sharding
@@ -55,6 +56,7 @@ def remeasure(
   config, name = _changed(workdir, old, overrides, attacks)
   mesh = sharding.data_mesh()
   data = build.dataset(config, data_dir)
+  tell(data)
   path = workdir / f'results{name}.json'
 
   def measure(

@@ -124,7 +124,7 @@ class FeedTest(parameterized.TestCase):
       source(path=str(folder))
     write_set(folder)
     np.save(folder / 'train_labels.npy', np.zeros(3, int))
-    with self.assertRaisesRegex(InputError, '72 training images and labels int64'):
+    with self.assertRaisesRegex(InputError, r'\(72, 8, 8, 1\) and labels \(3,\)'):
       source(path=str(folder))
     with self.assertRaisesRegex(InputError, "config.stream is 'often'"):
       tiny.Run(tiny.config('natural', stream='often'))

@@ -1,13 +1,15 @@
 """Data sources by name, splits, batches and augmentation.
 
-A source is one file here plus one row in `SOURCES`: (**options) -> (train, test).
+A source is one file here plus one row in `SOURCES`: (**options) -> (train, test), each
+made by `make_split`. What all sources must hold is checked in `assemble`.
 """
 
 import functools
 from collections.abc import Callable
 
-from jaxrkd.data.dataset import Dataset, Split, assemble, with_extra
+from jaxrkd.data.dataset import Dataset, Split, assemble, make_split, with_extra
 from jaxrkd.data.digits import digits
+from jaxrkd.data.mat import mat
 from jaxrkd.data.npy import npy
 from jaxrkd.data.npz import extra_images, npz
 from jaxrkd.data.synthetic import synthetic
@@ -20,7 +22,16 @@ SOURCES: dict[str, Callable[..., tuple[Split, Split]]] = {
   'digits': digits,
   'npz': npz,
   'npy': npy,
+  'mat': mat,
   'synthetic': synthetic,
 }
 
-__all__ = ['SOURCES', 'Dataset', 'Split', 'assemble', 'extra_images', 'with_extra']
+__all__ = [
+  'SOURCES',
+  'Dataset',
+  'Split',
+  'assemble',
+  'extra_images',
+  'make_split',
+  'with_extra',
+]

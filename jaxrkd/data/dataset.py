@@ -6,7 +6,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxrkd.data.arrays import (
+  CLASS_NUMBERS,
+  as_array,
+  as_images,
+  as_labels,
+  check_layout,
+  flat_labels,
+)
 from jaxrkd.data.lazy import LazyImages
+from jaxrkd.data.notes import channel_notes, class_notes, common_notes, scale_notes
 from jaxrkd.errors import InputError
 
 
@@ -19,11 +28,13 @@ class Split:
     label: int32 [N].
     index: int32 [N], each image's place in its source; random numbers and results are
       tied to it.
+    notes: what its source did that a person should know.
   """
 
   image: Any
   label: np.ndarray
   index: np.ndarray
+  notes: tuple[str, ...] = ()
 
   def __len__(self) -> int:
     return len(self.label)
@@ -35,11 +46,11 @@ class Split:
   def take(self, rows: np.ndarray) -> 'Split':
     lazy = isinstance(self.image, LazyImages)
     image = self.image.take(rows) if lazy else self.image[rows]
-    return Split(image, self.label[rows], self.index[rows])
+    return Split(image, self.label[rows], self.index[rows], self.notes)
 
   def loaded(self) -> 'Split':
     """The same with its images in memory."""
-    return Split(np.asarray(self.image), self.label, self.index)
+    return dataclasses.replace(self, image=np.asarray(self.image))
 
 
 # Indices of extra images start here, so that they share no random numbers with real ones.
@@ -47,7 +58,10 @@ EXTRA_INDEX = 2**30
 
 
 class Dataset(NamedTuple):
-  """Three disjoint splits, the number of classes, and extra images to train on."""
+  """Three disjoint splits, the number of classes, and extra images to train on.
+
+  `notes` are sentences about the data that a person should read before training.
+  """
 
   name: str
   train: Split
@@ -55,48 +69,74 @@ class Dataset(NamedTuple):
   test: Split
   classes: int
   extra: Split | None = None
+  notes: tuple[str, ...] = ()
 
   @property
   def image_shape(self) -> tuple[int, int, int]:
     return self.train.image.shape[1:]
 
 
-def make_split(images: np.ndarray, labels: np.ndarray, what: str) -> Split:
+def make_split(images: Any, labels: Any, what: str) -> Split:
   """Checks arrays and numbers them.
 
   Args:
     images: uint8 [N, H, W, C] or [N, H, W], or floats in [0, 1] (rounded to 255ths).
-    labels: integers [N].
+    labels: integers [N], also [N, 1], floats without fractions, or booleans.
     what: name for messages.
 
   Raises:
     InputError: wrong shape, type or range.
   """
-  images, labels = np.asarray(images), np.asarray(labels)
-  if images.ndim == 3:
+  images = as_array(images, f'{what}: images')
+  labels = as_array(labels, f'{what}: labels')
+  grey = images.ndim == 3
+  labels = flat_labels(labels, len(images) if images.ndim else 0, what)
+  notes: tuple[str, ...] = ()
+  if grey and labels.shape == images.shape[:1]:
+    notes = (f'{what} images {list(images.shape)} are taken as grey, of one channel',)
     images = images[..., None]
-  if images.ndim != 4 or labels.shape != images.shape[:1]:
-    raise InputError(
-      f'{what}: images have shape {images.shape} and labels {labels.shape}; '
-      'expected [N, H, W, C] (or [N, H, W]) and [N]'
-    )
-  if not len(labels):
-    raise InputError(f'{what} has no images; at least one is needed')
-  if images.dtype.kind == 'f':
-    if not (np.isfinite(images).all() and images.min() >= 0 and images.max() <= 1):
-      raise InputError(
-        f'{what}: float images range over [{images.min():g}, {images.max():g}]; '
-        'give floats in [0, 1] or bytes in [0, 255]'
-      )
-    images = np.round(images * 255).astype(np.uint8)
-  if images.dtype != np.uint8:
-    raise InputError(
-      f'{what}: images are {images.dtype}; give bytes (uint8) or floats in [0, 1]'
-    )
-  if labels.dtype.kind not in 'iu' or labels.min() < 0:
-    raise InputError(f'{what}: labels must be integers from 0, got {labels.dtype}')
+  check_layout(images.shape, labels.shape, what)
   index = np.arange(len(labels), dtype=np.int32)
-  return Split(np.ascontiguousarray(images), labels.astype(np.int32), index)
+  return Split(as_images(images, what), as_labels(labels, what), index, notes)
+
+
+def checked(split: Split, what: str) -> Split:
+  """The same, of a split that anybody made.
+
+  Args:
+    split: with the attributes that `Split` asks for, or what `make_split` makes them of.
+    what: name for messages.
+
+  Raises:
+    InputError: it is no `Split`, or does not hold what one holds.
+  """
+  if not isinstance(split, Split):
+    raise InputError(
+      f'{what} is a {type(split).__name__}; a source returns two splits, (train, test), as '
+      'jaxrkd.data.make_split(images, labels, name) makes them'
+    )
+  index = np.asarray(split.index)
+  if not isinstance(split.image, LazyImages):
+    made = make_split(split.image, split.label, what)
+    image, label, notes = made.image, made.label, made.notes
+  else:
+    image, notes = split.image, ()
+    label = flat_labels(as_array(split.label, f'{what}: labels'), len(image), what)
+    check_layout(image.shape, label.shape, what)
+    label = as_labels(label, what)
+    if image.dtype != np.uint8:
+      raise InputError(f'{what}: images on disk are {image.dtype}; they must be uint8')
+  if (
+    index.shape != label.shape
+    or index.dtype.kind not in 'iu'
+    or len(np.unique(index)) < len(index)
+    or not 0 <= index.min() <= index.max() < EXTRA_INDEX
+  ):
+    raise InputError(
+      f'{what}: index is {index.dtype} {list(index.shape)}; it must hold a number of its '
+      f'own for each of the {len(label)} images, from 0 to {EXTRA_INDEX - 1}'
+    )
+  return Split(image, label, index.astype(np.int32), (*split.notes, *notes))
 
 
 def split_off(split: Split, count: int) -> tuple[Split, Split]:
@@ -131,23 +171,66 @@ def assemble(
     test_limit: keep only so many test images; 0 keeps all.
 
   Raises:
-    InputError: nothing would be left to train on, or shapes differ.
+    InputError: a split is none, classes are not numbered from 0 without gaps, shapes
+      differ, or nothing would be left to train on.
   """
+  train, test = checked(train, f'{name} train'), checked(test, f'{name} test')
   # Counted before any are left out, so that a small part of a set keeps its classes.
-  classes = max(int(max(train.label.max(), test.label.max())) + 1, 2)
+  classes = _count_classes(name, train.label, test.label)
+  if train.image.shape[1:] != test.image.shape[1:]:
+    raise InputError(
+      f'{name}: training images are {train.image.shape[1:]}, test images '
+      f'{test.image.shape[1:]}; they must have one shape'
+    )
+  notes = [*train.notes, *test.notes]
+  notes += channel_notes(train.image.shape, name)
+  notes += scale_notes(train, f'{name} training') + scale_notes(test, f'{name} test')
   train, test = _limited(train, train_limit), _limited(test, test_limit)
   if not 0 <= heldout < len(train):
     raise InputError(
       f'data.heldout is {heldout}, but {name} has {len(train)} training images; '
       f'give a number from 0 to {len(train) - 1}'
     )
-  if train.image.shape[1:] != test.image.shape[1:]:
-    raise InputError(
-      f'{name}: training images are {train.image.shape[1:]}, test images '
-      f'{test.image.shape[1:]}; they must have one shape'
-    )
   rest, held = split_off(train, heldout)
-  return Dataset(name, rest, held.loaded(), test, classes)
+  for part, what, so in (
+    (rest, 'the training part', 'the network cannot learn these'),
+    (held, 'the held-out part', 'what is chosen on it is blind to these'),
+    (test, 'the test part', 'accuracies say nothing about these'),
+  ):
+    count = f'{what} of {name} ({len(part)} images)'
+    notes += class_notes(part.label, classes, count, so)
+  notes += common_notes(rest, test, 'training')
+  said = tuple(dict.fromkeys(notes))
+  return Dataset(name, rest, held.loaded(), test, classes, notes=said)
+
+
+def _count_classes(name: str, train: np.ndarray, test: np.ndarray) -> int:
+  """How many classes there are: from 0, each with training images."""
+  present = np.unique(train)
+  alien = np.setdiff1d(test, present)
+  if len(alien):
+    raise InputError(
+      f'{name}: class {alien[0]} has no training images, but '
+      f'{np.count_nonzero(test == alien[0])} test images; number the classes in train and '
+      'test alike, and leave out what cannot be learned'
+    )
+  low, high = int(present[0]), int(present[-1])
+  if len(present) == high + 1 and high:
+    return high + 1
+  if not high:
+    raise InputError(
+      f'{name}: class 1 has no images, all labels are 0; at least two classes are needed'
+    )
+  # The first number that is not where it would be without gaps.
+  gap = int(np.flatnonzero(present != np.arange(len(present)))[0])
+  if low == 1 and len(present) == high:
+    way = 'labels - 1'
+  else:
+    way = f'{CLASS_NUMBERS}, of train and test together'
+  raise InputError(
+    f'{name}: class {gap} has no images, because the labels of its {len(present)} classes '
+    f'run from {low} to {high}; number them from 0 without gaps: give {way}'
+  )
 
 
 def with_extra(data: Dataset, extra: Split, path: str) -> Dataset:
@@ -156,6 +239,7 @@ def with_extra(data: Dataset, extra: Split, path: str) -> Dataset:
   Raises:
     InputError: their shape or labels do not fit the data set.
   """
+  extra = checked(extra, path)
   shape, most = extra.image.shape[1:], int(extra.label.max())
   if shape != data.image_shape or most >= data.classes:
     raise InputError(
@@ -163,8 +247,15 @@ def with_extra(data: Dataset, extra: Split, path: str) -> Dataset:
       f'{data.name} has images {list(data.image_shape)} of {data.classes} classes; give '
       'a file made for this data set'
     )
+  so = 'if its labels are numbered otherwise, it teaches wrong ones'
+  notes = (
+    *extra.notes,
+    *scale_notes(extra, f'extra.path {path!r}:'),
+    *class_notes(extra.label, data.classes, f'extra.path {path!r}', so),
+    *common_notes(extra, data.test, 'extra'),
+  )
   extra = dataclasses.replace(extra, index=extra.index + EXTRA_INDEX)
-  return data._replace(extra=extra)
+  return data._replace(extra=extra, notes=(*data.notes, *notes))
 
 
 def _limited(split: Split, limit: int) -> Split:

@@ -17,4 +17,4 @@ def digits() -> tuple[Split, Split]:
 
   found = load_digits()
   levels = np.round(found.images * (255 / 16)).astype(np.uint8)
-  return split_off(make_split(levels, found.target, 'digits'), TEST_IMAGES)
+  return split_off(make_split(levels[..., None], found.target, 'digits'), TEST_IMAGES)

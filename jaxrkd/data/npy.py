@@ -4,7 +4,7 @@ import pathlib
 
 import numpy as np
 
-from jaxrkd.data.dataset import Split, make_split
+from jaxrkd.data.dataset import Split, checked, make_split
 from jaxrkd.data.lazy import LazyImages
 from jaxrkd.data.npz import KEYS
 from jaxrkd.errors import InputError
@@ -42,17 +42,6 @@ def npy(path: str = '') -> tuple[Split, Split]:
       'disk it must be uint8 [N, H, W, C]'
     )
   labels = np.asarray(arrays['train_labels'])
-  train = make_split(images[:1], labels[:1], f'{path} train')
-  whole = Split(LazyImages(images), labels.astype(np.int32), train.index)
-  if (
-    labels.shape != images.shape[:1] or labels.dtype.kind not in 'iu' or labels.min() < 0
-  ):
-    raise InputError(
-      f'{path}: {len(images)} training images and labels {labels.dtype} '
-      f'{list(labels.shape)}; give as many whole numbers from 0'
-    )
-  whole = Split(whole.image, whole.label, np.arange(len(labels), dtype=np.int32))
-  test = make_split(
-    np.asarray(arrays['test_images']), np.asarray(arrays['test_labels']), f'{path} test'
-  )
-  return whole, test
+  index = np.arange(len(images), dtype=np.int32)
+  train = checked(Split(LazyImages(images), labels, index), f'{path} train')
+  return train, make_split(arrays['test_images'], arrays['test_labels'], f'{path} test')

@@ -14,6 +14,7 @@ from jaxrkd.evaluate import results
 from jaxrkd.run import seeds
 from jaxrkd.run.claim import claim
 from jaxrkd.run.judge import make_judge
+from jaxrkd.run.notes import tell
 from jaxrkd.run.results import evaluate_run
 from jaxrkd.run.summary import table_rows
 from jaxrkd.run.teachers import (
@@ -83,6 +84,7 @@ def train_and_evaluate(
     f'{title}: {data.name}, {len(data.train)} training, {len(data.heldout)} held-out and '
     f'{len(data.test)} test images of {data.classes} classes{more}'
   )
+  tell(data)
   teachers = train_teachers(config, workdir, data, data_dir, mesh)
   if config.seeds:
     chosen = seeds.configs_of(config, workdir)
