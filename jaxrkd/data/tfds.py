@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import socket
 import urllib.request
 from typing import Any
@@ -9,19 +10,30 @@ from typing import Any
 import numpy as np
 
 from jaxrkd.data.dataset import Split, make_split
+from jaxrkd.data.tfds_reasons import prepare_with, reason, shortened
 from jaxrkd.errors import InputError, nearest
 
+FORMAT = 'array_record'
 
-def tfds(dataset: str = 'cifar10', data_dir: str = '') -> tuple[Split, Split]:
-  """Reads the splits 'train' and 'test', downloading them where there is a network.
+
+def tfds(
+  dataset: str = 'cifar10',
+  data_dir: str = '',
+  train_split: str = 'train',
+  test_split: str = 'test',
+) -> tuple[Split, Split]:
+  """Reads two splits, downloading the set where there is a network.
 
   Args:
     dataset: a TFDS name such as 'cifar10' or 'svhn_cropped', with features 'image' (all
       of one size) and 'label'.
     data_dir: where TFDS keeps data; empty takes TFDS_DATA_DIR, then TFDS's own default.
+    train_split: what to train on, also a part of a split, such as 'train[:90%]'.
+    test_split: what to measure on.
 
   Raises:
-    InputError: unknown name, not prepared and no network, or not such a set.
+    InputError: unknown name, not prepared and not to be had, prepared in another format,
+      damaged, no such split, or not such a set.
   """
   # Imported here: it takes seconds and only this source needs it.
   import tensorflow_datasets
@@ -35,25 +47,30 @@ def tfds(dataset: str = 'cifar10', data_dir: str = '') -> tuple[Split, Split]:
     )
   # It advises a faster image decoder on every run.
   logging.getLogger('absl').setLevel(logging.ERROR)
+  splits = [train_split, test_split]
+  # TFDS raises anything from OSError to its own types, and writes pages of text.
   try:
-    builder = tensorflow_datasets.builder(
-      dataset, data_dir=os.path.expanduser(root), file_format='array_record'
-    )
-    if not builder.is_prepared():
-      _require_network()
-      builder.download_and_prepare(file_format='array_record')
-    parts = builder.as_data_source(split=['train', 'test'])
+    builder = tensorflow_datasets.builder(dataset, data_dir=os.path.expanduser(root))
   except Exception as error:
-    # TFDS raises anything from OSError to its own types here, and writes pages of text.
-    reason = str(error).strip().splitlines() or ['']
-    raise InputError(
-      f'{dataset} is not in {root} and cannot be downloaded here '
-      f'({type(error).__name__}: {reason[0][:100]}): prepare it where there is a network '
-      f'with `python -c "import tensorflow_datasets as t; t.data_source({dataset!r}, '
-      "builder_kwargs=dict(file_format='array_record'))\"`, copy the folder and name it "
-      'with --data_dir or TFDS_DATA_DIR'
-    ) from error
-  return _read(parts[0], f'{dataset} train'), _read(parts[1], f'{dataset} test')
+    raise reason(error, dataset, root, 'opened') from error
+  _check_features(builder.info.features, dataset)
+  if builder.is_prepared():
+    _check_format(builder, dataset)
+  else:
+    try:
+      _require_network()
+      builder.download_and_prepare(file_format=FORMAT)
+    except Exception as error:
+      raise reason(error, dataset, root, 'downloaded and prepared') from error
+  _check_splits(list(builder.info.splits), splits, dataset)
+  try:
+    sources = _open(builder, splits, dataset)
+    parts = [_read(source, f'{dataset} {of}') for source, of in zip(sources, splits)]
+  except InputError:
+    raise
+  except Exception as error:
+    raise reason(error, dataset, str(builder.data_dir), 'read') from error
+  return parts[0], parts[1]
 
 
 def _require_network() -> None:
@@ -62,21 +79,66 @@ def _require_network() -> None:
     socket.getaddrinfo('storage.googleapis.com', 443)
 
 
-def _read(source: Any, what: str) -> Split:
-  first = source[0]
-  if 'image' not in first or 'label' not in first:
+def _check_features(features: Any, dataset: str) -> None:
+  """Refuses, before anything is downloaded, what is no image classification set."""
+  there = dict(features) if hasattr(features, 'keys') else {}
+  if 'image' not in there or 'label' not in there:
     raise InputError(
-      f'{what} has the features {", ".join(first)}; an image classification set has '
-      "'image' and 'label'"
+      f'{dataset} has the features {", ".join(there) or "none"}; an image '
+      "classification set has 'image' and 'label'; bring others into a .npz (data.name=npz)"
     )
-  shape = first['image'].shape
-  images = np.empty((len(source), *shape), np.uint8)
-  labels = np.empty(len(source), np.int32)
-  for row, example in enumerate(source):
-    if example['image'].shape != shape:
+  label = there['label']
+  if label.shape != () or np.dtype(label.np_dtype).kind not in 'iu':
+    raise InputError(
+      f"the feature 'label' of {dataset} is {np.dtype(label.np_dtype)} {list(label.shape)}; "
+      'it must be one class number for each image; bring others into a .npz (data.name=npz)'
+    )
+
+
+def _check_format(builder: Any, dataset: str) -> None:
+  formats = [each.value for each in builder.info.available_file_formats()]
+  if FORMAT not in formats:
+    raise InputError(
+      f'{dataset} lies in {builder.data_dir} as {" and ".join(formats)} files, but without '
+      f'TensorFlow only {FORMAT} is read; prepare it once more in a folder of its own, '
+      f'{prepare_with(dataset, "FOLDER")}, and name that with --data_dir or TFDS_DATA_DIR'
+    )
+
+
+def _check_splits(there: list[str], splits: list[str], dataset: str) -> None:
+  for key, split in zip(('train_split', 'test_split'), splits):
+    # 'train[:90%]+validation' names two.
+    names = re.sub(r'\[[^\]]*\]', '', split).split('+')
+    missing = [name for name in names if name.strip() not in there]
+    if missing:
+      half = f'data.train_split={there[0]}[:80%] and data.test_split={there[0]}[80%:]'
       raise InputError(
-        f'{what} has images of different sizes, {shape} and {example["image"].shape}; '
-        'resize them to one size and use data.name=npz'
+        f'{dataset} has no split {missing[0]!r} (it has: {", ".join(there)}); choose with '
+        f'data.{key}, or cut one, such as by {half}'
+      )
+
+
+def _open(builder: Any, splits: list[str], dataset: str) -> list[Any]:
+  try:
+    return builder.as_data_source(split=splits, file_format=FORMAT)
+  except ValueError as error:
+    raise InputError(
+      f'{dataset} cannot be cut into data.train_split={splits[0]!r} and '
+      f'data.test_split={splits[1]!r} ({shortened(error)}); see '
+      "tensorflow.org/datasets/splits for how parts are written, such as 'train[:80%]'; "
+      'none may be empty'
+    ) from error
+
+
+def _read(source: Any, what: str) -> Split:
+  first = source[0]['image']
+  images = np.empty((len(source), *first.shape), first.dtype)
+  labels = np.empty(len(source), np.int64)
+  for row, example in enumerate(source):
+    if example['image'].shape != first.shape:
+      raise InputError(
+        f'{what} has images of different sizes, {first.shape} and '
+        f'{example["image"].shape}; resize them to one size and use data.name=npz'
       )
     images[row], labels[row] = example['image'], example['label']
   return make_split(images, labels, what)
