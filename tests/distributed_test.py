@@ -1,7 +1,10 @@
 """Who belongs to a job, and what is said when somebody does not come."""
 
 import concurrent.futures
+import contextlib
 import http.server
+import io
+import os
 import pathlib
 import socket
 import tempfile
@@ -138,6 +141,7 @@ class JobTest(parameterized.TestCase):
   def test_slurm(self):
     environment = {
       'SLURM_NTASKS': '4',
+      'SLURM_STEP_NUM_TASKS': '4',
       'SLURM_PROCID': '3',
       'SLURM_JOB_ID': '123456',
       'SLURM_STEP_NODELIST': 'gpu[09-10]',
@@ -146,8 +150,44 @@ class JobTest(parameterized.TestCase):
     self.assertEqual(job.address, 'gpu09:63456')
     self.assertEqual((job.size, job.rank), (4, 3))
     self.assertEqual(job.hosts, ('gpu09', 'gpu09', 'gpu10', 'gpu10'))
-    self.assertIsNone(distributed.slurm_job({**environment, 'SLURM_NTASKS': '1'}))
+    one = {**environment, 'SLURM_STEP_NUM_TASKS': '1'}
+    self.assertIsNone(distributed.slurm_job(one))
     self.assertIsNone(distributed.slurm_job({}))
+
+  # What Slurm says in a batch script, in an interactive shell of a job of four, on a login
+  # node after salloc; and where there is nothing to tell.
+  @parameterized.parameters(
+    (dict(SLURM_NTASKS='4', SLURM_PROCID='0', SLURM_JOB_NODELIST='n[1-2]'), True),
+    (
+      dict(
+        SLURM_NTASKS='4',
+        SLURM_PROCID='0',
+        SLURM_STEP_ID='4294967290',
+        SLURM_STEP_NUM_TASKS='1',
+        SLURM_STEP_NODELIST='n1',
+      ),
+      True,
+    ),
+    (dict(SLURM_NTASKS='8', SLURM_JOB_NODELIST='n1'), True),
+    (dict(SLURM_NTASKS='1', SLURM_PROCID='0'), False),
+    (dict(SLURM_JOB_ID='5'), False),
+    ({}, False),
+  )
+  def test_slurm_without_srun_is_one_process_and_says_so(self, environment, told):
+    rest = {k: v for k, v in os.environ.items() if not k.startswith(('SLURM', 'TPU'))}
+    said = io.StringIO()
+    with (
+      mock.patch.dict(
+        os.environ, {**rest, 'SLURM_JOB_ID': '5', **environment}, clear=True
+      ),
+      mock.patch.object(distributed, 'roll_call', self.fail),
+      contextlib.redirect_stdout(said),
+    ):
+      distributed.join(seconds=1)
+    if told:
+      wanted = f'this job {environment["SLURM_NTASKS"]} tasks, but .* without srun'
+      self.assertRegex(said.getvalue(), wanted)
+    self.assertLen(said.getvalue().splitlines(), int(told))
 
   @parameterized.parameters(
     ('one', ['one']),

@@ -12,6 +12,7 @@ from jax._src.distributed import global_state
 from jaxrkd.errors import InputError, above_zero
 from jaxrkd.runtime import preemption
 from jaxrkd.runtime.agreement import Store
+from jaxrkd.runtime.progress import put
 from jaxrkd.runtime.roll_call import roll_call
 
 AUTO = 'auto'
@@ -68,6 +69,8 @@ def join(
     job = slurm_job(os.environ) or tpu_job(os.environ)
     if coordinator == AUTO and job is None:
       job = tpu_machine_job()
+    if job is None:
+      _tell_without_srun(os.environ)
   if job is None or job.size == 1:
     return
   roll_call(job.address, job.size, job.rank, seconds, job.hosts)
@@ -84,18 +87,38 @@ def join(
 
 
 def slurm_job(environment: Mapping[str, str]) -> Job | None:
-  """What `srun` says; None outside of it, or for one task."""
-  count = int(environment.get('SLURM_NTASKS', '1'))
-  if count < 2 or 'SLURM_PROCID' not in environment:
+  """What `srun` says; None outside of it, or for one task.
+
+  A batch script has a SLURM_PROCID, too, and the number of the job's tasks, but no step: it
+  runs once. An interactive shell is a step of one task in a job of several.
+  """
+  count = _number(environment, 'SLURM_STEP_NUM_TASKS')
+  if count < 2 or not {'SLURM_PROCID', 'SLURM_STEP_NODELIST'} <= set(environment):
     return None
-  nodes = environment.get('SLURM_STEP_NODELIST') or environment['SLURM_JOB_NODELIST']
-  hosts = expand(nodes)
+  hosts = expand(environment['SLURM_STEP_NODELIST'])
   # Jobs on one machine get different ports.
   port = 60000 + int(environment['SLURM_JOB_ID']) % 5000
   number = int(environment['SLURM_PROCID'])
   each = count // len(hosts) if count % len(hosts) == 0 else 0
   places = tuple(host for host in hosts for _ in range(each))
   return Job(f'{hosts[0]}:{port}', count, number, places)
+
+
+def _tell_without_srun(environment: Mapping[str, str]) -> None:
+  """Says so where a job of several tasks runs this program once."""
+  tasks = _number(environment, 'SLURM_NTASKS')
+  alone = _number(environment, 'SLURM_STEP_NUM_TASKS') < 2
+  if tasks > 1 and alone and _number(environment, 'SLURM_PROCID') == 0:
+    put(
+      f'Slurm gave this job {tasks} tasks, but the program was started without srun and '
+      'runs in one process, with the devices of this machine; srun in front of it starts '
+      'all'
+    )
+
+
+def _number(environment: Mapping[str, str], name: str) -> int:
+  text = environment.get(name, '')
+  return int(text) if text.isdigit() else 0
 
 
 def expand(nodes: str) -> list[str]:
