@@ -42,7 +42,7 @@ def devices_of(target):
     jax.config.update('jax_platforms', 'cpu')  # it would wait for a TPU
     given = (target, 'tpu'), {}
   elif os.path.isfile(target):
-    with open(target) as file:
+    with open(target, encoding='utf-8') as file:
       given = ('described', 'cuda'), dict(topology='1x1x1', target_config=file.read())
   else:
     raise InputError(

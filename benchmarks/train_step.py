@@ -137,7 +137,7 @@ def main():
         flush=True,
       )
     if options.out:
-      pathlib.Path(options.out).write_text(json.dumps(rows, indent=1))
+      pathlib.Path(options.out).write_text(json.dumps(rows, indent=1), encoding='utf-8')
     del found
     jax.clear_caches()
 

@@ -13,6 +13,7 @@ from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate.fingerprint import fingerprint
+from jaxrkd.paths import expanded
 from jaxrkd.run import train_and_evaluate
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
@@ -49,7 +50,7 @@ def compare(
   """
   if not specs or not seeds:
     raise InputError('nothing to compare; name at least one config and one seed')
-  workdir = pathlib.Path(workdir).resolve()
+  workdir = expanded(workdir).resolve()
   # Every config is resolved first, so that a mistake in the last costs no training.
   planned = {
     (name, seed): _planned(spec, seed, overrides)
@@ -76,7 +77,9 @@ def compare(
     )
     for role, row in results['teachers'].items():
       home = pathlib.Path(row['workdir'])
-      method = json.loads((home / 'config.json').read_text())['method']['name']
+      method = json.loads((home / 'config.json').read_text(encoding='utf-8'))['method'][
+        'name'
+      ]
       _add(found, f'teacher {role} ({method})', seed, row, home)
     shown = {'particles': results['particles']} if 'particles' in results else {}
     _add(found, name, seed, {**results['student']['best'], **shown}, place)
@@ -85,7 +88,7 @@ def compare(
   table = markdown(found)
   if sharding.is_first_process():
     files.write_json(workdir / 'table.json', found)
-    (workdir / 'table.md').write_text(table + '\n')
+    files.write_text(workdir / 'table.md', table + '\n')
   say(f'\n{table}\n\nwritten to {workdir / "table.md"}')
   return table
 
@@ -162,13 +165,13 @@ def seconds_per_epoch(workdir: pathlib.Path) -> float | None:
   if (workdir / 'members' / '0').is_dir():
     workdir = workdir / 'members' / '0'
   path = workdir / 'metrics.jsonl'
-  lines = path.read_text().splitlines() if path.is_file() else []
+  lines = path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
   rows = [row for row in map(json.loads, lines) if 'images_per_second' in row]
   if not rows:
     return None
   last = rows[-1]
   speed = statistics.median(row['images_per_second'] for row in rows)
-  config = json.loads((workdir / 'config.json').read_text())
+  config = json.loads((workdir / 'config.json').read_text(encoding='utf-8'))
   return config['batch_size'] * last['step'] / last['epoch'] / speed
 
 

@@ -21,6 +21,7 @@ from jaxrkd.defaults import EIGHT as EIGHT
 from jaxrkd.defaults import base as base
 from jaxrkd.defaults import teacher as teacher
 from jaxrkd.errors import InputError, nearest
+from jaxrkd.paths import absolute, expanded
 
 
 def run_file(path: str | pathlib.Path, what: str = 'config file') -> ModuleType:
@@ -33,7 +34,7 @@ def run_file(path: str | pathlib.Path, what: str = 'config file') -> ModuleType:
   Raises:
     InputError: no such file, or not a Python file.
   """
-  path = pathlib.Path(path)
+  path = expanded(path)
   if not path.is_file():
     others = sorted(str(p) for p in path.parent.glob('*.py'))
     raise InputError(
@@ -120,9 +121,11 @@ def load_rows(path: str | pathlib.Path) -> dict[str, str]:
   rows = getattr(module, 'ROWS', None)
   if not isinstance(rows, dict):
     raise InputError(f'study {str(path)!r} does not define ROWS, {{name: config}}')
-  home = pathlib.Path(path).resolve().parent.parent
+  home = expanded(path).resolve().parent.parent
 
   def place(spec: str) -> str:
+    if spec.startswith('~'):
+      return str(absolute(spec))
     beside = home / spec.partition(':')[0]
     here = pathlib.Path(spec.partition(':')[0])
     return spec if here.is_file() and not beside.is_file() else str(home / spec)
@@ -177,7 +180,49 @@ def set_leaf(config: ConfigDict, key: str, text: str) -> None:
 
 def _unknown(config: ConfigDict, key: str) -> str:
   known = [name for name, _ in leaves(config)]
-  return f'unknown config key {key!r}{nearest(key, known)}; --dry_run prints every key of a config'
+  return f'unknown config key {key!r}{meant(key, known)}; --dry_run prints every key of a config'
+
+
+# What other code calls them -> our keys.
+WORDS = {
+  **dict.fromkeys(
+    ('lr', 'learning_rate', 'base_lr', 'max_lr', 'lr_max'), 'schedule.peak'
+  ),
+  **dict.fromkeys(('wd', 'decay', 'l2'), 'optimizer.weight_decay'),
+  **dict.fromkeys(('epsilon', 'eps', 'radius'), 'threat.eps'),
+  **dict.fromkeys(('norm', 'threat_model'), 'threat.name'),
+  **dict.fromkeys(('num_steps', 'n_steps', 'steps', 'perturb_steps'), 'attack.steps'),
+  **dict.fromkeys(('iterations', 'iters', 'n_iter', 'nb_iter'), 'attack.steps'),
+  **dict.fromkeys(
+    ('alpha', 'step', 'stepsize', 'eps_iter', 'eps_step', 'perturb_step_size'),
+    'attack.step_size',
+  ),
+  **dict.fromkeys(('arch', 'architecture', 'model', 'network', 'net'), 'student.name'),
+  **dict.fromkeys(('dataset', 'dataset_name'), 'data.name'),
+  **dict.fromkeys(('num_epochs', 'n_epochs', 'max_epochs', 'epoch'), 'epochs'),
+  **dict.fromkeys(('batch', 'bs', 'batchsize', 'train_batch_size'), 'batch_size'),
+  **dict.fromkeys(('random_seed', 'rng_seed', 'manual_seed'), 'seed'),
+}
+
+
+def meant(key: str, known: Collection[str]) -> str:
+  """Returns "; did you mean 'x'?": what others call `key`, or what is spelt like it.
+
+  Args:
+    key: 'a.b.c', unknown.
+    known: all keys that there are.
+  """
+  *groups, word = key.split('.')
+  ours = WORDS.get(word.lower().replace('-', '_'), '')
+  if ours:
+    # In the same group, then in the same config, then in the one around it.
+    places = [[*groups, ours.split('.')[-1]]]
+    places += [[*groups[:end], ours] for end in range(len(groups), -1, -1)]
+    for place in places:
+      name = '.'.join(place)
+      if name in known:
+        return f'; did you mean {name!r}?'
+  return nearest(key, known)
 
 
 def parse(text: str, like: Any, key: str) -> Any:

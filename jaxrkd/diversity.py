@@ -12,6 +12,7 @@ from jaxrkd import attacks, build, pictures
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError, one_of
 from jaxrkd.evaluate import diversity, robustness
+from jaxrkd.paths import absolute, expanded
 from jaxrkd.plane import draw_plane
 from jaxrkd.run import train_and_evaluate
 from jaxrkd.runtime import files, sharding
@@ -75,14 +76,14 @@ def table1(
   Raises:
     InputError: nothing to compare, fewer than 2 particles, or too few images.
   """
-  workdir = pathlib.Path(workdir)
+  workdir = absolute(workdir)
   _check(runs, images, count, picture, ddof, overrides)
   found: dict[str, dict[str, float]] = {}
   settings = []
   mesh = sharding.data_mesh()
   for name, spec in runs.items():
     path, _, network = spec.partition(':')
-    home = pathlib.Path(path)
+    home = expanded(path)
     if '.py' in spec:
       home, network = workdir / name, ''
       config = build.resolve(configs.load_spec(spec), list(overrides or []))
@@ -117,7 +118,7 @@ def table1(
     eps = 0.12
     draw_plane(workdir / 'plane.png', searches(attacks.Linf(eps)), count, eps)
     files.write_json(workdir / 'table1.json', found)
-    (workdir / 'table1.md').write_text(table + '\n')
+    files.write_text(workdir / 'table1.md', table + '\n')
   say(
     f'\n{table}\n\nwritten to {workdir}: table1.md, plane.png and a picture per network'
   )

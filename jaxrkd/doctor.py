@@ -24,6 +24,7 @@ from jaxrkd.evaluate.teacher_checks import Finding
 from jaxrkd.interop import RECIPES, read_unwritten
 from jaxrkd.models import NORMALISATIONS, Net
 from jaxrkd.models.normalisation import constants
+from jaxrkd.paths import expanded
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.precision import float32_products
 from jaxrkd.runtime.progress import say
@@ -98,9 +99,9 @@ def examine(
     InputError: no such teacher or data.
   """
   shape = tuple(image_shape)
-  patient = _admit(pathlib.Path(teacher), recipe, list(overrides), shape)
+  patient = _admit(expanded(teacher), recipe, list(overrides), shape)
   # Refused before anything is measured.
-  trained = _student_of(pathlib.Path(student), patient) if student else None
+  trained = _student_of(expanded(student), patient) if student else None
   data = build.dataset(patient.config, data_dir)
   found = [checks.check_shape(patient.classes, patient.image_shape, data)]
   found.append(checks.check_weights(_broken(patient.variables)))
@@ -163,7 +164,7 @@ def _admit(
 
 def _kind(path: pathlib.Path, config: ConfigDict) -> str:
   if is_imported(path):
-    recipe = json.loads((path / IMPORTED).read_text())['recipe']
+    recipe = json.loads((path / IMPORTED).read_text(encoding='utf-8'))['recipe']
     return RECIPES[recipe].kind if recipe in RECIPES else 'robust'
   return 'clean' if config.method.name == 'natural' else 'robust'
 

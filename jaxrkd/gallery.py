@@ -9,6 +9,7 @@ import numpy as np
 from jaxrkd import build, pictures
 from jaxrkd.attacks import ATTACKS, example_keys
 from jaxrkd.errors import InputError, choose, in_range
+from jaxrkd.paths import expanded
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import load_trained, read_config
@@ -41,7 +42,7 @@ def gallery(
   Raises:
     InputError: not a run, an unknown attack, or more images than there are.
   """
-  run, path = pathlib.Path(run), pathlib.Path(path)
+  run, path = expanded(run), expanded(path)
   config = build.resolve(read_config(run))
   own = build.evaluation_attacks(config)
   for name in names or []:

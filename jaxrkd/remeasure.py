@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError
+from jaxrkd.paths import absolute
 from jaxrkd.run import seeds, train_teachers
 from jaxrkd.run.notes import tell
 from jaxrkd.run.result_names import ending
@@ -38,7 +39,7 @@ def remeasure(
   Raises:
     InputError: not a run, or an override of something that training has fixed.
   """
-  workdir = pathlib.Path(workdir)
+  workdir = absolute(workdir)
   old = read_config(workdir)
   for key in (configs.split_override(text)[0] for text in overrides):
     group = key.split('.')[0]

@@ -311,6 +311,20 @@ class OverrideTest(parameterized.TestCase):
 
   @parameterized.parameters(
     ('epocs=3', "'epocs'; did you mean 'epochs'"),
+    # What others call it.
+    ('optimizer.lr=0.1', "did you mean 'schedule.peak'"),
+    ('learning_rate=0.1', "did you mean 'schedule.peak'"),
+    (
+      'teachers.clean.config.optimizer.lr=1',
+      "mean 'teachers.clean.config.schedule.peak'",
+    ),
+    ('wd=1e-4', "did you mean 'optimizer.weight_decay'"),
+    ('attack.epsilon=0.1', "did you mean 'threat.eps'"),
+    ('evaluation.epsilon=0.1', "did you mean 'evaluation.threat.eps'"),
+    ('evaluation.attacks.cw_inf.iterations=5', "mean 'evaluation.attacks.cw_inf.steps'"),
+    ('attack.num-steps=5', "did you mean 'attack.steps'"),
+    ('select.attack.alpha=0.1', "did you mean 'select.attack.step_size'"),
+    ('dataset=svhn', "did you mean 'data.name'"),
     ('method.kl_scal=3', "did you mean 'method.kl_scale'"),
     ('method.name=mtrad', "method.name 'mtrad'; did you mean 'mtard'"),
     ('student.name=resnet19', "did you mean 'resnet"),
@@ -366,6 +380,10 @@ class OverrideTest(parameterized.TestCase):
     config = tiny.config()
     config.bacth_size = 3
     with self.assertRaisesRegex(InputError, "did you mean 'batch_size'"):
+      build.resolve(config)
+    config = tiny.config()
+    config.optimizer.lr = 0.1
+    with self.assertRaisesRegex(InputError, "did you mean 'schedule.peak'"):
       build.resolve(config)
     config = tiny.config()
     config.method = dict(name='trades', betta=3)

@@ -1,4 +1,4 @@
-"""Imports point one way: each room may use only the rooms below it."""
+"""Imports point one way: each room may use only the rooms below it. Texts are UTF-8."""
 
 import ast
 import pathlib
@@ -6,18 +6,19 @@ import pathlib
 from absl.testing import absltest, parameterized
 
 ROOT = pathlib.Path(__file__).parent.parent / 'jaxrkd'
-LEAVES = {'errors', 'config'}
+LEAVES = {'errors', 'config', 'paths'}
 ALLOWED = {
   'errors': set(),
   'defaults': set(),
-  'config': {'defaults', 'errors'},
+  'paths': {'errors'},
+  'config': {'defaults', 'errors', 'paths'},
   'losses': set(),
   'simplex': {'errors'},
   'particles': set(),
   'amalgamation': {'errors', 'losses', 'simplex'},
   'models': {'errors', 'amalgamation'},
-  'data': {'errors'},
-  'runtime': {'errors'},
+  'data': {'errors', 'paths'},
+  'runtime': {'errors', 'paths'},
   'optimizers': {'errors'},
   'attacks': {'errors', 'losses', 'particles'},
   'methods': {'errors', 'losses', 'amalgamation', 'particles'},
@@ -49,7 +50,7 @@ ALLOWED = {
     *('build', 'evaluate', 'run', 'runtime', 'train'),
   },
   'compare': {*LEAVES, 'build', 'evaluate', 'run', 'runtime'},
-  'pictures': set(),
+  'pictures': {'runtime'},
   'interop': {
     *(*LEAVES, 'attacks', 'build', 'data', 'evaluate', 'models', 'runtime', 'train'),
     '__version__',
@@ -100,6 +101,11 @@ OWNERS = {
   'ai_edge_litert': {'interop'},
 }
 FILES = sorted(ROOT.rglob('*.py'))
+SCRIPTS = [
+  path
+  for folder in ('jaxrkd', 'launch', 'benchmarks', 'configs')
+  for path in sorted((ROOT.parent / folder).rglob('*.py'))
+]
 
 
 def imports(path):
@@ -128,6 +134,55 @@ class LayoutTest(parameterized.TestCase):
         self.assertTrue(
           relative.as_posix() in owners or room in owners, f'{relative} imports {name}'
         )
+
+
+def without_encoding(source):
+  """Lines that open a text in whatever letters the locale has."""
+  for node in ast.walk(ast.parse(source)):
+    if not isinstance(node, ast.Call):
+      continue
+    bare = isinstance(node.func, ast.Name)
+    name = node.func.id if bare else getattr(node.func, 'attr', '')
+    if name not in ('open', 'fdopen', 'read_text', 'write_text'):
+      continue
+    named = {keyword.arg for keyword in node.keywords}
+    texts = [a.value for a in node.args if isinstance(a, ast.Constant)]
+    texts += [k.value.value for k in node.keywords if k.arg == 'mode']
+    binary = name in ('open', 'fdopen') and any('b' in str(text) for text in texts)
+    # It knows bytes alone.
+    numbers = (
+      name == 'open' and getattr(getattr(node.func, 'value', None), 'id', '') == 'os'
+    )
+    place = {'read_text': 0, 'write_text': 1}.get(name, 9)
+    if not binary and not numbers and 'encoding' not in named and len(node.args) <= place:
+      yield node.lineno
+
+
+class LettersTest(parameterized.TestCase):
+  @parameterized.parameters(
+    ('open(p)', True),
+    ("open(p, 'w')", True),
+    ("p.open('a', buffering=1)", True),
+    ('p.read_text()', True),
+    ('p.write_text(t)', True),
+    ("os.fdopen(n, 'w')", True),
+    ("open(p, 'rb')", False),
+    ("p.open(mode='wb')", False),
+    ("p.open(encoding='utf-8')", False),
+    ("p.read_text('utf-8')", False),
+    ("p.write_text(t, encoding='utf-8')", False),
+    ('os.open(p, os.O_RDONLY)', False),
+  )
+  def test_what_is_looked_for(self, source, found):
+    self.assertEqual(bool(list(without_encoding(source))), found)
+
+  def test_every_text_is_utf_8(self):
+    found = {
+      f'{path.relative_to(ROOT.parent)}:{line}'
+      for path in SCRIPTS
+      for line in without_encoding(path.read_text(encoding='utf-8'))
+    }
+    self.assertEmpty(found, 'name the encoding')
 
 
 if __name__ == '__main__':

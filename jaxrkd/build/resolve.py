@@ -8,13 +8,14 @@ from ml_collections import ConfigDict
 
 from jaxrkd import config as configs
 from jaxrkd.build.check import check
+from jaxrkd.build.places import absolute_paths
 from jaxrkd.build.tables import CLIMBERS, DATA_KEYS, Table, options, tables
 from jaxrkd.errors import InputError, choose, nearest
 from jaxrkd.methods import METHODS
 
 
 def resolve(given: ConfigDict, overrides: list[str] | None = None) -> ConfigDict:
-  """Fills in every option, applies overrides and checks names.
+  """Fills in every option, applies overrides, checks names and makes paths absolute.
 
   Args:
     given: from a config file.
@@ -51,6 +52,9 @@ def resolve(given: ConfigDict, overrides: list[str] | None = None) -> ConfigDict
       configs.set_leaf(resolved, key, value)
   for entry in resolved.teachers.values():
     _keep_epoch(entry)
+  whole = resolved.to_dict()
+  absolute_paths(whole)
+  resolved = ConfigDict(whole)
   check(resolved)
   return resolved.lock()
 
@@ -116,7 +120,7 @@ def _rename(config: dict[str, Any], key: str, value: str) -> None:
     parent.setdefault(groups[-1], {})
   if not groups or not isinstance(parent, dict) or groups[-1] not in parent:
     known = [name for name, _ in configs.leaves(config)]
-    raise InputError(f'unknown config key {key!r}{nearest(key, known)}')
+    raise InputError(f'unknown config key {key!r}{configs.meant(key, known)}')
   old = parent[groups[-1]]
   if old.get('name', groups[-1]) == value:
     return
@@ -140,9 +144,9 @@ def _complete(given: Mapping[str, Any], where: str) -> dict[str, Any]:
       full = f'{path}.{key}' if path else key
       if key not in defaults and path not in open_groups:
         known = [f'{path}.{k}' if path else k for k in defaults]
+        hint = configs.meant(full, [*known, *_usual_keys(base, named)])
         raise InputError(
-          f'unknown config key {where + full!r}{nearest(full, known)} '
-          f'(known here: {", ".join(known)})'
+          f'unknown config key {where + full!r}{hint} (known here: {", ".join(known)})'
         )
       if full in open_groups:
         result[key] = dict(value)
@@ -164,6 +168,17 @@ def _complete(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     for name, entry in config['teachers'].items()
   }
   return config
+
+
+def _usual_keys(
+  base: Mapping[str, Any], named: Mapping[str, tuple[Table, dict[str, Any]]]
+) -> list[str]:
+  """The keys of a config that names nothing else than `base` does."""
+  found = dict(configs.leaves(base))
+  for path, (table, extra) in named.items():
+    row = table.get(found.get(f'{path}.name', ''))
+    found |= {f'{path}.{key}': None for key in (*extra, *(options(row) if row else ()))}
+  return list(found)
 
 
 def _named(

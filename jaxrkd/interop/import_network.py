@@ -107,7 +107,7 @@ def _imported_before(workdir: pathlib.Path, found: ReadNetwork) -> dict[str, Any
         f'{str(workdir)!r} holds a run that was not imported; name another workdir'
       )
     return None
-  old = json.loads((workdir / IMPORTED).read_text())
+  old = json.loads((workdir / IMPORTED).read_text(encoding='utf-8'))
   new = json.loads(json.dumps(found.about))
   # One file may hold several networks of one kind.
   facts = ('sha256', 'wrapper', 'prefix', 'network', 'classes', 'image_shape')

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxrkd import build
 from jaxrkd import config as configs
+from jaxrkd.build.places import absolute_paths
 from jaxrkd.errors import InputError
 from jaxrkd.runtime import files, sharding
 
@@ -35,13 +36,20 @@ def claim(workdir: pathlib.Path, config: ConfigDict) -> None:
         'another --workdir, or the config it was made with'
       )
   elif sharding.is_first_process():
-    workdir.mkdir(parents=True, exist_ok=True)
     files.write_json(path, wanted)
 
 
 def _completed(path: pathlib.Path) -> dict[str, Any]:
   """The config of a run, with the defaults of keys that are newer than the run."""
-  found = json.loads(path.read_text())
+  try:
+    found = json.loads(path.read_text(encoding='utf-8'))
+  except (OSError, ValueError) as error:
+    raise InputError(
+      f'{str(path)!r} cannot be read ({error}); use another --workdir, or put a copy of the '
+      'file there'
+    ) from error
+  # Older runs have paths as they were given: from where the command was started.
+  absolute_paths(found)
   # A config of another version, which is no longer understood, is compared as it is.
   with contextlib.suppress(InputError):
     found = json.loads(build.resolve(ConfigDict(found)).to_json())

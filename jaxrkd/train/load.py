@@ -13,6 +13,7 @@ from jaxrkd import build
 from jaxrkd.amalgamation import Amalgamation
 from jaxrkd.errors import InputError, nearest
 from jaxrkd.models import Net, ensemble
+from jaxrkd.paths import expanded
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.train.crew import STUDENT, Crew, make_crew
@@ -58,13 +59,13 @@ def read_config(workdir: pathlib.Path) -> ConfigDict:
   Raises:
     InputError: the folder is not a run.
   """
-  path = workdir / 'config.json'
+  path = expanded(workdir) / 'config.json'
   if not path.is_file():
     raise InputError(
       f'{str(workdir)!r} is not the workdir of a run: it has no config.json; name the '
       'folder that --workdir named when it was trained'
     )
-  return ConfigDict(json.loads(path.read_text()))
+  return ConfigDict(json.loads(path.read_text(encoding='utf-8')))
 
 
 def load_trained(
@@ -93,6 +94,7 @@ def load_trained(
   Raises:
     InputError: not a run, or it has no such checkpoint or network.
   """
+  workdir = expanded(workdir)
   if kind == 'ema':
     found = load_trained(workdir, 'last', mesh, precision, epoch, network, remat)
     if not jax.tree.leaves(found.state.average):
