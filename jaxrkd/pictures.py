@@ -7,14 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 import matplotlib
 import numpy as np
 
+from jaxrkd.runtime import files
+
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt
 
 
 def save(path: pathlib.Path) -> None:
   """Writes the current figure and closes it."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  plt.savefig(path, dpi=110, bbox_inches='tight')
+  with files.replacing(path) as temporary:
+    plt.savefig(temporary, dpi=110, bbox_inches='tight', format=path.suffix[1:])
   plt.close()
 
 

@@ -1,5 +1,6 @@
 """One experiment from its config to its results: teachers, student, measurement."""
 
+import contextlib
 import json
 import pathlib
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from ml_collections import ConfigDict
 from jaxrkd import build
 from jaxrkd.data import Dataset
 from jaxrkd.evaluate import results
+from jaxrkd.paths import absolute
 from jaxrkd.run import seeds
 from jaxrkd.run.claim import claim
 from jaxrkd.run.judge import make_judge
@@ -24,7 +26,7 @@ from jaxrkd.run.teachers import (
   check_teacher,
   import_teacher,
 )
-from jaxrkd.runtime import sharding
+from jaxrkd.runtime import sharding, workdir_lock
 from jaxrkd.runtime.progress import say
 from jaxrkd.runtime.shared_folder import check_shared
 from jaxrkd.train.load import (
@@ -55,9 +57,10 @@ def train_and_evaluate(
       checked, and where it was finished before its table is not printed again.
 
   Raises:
-    InputError: the config, the data or the workdir cannot be used.
+    InputError: the config, the data or the workdir cannot be used, or another process is
+      at work there.
   """
-  workdir = pathlib.Path(workdir)
+  workdir = absolute(workdir)
   done = workdir / 'results.json'
   found = _finished(done)
   if sharding.seen_by_all(found is not None) and found is not None:
@@ -78,7 +81,22 @@ def train_and_evaluate(
   build.network(config.student, data.classes, data.image_shape, config.precision)
   check_batch_fits(config, data)
   check_shared(workdir)
-  claim(workdir, config)
+  with workdir_lock.hold(workdir):
+    claim(workdir, config)
+    return _train_and_evaluate(config, workdir, data, data_dir, mesh, title, alone)
+
+
+def _train_and_evaluate(
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  data: Dataset,
+  data_dir: str,
+  mesh: jax.sharding.Mesh,
+  title: str,
+  alone: bool,
+) -> dict[str, Any]:
+  """In a workdir that is this experiment's own; arguments as above."""
+  done = workdir / 'results.json'
   more = f', {len(data.extra)} extra images' if data.extra else ''
   say(
     f'{title}: {data.name}, {len(data.train)} training, {len(data.heldout)} held-out and '
@@ -88,7 +106,10 @@ def train_and_evaluate(
   teachers = train_teachers(config, workdir, data, data_dir, mesh)
   if config.seeds:
     chosen = seeds.configs_of(config, workdir)
-    train_students(chosen, data, mesh, teachers, title)
+    with contextlib.ExitStack() as opened:
+      for _, folder in chosen:
+        opened.enter_context(workdir_lock.hold(folder))
+      train_students(chosen, data, mesh, teachers, title)
     return seeds.finish(chosen, data_dir, done, title, alone, train_and_evaluate)
   if config.members > 1:
     train_members(config, workdir, data_dir, title)
@@ -100,7 +121,7 @@ def train_and_evaluate(
 def _finished(path: pathlib.Path) -> dict[str, Any] | None:
   """The results of a run that has nothing left to do."""
   try:
-    found = json.loads(path.read_text())
+    found = json.loads(path.read_text(encoding='utf-8'))
   except (OSError, ValueError):
     return None
   # Without the key in runs of older versions, which wrote results last.

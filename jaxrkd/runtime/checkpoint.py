@@ -5,17 +5,24 @@ record, and a digest of every array, so that a damaged file is noticed and the o
 it is used.
 """
 
+import contextlib
 import json
+import os
 import pathlib
+import re
+import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
 
-from jaxrkd.runtime.files import write_json
+from jaxrkd.paths import check_letters
+from jaxrkd.runtime import files
+from jaxrkd.runtime.guards import check_own
+from jaxrkd.runtime.quiet import quieten
 
 Tree = Any
 Say = Callable[[str], None]
@@ -50,12 +57,17 @@ class Checkpoints:
     folder: where they live; made if missing.
     keep: how many to keep; at least 2, so that a damaged one has a spare; None keeps all.
     writable: False leaves the folder as it is: another run's.
+
+  Raises:
+    InputError: here and by all that writes, the disk is full, or the like; what was complete
+      before is as it was.
   """
 
   def __init__(self, folder: pathlib.Path, keep: int | None = 2, writable: bool = True):
     # orbax warns about its own choice of sharding when it has only one.
     warnings.filterwarnings('ignore', message='.*[Ss]harding.*', module='orbax.*')
     self._folder = pathlib.Path(folder).resolve()
+    check_letters(self._folder)
     options = ocp.CheckpointManagerOptions(
       max_to_keep=keep,
       # 'last' and 'best' may be written at once; each waits for its own processes.
@@ -63,7 +75,11 @@ class Checkpoints:
         barrier_sync_key_prefix=self._folder.name
       ),
     )
-    self._manager = ocp.CheckpointManager(self._folder, options=options)
+    self._failed, self._step = False, 0
+    with self._writing():
+      if writable:
+        self._folder.mkdir(parents=True, exist_ok=True)
+      self._manager = ocp.CheckpointManager(self._folder, options=options)
     self._damaged: set[int] = set()
     self._writable = writable
 
@@ -75,19 +91,23 @@ class Checkpoints:
       state: arrays.
       record: JSON.
     """
+    check_own(self._folder)
+    quieten()
     if step in self._damaged:
       self._set_aside(step)
     if step in self._manager.all_steps():
       return
-    self._manager.wait_until_finished()
+    self._finish()
     self._note_sizes()
-    self._manager.save(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.StandardSave({'state': state, 'digest': digest(state)}),
-        record=ocp.args.JsonSave({'step': step, **record}),
-      ),
-    )
+    self._step = step
+    with self._writing():
+      self._manager.save(
+        step,
+        args=ocp.args.Composite(
+          state=ocp.args.StandardSave({'state': state, 'digest': digest(state)}),
+          record=ocp.args.JsonSave({'step': step, **record}),
+        ),
+      )
 
   def restore(
     self, like: Tree, say: Say = print, only: int | None = None
@@ -102,7 +122,7 @@ class Checkpoints:
     Returns:
       (state, record), or None where there is no sound checkpoint.
     """
-    self._manager.wait_until_finished()
+    self._finish()
     leaves = jax.tree.leaves(like)
     target = {
       'state': like,
@@ -149,7 +169,7 @@ class Checkpoints:
 
   def _sizes_noted(self) -> dict[str, dict[str, int]]:
     try:
-      return json.loads(self._sizes_file().read_text())
+      return json.loads(self._sizes_file().read_text(encoding='utf-8'))
     except (OSError, ValueError):
       return {}
 
@@ -159,7 +179,7 @@ class Checkpoints:
       return
     noted = self._sizes_noted()
     steps = [str(step) for step in self._manager.all_steps()]
-    write_json(
+    files.write_json(
       self._sizes_file(),
       {step: noted.get(step) or _sizes(self._folder / step) for step in steps},
     )
@@ -172,13 +192,15 @@ class Checkpoints:
 
   def _set_aside(self, step: int) -> None:
     """Makes room for a step whose checkpoint on disk is damaged or out of date."""
+    check_own(self._folder)
     self._damaged.discard(step)
     if jax.process_index() == 0:
       broken = self._folder / str(step)
       aside = self._folder.with_name(f'{self._folder.name}_aside')
-      aside.mkdir(exist_ok=True)
-      count = len(list(aside.iterdir()))
-      broken.rename(aside / f'{step}_{count}')
+      with files.writing(aside):
+        aside.mkdir(exist_ok=True)
+        count = len(list(aside.iterdir()))
+        broken.rename(aside / f'{step}_{count}')
     if jax.process_count() > 1:
       from jax.experimental import multihost_utils
 
@@ -204,12 +226,57 @@ class Checkpoints:
 
   def wait(self) -> None:
     """Returns once everything is on disk."""
-    self._manager.wait_until_finished()
+    self._finish()
     self._note_sizes()
 
   def close(self) -> None:
-    self.wait()
-    self._manager.close()
+    if self._failed:
+      with contextlib.suppress(Exception):  # it was said before
+        self._manager.close()
+      return
+    try:
+      self.wait()
+    finally:
+      self._manager.close()
+
+  def _finish(self) -> None:
+    with self._writing():
+      self._manager.wait_until_finished()
+
+  @contextlib.contextmanager
+  def _writing(self) -> Iterator[None]:
+    """Tells in one sentence what orbax says of the disk, in a dozen ways."""
+    try:
+      yield
+    except Exception as error:
+      reason = disk_trouble(error)
+      if not reason:
+        raise
+      self._failed = True
+      if jax.process_index() == 0:
+        for half in self._folder.glob(f'{self._step}.*tmp*'):
+          shutil.rmtree(half, ignore_errors=True)
+      # Training goes on from 'last', whichever kind could not be written.
+      kept = files.kept(self._folder.with_name('last'))
+      place = self._folder / str(self._step) if self._step else self._folder
+      raise files.cannot_write(place, reason, kept) from error
+
+
+def disk_trouble(error: BaseException | None) -> str:
+  """What the system said of the disk, if that is what an error comes from; else empty."""
+  while error is not None:
+    elsewhere = isinstance(error, ConnectionError | TimeoutError)  # not of the disk
+    if isinstance(error, OSError) and error.errno and not elsewhere:
+      return error.strerror or str(error)
+    # tensorstore's errors are texts.
+    code = re.search(r"os_error_code='(\d+)'", str(error))
+    if code:
+      return os.strerror(int(code[1]))
+    if isinstance(error, BaseExceptionGroup):
+      found = filter(None, map(disk_trouble, error.exceptions))
+      return next(found, '')
+    error = error.__cause__
+  return ''
 
 
 def _sizes(folder: pathlib.Path) -> dict[str, int]:

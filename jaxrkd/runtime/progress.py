@@ -14,7 +14,7 @@ SECONDS_PER_LINE = 3
 
 
 def put(text: str, to: TextIO | None = None) -> None:
-  """Prints; where nobody reads any more (`| head`, a `tee` that ended), goes on in silence.
+  """Prints; where nobody reads any more (`| head`, a full disk), goes on in silence.
 
   A run is not lost because of what it says.
 
@@ -22,10 +22,18 @@ def put(text: str, to: TextIO | None = None) -> None:
     text: a line, or several.
     to: where; stdout by default.
   """
+  stream = to or sys.stdout
+  if stream is None:
+    return  # closed before the program began
   try:
-    print(text, file=to, flush=True)
-  except BrokenPipeError:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), (to or sys.stdout).fileno())
+    try:
+      print(text, file=stream, flush=True)
+    except UnicodeEncodeError as error:
+      plain = text.encode(error.encoding, 'backslashreplace').decode(error.encoding)
+      print(plain, file=stream, flush=True)
+  except OSError:
+    # What could not be printed stays in the stream, and goes nowhere when this ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def say(text: str) -> None:
@@ -49,7 +57,7 @@ class Progress:
     self._began, self._first = time.monotonic(), start
     self._printed = 0.0
     self._bar = None
-    if enabled and sys.stderr.isatty():
+    if enabled and sys.stderr is not None and sys.stderr.isatty():
       self._bar = tqdm(
         total=total, initial=start, desc=title, unit='step', dynamic_ncols=True
       )
