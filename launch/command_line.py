@@ -1,5 +1,9 @@
 """What the programs share: flags, config overrides, errors as one line."""
 
+# First: before anything opens a file.
+import open_streams  # noqa: F401  # isort: skip
+
+import contextlib
 import os
 import pathlib
 import signal
@@ -12,6 +16,7 @@ from ml_collections import ConfigDict
 from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.errors import InputError
+from jaxrkd.paths import absolute, expanded
 from jaxrkd.runtime import compiled, distributed, host_memory, preemption
 from jaxrkd.runtime.progress import put
 
@@ -51,20 +56,19 @@ flags.DEFINE_list(
 def start(main: Callable[[list[str]], None], usage: str) -> None:
   """Parses the command line, joins the job and runs `main(overrides)`.
 
-  `--config.key=value` may appear any number of times; each becomes an override. A mistake
-  of the user ends in one line on stderr and status 2, Ctrl-C in status 130, a machine that
-  is taken away (SIGTERM) in 143.
+  `--config.key=value` may appear any number of times, also in a `--flagfile`; each becomes
+  an override. A mistake of the user ends in one line on stderr and status 2, Ctrl-C in
+  status 130, a machine that is taken away (SIGTERM) in 143.
   """
-  overrides = [arg[len(PREFIX) :] for arg in sys.argv[1:] if arg.startswith(PREFIX)]
-  rest = [arg for arg in sys.argv if not arg.startswith(PREFIX)]
-  if '--help' in rest or '-h' in rest:
-    put(f'{usage}\nFlags:\n{flags.FLAGS.main_module_help()}')
-    for name in SHARED:
-      put(f'  --{name}: {flags.FLAGS[name].help}')
-    put('  --config.KEY=VALUE: overrides a key of the config, any number of times.')
-    return
+  _print_anything()
   try:
-    left = flags.FLAGS(rest)[1:]
+    given = _with_flag_files(sys.argv[1:])
+    overrides = [arg[len(PREFIX) :] for arg in given if arg.startswith(PREFIX)]
+    rest = [arg for arg in given if not arg.startswith(PREFIX)]
+    if '--help' in rest or '-h' in rest:
+      _help(usage)
+      return
+    left = flags.FLAGS([sys.argv[0], *rest])[1:]
     if left:
       raise InputError(f'unexpected argument {left[0]!r}; every argument is a --flag')
     found = flags.FLAGS
@@ -91,10 +95,38 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
     _leave(INTERRUPTED)
 
 
+def _print_anything() -> None:
+  """What a locale has no letters for is printed as numbers."""
+  for stream in (sys.stdout, sys.stderr):
+    with contextlib.suppress(AttributeError):  # not the console's, such as a notebook's
+      stream.reconfigure(errors='backslashreplace')
+
+
+def _with_flag_files(given: list[str]) -> list[str]:
+  """The arguments, with what is in files in the place of `--flagfile=FILE`."""
+  try:
+    return flags.FLAGS.read_flags_from_files(given)
+  except (flags.Error, UnicodeDecodeError) as error:
+    # absl says ERROR:: itself; it reads files in the locale's letters.
+    reason = str(error).replace('ERROR:: ', '')
+    raise InputError(
+      f'{reason}; --flagfile names a text file with one flag a line, such as '
+      '--config.epochs=1'
+    ) from error
+
+
+def _help(usage: str) -> None:
+  put(f'{usage}\nFlags:\n{flags.FLAGS.main_module_help()}')
+  for name in SHARED:
+    put(f'  --{name}: {flags.FLAGS[name].help}')
+  put('  --config.KEY=VALUE: overrides a key of the config, any number of times.')
+  put('  --flagfile=FILE: reads flags from a file, one a line; # begins a comment.')
+
+
 def _leave(status: int) -> None:
   # Not sys.exit: the other processes of a job would be waited for, and they for us.
   for stream in (sys.stdout, sys.stderr):
-    if stream:  # none where it was closed
+    with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
       stream.flush()
   os._exit(status)
 
@@ -109,7 +141,7 @@ def read_config(overrides: list[str]) -> ConfigDict:
 
 
 def required_workdir() -> str:
-  """--workdir, which must be there."""
+  """--workdir, which must be given, from the root."""
   if not flags.FLAGS.workdir:
     raise InputError(
       'no --workdir; name a folder for the run, such as --workdir=runs/mtard_digits'
@@ -119,7 +151,12 @@ def required_workdir() -> str:
       f'--workdir is {flags.FLAGS.workdir}, but runs live in folders; mount the bucket and '
       'give the path where it is mounted'
     )
-  return flags.FLAGS.workdir
+  return str(absolute(flags.FLAGS.workdir))
+
+
+def home(path: str) -> str:
+  """A path of a flag, with `~` at its beginning replaced; empty stays empty."""
+  return str(expanded(path)) if path else ''
 
 
 def image_shape(parts: list[str]) -> tuple[int, ...]:

@@ -53,7 +53,8 @@ def main(overrides: list[str]) -> None:
       'convert that run to a file'
     )
   workdir = command_line.required_workdir()
-  if found.out:
+  file, out = command_line.home(found.file), command_line.home(found.out)
+  if out:
     given = [name for name in OF_FILES if found[name].present]
     if given:
       raise InputError(
@@ -64,10 +65,10 @@ def main(overrides: list[str]) -> None:
         f'--config.{overrides[0]}: with --out there is nothing to override'
       )
     options = dict(checkpoint=found.checkpoint, data_dir=found.data_dir)
-    interop.export(workdir, [found.out], **options)
+    interop.export(workdir, [out], **options)
     return
   about = interop.import_network(
-    found.file,
+    file,
     workdir,
     overrides=overrides,
     recipe=found.recipe,

@@ -50,6 +50,7 @@ def main(overrides: list[str]) -> None:
 
 def _named_run(text: str) -> tuple[str, str]:
   name, _, path = text.rpartition('=')
+  path = command_line.home(path)
   if not pathlib.Path(path.partition(':')[0]).is_dir():
     raise InputError(f'--runs names {path!r}, which is no folder; name finished runs')
   return name or pathlib.Path(path).name.replace(':', '-'), path

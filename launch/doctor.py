@@ -42,9 +42,9 @@ def main(overrides: list[str]) -> None:
     if found[name].value < 0:
       raise InputError(f'--{name} is {found[name].value}; it must be 0 or more')
   findings = doctor.examine(
-    found.teacher,
+    command_line.home(found.teacher),
     recipe=found.recipe,
-    student=found.student,
+    student=command_line.home(found.student),
     kind=found.kind,
     overrides=overrides,
     images=found.images,

@@ -35,7 +35,7 @@ def main(overrides: list[str]) -> None:
   workdir = command_line.required_workdir()
   interop.export(
     workdir,
-    found.out,
+    [command_line.home(path) for path in found.out],
     network=found.network,
     checkpoint=found.checkpoint,
     images=found.images,

@@ -18,7 +18,7 @@ from absl.testing import absltest, parameterized
 from jaxrkd import build
 from jaxrkd import run as experiment
 from jaxrkd.errors import InputError
-from jaxrkd.runtime import sharding
+from jaxrkd.runtime import sharding, workdir_lock
 from jaxrkd.train.load import load_trained
 
 # How often runs are interrupted, at random moments; a long test of its own.
@@ -113,6 +113,13 @@ class ProgramTest(parameterized.TestCase):
       before = (run / 'results.json').read_bytes()
       self.assertIn('finished before', self.train('a'))
       self.assertEqual(before, (run / 'results.json').read_bytes())
+    with self.subTest('from elsewhere, and from home'):
+      command = self.command('main.py', f'--config={self.config}', '--workdir=~/a')
+      home = {**self.environment(), 'HOME': str(self.folder)}
+      done = subprocess.run(
+        command, env=home, cwd='/', capture_output=True, text=True, check=True
+      )
+      self.assertIn('finished before', done.stdout)
     with self.subTest('another config is refused'):
       again = self.run_program(
         'main.py', f'--config={self.config}', f'--workdir={run}', '--config.batch_size=8'
@@ -200,6 +207,8 @@ class ProgramTest(parameterized.TestCase):
       process.send_signal(kind)
     said = [process.communicate(timeout=120)[0] for process in started]
     statuses = [process.returncode for process in started]
+    if kind == signal.SIGTERM:
+      self.assertFalse((self.folder / workdir / workdir_lock.NAME).exists())
     if KILLS:
       last = (said[0].strip().splitlines() or [''])[-1]
       print(f'{kind.name} to {len(told)} at {reached()}: {statuses}; {last}')
@@ -295,7 +304,7 @@ class ProgramTest(parameterized.TestCase):
     ('--config.teachers.clean.config.seeds=0,1', 'a teacher is one network'),
     ('--plugins=nowhere.py', "no plugin 'nowhere.py'"),
     ('--config.teachers.clean.weight=0.5', 'their sum is 0.5 and must be 1'),
-    ('--config.teachers.clean.workdir=nowhere', "'nowhere' is not the workdir of a run"),
+    ('--config.teachers.clean.workdir=nowhere', "nowhere' is not the workdir of a run"),
   )
   def test_a_mistake_ends_in_one_line(self, argument, message):
     done = self.run_program(
@@ -309,6 +318,37 @@ class ProgramTest(parameterized.TestCase):
     self.assertEqual(done.returncode, 2, done.stderr)
     self.assertRegex(done.stderr, message)
     self.assertLen(done.stderr.strip().splitlines(), 1)
+
+  def test_a_workdir_where_another_process_is_at_work(self):
+    with workdir_lock.hold(self.folder / 'w'):
+      done = self.run_program(
+        'main.py', f'--config={self.config}', f'--workdir={self.folder / "w"}'
+      )
+    self.assertEqual(done.returncode, 2, done.stderr)
+    wanted = f'error: .*process {os.getpid()} on {socket.gethostname()} is at work there'
+    self.assertRegex(done.stderr, wanted)
+    self.assertLen(done.stderr.strip().splitlines(), 1)
+    self.assertEqual(list((self.folder / 'w').iterdir()), [])
+
+  def test_flags_from_files(self):
+    """Also those of the config; later ones win, wherever they stand."""
+    inner, outer = self.folder / 'inner.flags', self.folder / 'outer.flags'
+    inner.write_text('# a comment\n--config.batch_size=9\n--config.threat.eps=8\n')
+    outer.write_text(
+      f'--config={self.config}\n--flagfile=~/{inner.name}\n\n--config.threat.eps=0.1\n'
+    )
+    home = {**self.environment(2), 'HOME': str(self.folder)}
+    for given, message in (
+      ((f'--flagfile={outer}',), 'batch_size is 9, which 2 devices do not divide'),
+      ((f'--flagfile={outer}', '--config.batch_size=11'), 'batch_size is 11'),
+      ((f'--flagfile={self.folder}/none',), "none'; --flagfile names a text file"),
+    ):
+      command = self.command('main.py', '--workdir=~/w', *given)
+      done = subprocess.run(command, env=home, capture_output=True, text=True)
+      self.assertEqual(done.returncode, 2, done.stderr)
+      self.assertIn(message, done.stderr)
+      self.assertLen(done.stderr.strip().splitlines(), 1)
+    self.assertEqual({path.suffix for path in self.folder.iterdir()}, {'.py', '.flags'})
 
   def test_a_method_of_ones_own(self):
     """Defined in the config file; measured later with the file as a plugin."""
