@@ -17,13 +17,9 @@ STREAMS = (
 
 def open_closed() -> None:
   """Has a program read nothing and print nowhere where it was given no stream."""
-  for number, (_, _, way) in enumerate(STREAMS):
-    try:
-      os.fstat(number)
-    except OSError:
-      os.open(os.devnull, way)  # takes the lowest number that is free, which is this one
   for name, mode, way in STREAMS:
     if getattr(sys, name) is None:
+      # Takes the lowest number that is free, which is the stream's own.
       nowhere = os.open(os.devnull, way)
       setattr(sys, name, os.fdopen(nowhere, mode, closefd=False, encoding='utf-8'))
 

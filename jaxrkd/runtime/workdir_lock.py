@@ -187,10 +187,12 @@ class Lock:
   def _remove(self, judged: Seen) -> None:
     """Removes the lock of a process that is gone, and no other's."""
     aside = self.path.with_name(f'.{NAME}.{self._mark}')
+    if _read(self.path) != judged:
+      return  # somebody else was quicker
     try:
       self.path.rename(aside)
     except FileNotFoundError:
-      return  # somebody else did
+      return
     found = _read(aside)
     if found and found.owner.get('mark') != judged.owner.get('mark'):
       # Between the look and the removal another process has taken it. Where links are
