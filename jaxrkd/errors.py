@@ -58,3 +58,12 @@ def above_zero(value: float, what: str) -> float:
   if not 0 < value < float('inf'):
     raise InputError(f'{what} is {value}; it must be above 0')
   return value
+
+
+def whole_number(value: int, least: int, what: str) -> int:
+  """Returns `value` if it is a whole number of at least `least`, else raises `InputError`."""
+  if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    raise InputError(
+      f'{what} is {value!r}; it must be a whole number of at least {least}'
+    )
+  return value

@@ -22,7 +22,15 @@ from jaxrkd.attacks.objectives import LogitsFn
 from jaxrkd.attacks.pgd import pgd, pgd_sat, pgd_search, pgd_trades
 from jaxrkd.attacks.square import square
 from jaxrkd.attacks.starts import STARTS
-from jaxrkd.attacks.stepwise import Cascade, Randomised, Stepwise, cascade, uninterrupted
+from jaxrkd.attacks.step_size import TRADES
+from jaxrkd.attacks.stepwise import (
+  AnyAttack,
+  Cascade,
+  Randomised,
+  Stepwise,
+  cascade,
+  uninterrupted,
+)
 from jaxrkd.attacks.svgd import svgd, svgd_search
 from jaxrkd.attacks.threat import L1, L2, THREATS, Linf, Threat
 from jaxrkd.attacks.unforeseen import (
@@ -35,9 +43,8 @@ from jaxrkd.attacks.unforeseen import (
   snow,
 )
 
-# The width that AT-AKA prints: so narrow that every particle is on its own.
-PAPER: dict[str, Any] = dict(bandwidth='fixed', sigma=1e-3)
-AnyAttack = Attack | Stepwise | Cascade
+# The step that AT-AKA prints, and its width: so narrow that every particle is on its own.
+PAPER: dict[str, Any] = dict(bandwidth='fixed', sigma=1e-3, at_eight=TRADES)
 ATTACKS: dict[str, Callable[..., AnyAttack]] = {
   'fgsm': fgsm,
   'pgd': pgd,

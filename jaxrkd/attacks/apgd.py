@@ -11,8 +11,8 @@ from jaxrkd.attacks.apgd_loss import LabelObjective, Look, look
 from jaxrkd.attacks.objectives import LogitsFn
 from jaxrkd.attacks.starts import STARTS, Start
 from jaxrkd.attacks.stepwise import Points, Stepwise, fools, pick
-from jaxrkd.attacks.threat import L1, Threat
-from jaxrkd.errors import InputError, choose
+from jaxrkd.attacks.threat import L1, Threat, check_threat
+from jaxrkd.errors import InputError, choose, whole_number
 
 Array = jax.Array
 # Share of an interval's steps that must raise the loss; weight of the new step against
@@ -78,8 +78,7 @@ def apgd_t(
   Raises:
     InputError: as `apgd`.
   """
-  if targets < 1:
-    raise InputError(f'attack.targets is {targets}; it must be at least 1')
+  whole_number(targets, 1, 'attack.targets')
   asked = look(loss, targeted=True, eot=eot)
   return _apgd(threat, asked, steps, targets, eot, large_eps, start, targeted=True)
 
@@ -109,6 +108,7 @@ class Progress(NamedTuple):
     halved: whether the step was halved there.
     rises: how often the loss rose since.
     step_size: [B, 1, 1, 1].
+    not_finite: see `stepwise.State`.
   """
 
   fooled: Array
@@ -123,6 +123,7 @@ class Progress(NamedTuple):
   halved: Array
   rises: Array
   step_size: Array
+  not_finite: Array
 
 
 def _apgd(
@@ -135,9 +136,9 @@ def _apgd(
   start: str | Start,
   targeted: bool,
 ) -> Stepwise:
-  for name, value in (('steps', steps), ('restarts', runs)):
-    if value < 1:
-      raise InputError(f'attack.{name} is {value}; it must be at least 1')
+  check_threat(threat)
+  whole_number(steps, 1, 'attack.steps')
+  whole_number(runs, 1, 'attack.restarts')
   first = choose(STARTS, start, 'start') if isinstance(start, str) else start
   shape = (runs, eot, targeted)
   if isinstance(threat, L1):
@@ -159,7 +160,7 @@ def _apgd(
     size = jnp.full((len(zero), 1, 1, 1), 2 * threat.eps, image.dtype)
     return Progress(
       *(no, image, image, image, image, jnp.zeros_like(image)),
-      *(zero - jnp.inf, zero, zero, ~no, jnp.zeros_like(points.label), size),
+      *(zero - jnp.inf, zero, zero, ~no, jnp.zeros_like(points.label), size, no),
     )
 
   def step(logits_fn: LogitsFn, points: Points, state: Progress, i: Array) -> Progress:
@@ -203,6 +204,7 @@ def _apgd(
       halved=pick(check, halve, state.halved),
       rises=pick(check, jnp.zeros_like(rises), rises),
       step_size=size,
+      not_finite=state.not_finite | seen.not_finite,
     )
 
   return Stepwise(begin, step, steps + 1, *shape)

@@ -34,6 +34,7 @@ class Progress(NamedTuple):
     changed: [B], pixels that `best` changed when it was last counted.
     share: [B], of the pixels that a step moves.
     step_size: [B, 1, 1, 1].
+    not_finite: see `stepwise.State`.
   """
 
   fooled: Array
@@ -45,6 +46,7 @@ class Progress(NamedTuple):
   changed: Array
   share: Array
   step_size: Array
+  not_finite: Array
 
 
 class Plan(NamedTuple):
@@ -99,8 +101,8 @@ def l1_steps(
       changed = spread(image - points.clean)
       share = changed / image[0].size / SHRINK
     size = jnp.full((len(zero), 1, 1, 1), largest.eps, image.dtype)
-    low, flat = zero - jnp.inf, jnp.zeros_like(image)
-    return Progress(zero > 0, image, image, image, flat, low, changed, share, size)
+    low, flat, no = zero - jnp.inf, jnp.zeros_like(image), zero > 0
+    return Progress(no, image, image, image, flat, low, changed, share, size, no)
 
   def step(logits_fn: LogitsFn, points: Points, state: Progress, i: Array) -> Progress:
     here = Plan(*(jnp.asarray(column)[i] for column in plan))
@@ -143,6 +145,7 @@ def l1_steps(
       changed=pick(here.last, fresh, changed),
       share=pick(here.last, fresh / pixels / SHRINK, share),
       step_size=pick(here.last, smaller, size),
+      not_finite=state.not_finite | seen.not_finite,
     )
 
   return begin, step, len(plan.eps)

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxrkd import losses
-from jaxrkd.attacks.objectives import LogitsFn, Objective
+from jaxrkd.attacks.objectives import LogitsFn, Objective, unmasked
+from jaxrkd.attacks.slopes import finite
 from jaxrkd.attacks.stepwise import Points, Randomised, ask
 from jaxrkd.errors import InputError, choose
 
@@ -50,12 +51,14 @@ class Slope(NamedTuple):
   Attributes:
     logits: [B, classes].
     values: [B], the loss.
-    gradient: [B, H, W, C], of the loss.
+    gradient: [B, H, W, C], of the loss; 0 where it is no number.
+    not_finite: [B], where it had such entries.
   """
 
   logits: Array
   values: Array
   gradient: Array
+  not_finite: Array
 
 
 # (logits_fn, points, images, step [B]) -> Slope.
@@ -87,16 +90,16 @@ def look(loss: str | LabelObjective, targeted: bool, eot: int) -> Look:
     def total(x):
       logits = ask(logits_fn, x, keys)
       if of_logits is not None:
-        values = of_logits(logits, points.label, points.target)
+        values = of_logits(unmasked(logits), points.label, points.target)
       else:
         assert callable(loss)
         # The compiler merges this pass through the network with the one above.
         values = loss(lambda x: ask(logits_fn, x, keys), points.label)(x)
-      return values.sum(), (logits, values)
+      # A loss that is no number must not pass for the best so far.
+      return values.sum(), (logits, jnp.where(jnp.isnan(values), -jnp.inf, values))
 
     gradient, (logits, values) = jax.grad(total, has_aux=True)(images)
-    # One pixel without a slope must not spoil the image.
-    return Slope(logits, values, jnp.where(jnp.isfinite(gradient), gradient, 0))
+    return Slope(logits, values, *finite(gradient))
 
   def looked(logits_fn: LogitsFn, points: Points, images: Array, step: Array) -> Slope:
     if not isinstance(logits_fn, Randomised):
@@ -106,7 +109,10 @@ def look(loss: str | LabelObjective, targeted: bool, eot: int) -> Look:
     def draw(number, mean):
       own = jax.vmap(lambda key: jax.random.fold_in(key, number))(keys)
       found = once(logits_fn, points, images, own)
-      return found._replace(gradient=mean.gradient + found.gradient / eot)
+      return found._replace(
+        gradient=mean.gradient + found.gradient / eot,
+        not_finite=mean.not_finite | found.not_finite,
+      )
 
     shapes = jax.eval_shape(lambda: once(logits_fn, points, images, keys))
     zero = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)

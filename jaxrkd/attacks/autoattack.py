@@ -7,7 +7,7 @@ from jaxrkd.attacks.apgd import apgd, apgd_t
 from jaxrkd.attacks.fab import fab, fab_t
 from jaxrkd.attacks.square import square
 from jaxrkd.attacks.stepwise import Cascade, Stepwise
-from jaxrkd.attacks.threat import L1, Threat
+from jaxrkd.attacks.threat import L1, Threat, check_threat
 from jaxrkd.errors import InputError, choose
 
 PARTS: dict[str, Callable[..., Stepwise]] = {
@@ -63,6 +63,7 @@ def autoattack(
   Raises:
     InputError: an unknown version or part, parts of another version than custom.
   """
+  check_threat(threat)
   return Cascade(
     tuple(
       (name, PARTS[name](threat, **options))

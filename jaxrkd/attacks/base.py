@@ -2,11 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jaxrkd.attacks import doors
 from jaxrkd.attacks.objectives import LogitsFn, Objective, cross_entropy
 from jaxrkd.particles import merge, part
 
@@ -38,44 +39,68 @@ def particle_keys(keys: Array, count: int) -> Array:
   )
 
 
+class Climbed(NamedTuple):
+  """What a search ends with.
+
+  Attributes:
+    images: [B, H, W, C], or with particles [n, B, H, W, C].
+    carry: the objective's memory.
+    not_finite: [B] or [n, B], where slopes had entries that are no numbers, which were
+      stepped over; see `slopes.slopes`.
+  """
+
+  images: Array
+  carry: Carry
+  not_finite: Array
+
+
 @dataclasses.dataclass(frozen=True)
 class Search:
   """Raises an objective inside a threat set.
 
   Attributes:
-    climb: (keys [B], objective with carry, clean images, carry) -> (images, carry).
+    climb: (keys [B], objective with carry, clean images, carry) -> `Climbed`.
     climb_together: (keys [B], objective with carry on [n, B, H, W, C], clean images
-      [B, H, W, C], n, carry) -> (n particles per image, carry), for a search whose
+      [B, H, W, C], n, carry) -> `Climbed` with n particles per image, for a search whose
       particles know of each other; None lets each climb by itself.
     queries: evaluations of the objective for an image in a call; 0 where unknown.
   """
 
-  climb: Callable[[Array, CarryObjective, Array, Carry], tuple[Array, Carry]]
-  climb_together: (
-    Callable[[Array, CarryObjective, Array, int, Carry], tuple[Array, Carry]] | None
-  ) = None
+  climb: Callable[[Array, CarryObjective, Array, Carry], Climbed]
+  climb_together: Callable[[Array, CarryObjective, Array, int, Carry], Climbed] | None = (
+    None
+  )
   queries: int = 0
 
   def __call__(self, key: Array, objective: Objective, images: Array) -> Array:
     """Returns adversarial images, shaped as `images` and detached from the graph.
 
     Args:
-      key: a typed key, or [B] keys, one per image (see `example_keys`).
+      key: a key, or [B] keys, one per image (see `example_keys`).
       objective: images -> [B], to be raised.
       images: [B, H, W, C] in [0, 1].
+
+    Raises:
+      InputError: images outside [0, 1], or something else in the place of an argument.
     """
-    adversarial, _ = self.with_carry(
-      key, lambda x, carry: (objective(x), carry), images, ()
-    )
-    return adversarial
+    key, images = doors.search_arguments(key, objective, images)
+    return self.watched(key, objective, images)[0]
+
+  def watched(
+    self, key: Array, objective: Objective, images: Array
+  ) -> tuple[Array, Array]:
+    """As a call; also where slopes were no numbers, [B]."""
+    keys = key if key.ndim else example_keys(key, jnp.arange(images.shape[0]))
+    found = self.climb(keys, lambda x, carry: (objective(x), carry), images, ())
+    return jax.lax.stop_gradient(found.images), found.not_finite
 
   def with_carry(
     self, key: Array, objective: CarryObjective, images: Array, carry: Carry
   ) -> tuple[Array, Carry]:
     """As a call, for an objective that hands a value from one evaluation to the next."""
     keys = key if key.ndim else example_keys(key, jnp.arange(images.shape[0]))
-    adversarial, carry = self.climb(keys, objective, images, carry)
-    return jax.lax.stop_gradient(adversarial), carry
+    found = self.climb(keys, objective, images, carry)
+    return jax.lax.stop_gradient(found.images), found.carry
 
   def alone(self) -> 'Search':
     """The same search with one particle for each image."""
@@ -88,8 +113,8 @@ class Search:
         values, carry = objective(images[0], carry)
         return values[None], carry
 
-      found, carry = together(keys, single, clean, 1, carry)
-      return found[0], carry
+      found = together(keys, single, clean, 1, carry)
+      return Climbed(found.images[0], found.carry, found.not_finite[0])
 
     return Search(climb)
 
@@ -116,16 +141,16 @@ class Search:
     """`together` for an objective with a memory."""
     keys = key if key.ndim else example_keys(key, jnp.arange(images.shape[0]))
     if self.climb_together is not None:
-      found, carry = self.climb_together(keys, objective, images, count, carry)
-      return jax.lax.stop_gradient(found), carry
+      climbed = self.climb_together(keys, objective, images, count, carry)
+      return jax.lax.stop_gradient(climbed.images), climbed.carry
 
     def apart(merged: Array, carry: Carry):
       values, carry = objective(part(merged, count), carry)
       return merge(values), carry
 
     clean = merge(jnp.broadcast_to(images, (count, *images.shape)))
-    found, carry = self.climb(merge(particle_keys(keys, count)), apart, clean, carry)
-    return jax.lax.stop_gradient(part(found, count)), carry
+    climbed = self.climb(merge(particle_keys(keys, count)), apart, clean, carry)
+    return jax.lax.stop_gradient(part(climbed.images, count)), climbed.carry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,9 +171,20 @@ class Attack:
     """Returns adversarial images, shaped as `images`.
 
     Args:
-      key: a typed key, or [B] keys, one per image.
+      key: a key, or [B] keys, one per image.
       logits_fn: images -> logits [B, classes], in evaluation mode.
       images: [B, H, W, C] in [0, 1].
       labels: [B] integers.
+
+    Raises:
+      InputError: images outside [0, 1], labels beyond the classes, a function that gives
+        no logits, or something else in the place of an argument.
     """
-    return self.search(key, self.objective(logits_fn, labels), images)
+    key, images, labels = doors.attack_arguments(key, logits_fn, images, labels)
+    return self.watched(key, logits_fn, images, labels)[0]
+
+  def watched(
+    self, key: Array, logits_fn: LogitsFn, images: Array, labels: Array
+  ) -> tuple[Array, Array]:
+    """As a call, unchecked; also where slopes were no numbers, [B]."""
+    return self.search.watched(key, self.objective(logits_fn, labels), images)

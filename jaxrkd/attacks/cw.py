@@ -14,7 +14,7 @@ def cw_inf(
   threat: Threat,
   *,
   steps: int = 30,
-  step_size: float = 2 / 255,
+  step_size: float | None = None,
   start: str | Start = 'uniform',
   kappa: float = 50.0,
   restarts: int = 1,
@@ -26,7 +26,7 @@ def cw_inf(
   Args:
     threat: where the images may move.
     steps: 30 in MTARD, 20 in MMARD.
-    step_size: in [0, 1] pixels.
+    step_size: in [0, 1] pixels; None is a quarter of the radius.
     start: 'uniform', or 'none'.
     kappa: confidence; see `objectives.cw_margin`.
     restarts: see `pgd.pgd`.

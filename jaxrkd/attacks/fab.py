@@ -9,16 +9,17 @@ import jax.numpy as jnp
 
 from jaxrkd import losses
 from jaxrkd.attacks.base import example_keys
-from jaxrkd.attacks.objectives import LogitsFn
+from jaxrkd.attacks.objectives import LogitsFn, unmasked
 from jaxrkd.attacks.projections import (
   Projection,
   hyperplane_l1,
   hyperplane_l2,
   hyperplane_linf,
 )
+from jaxrkd.attacks.slopes import finite
 from jaxrkd.attacks.stepwise import Points, Stepwise, ask, fools, pick, ranked_targets
-from jaxrkd.attacks.threat import L1, L2, Linf, Threat
-from jaxrkd.errors import InputError, in_range
+from jaxrkd.attacks.threat import L1, L2, Linf, Threat, check_threat
+from jaxrkd.errors import InputError, in_range, whole_number
 
 Array = jax.Array
 PROJECTIONS: dict[type, Projection] = {
@@ -36,6 +37,7 @@ class Progress(NamedTuple):
     nearest: the nearest adversarial image so far, in the ball or not.
     distance: [B], how far that is; infinite before there is any.
     image: where the boundary is linearised next.
+    not_finite: see `stepwise.State`.
   """
 
   fooled: Array
@@ -43,6 +45,7 @@ class Progress(NamedTuple):
   nearest: Array
   distance: Array
   image: Array
+  not_finite: Array
 
 
 def fab(
@@ -132,42 +135,50 @@ def distances(
   return jax.lax.fori_loop(0, attack.runs_on(logits.shape[-1]), run, begin)
 
 
-# (logits_fn, points, images) -> how far a wrong class is ahead [B], and its gradient.
-Boundary = Callable[[LogitsFn, Points, Array], tuple[Array, Array]]
+# (logits_fn, points, images) -> how far a wrong class is ahead [B], its gradient, and
+# where these were no numbers [B].
+Boundary = Callable[[LogitsFn, Points, Array], tuple[Array, Array, Array]]
 
 
 def _to_target(logits_fn: LogitsFn, points: Points, images: Array):
   """The boundary to the target class."""
 
   def total(x):
-    logits = ask(logits_fn, x, points.key)
+    logits = unmasked(ask(logits_fn, x, points.key))
     ahead = losses.targeted_margin(logits, points.label, points.target)
     return ahead.sum(), ahead
 
-  w, ahead = jax.grad(total, has_aux=True)(images)
-  return ahead, w
+  slope, ahead = jax.grad(total, has_aux=True)(images)
+  w, broken = finite(slope)
+  # An answer that is no number has no boundary.
+  real = jnp.isfinite(ahead)
+  return jnp.where(real, ahead, 0), w, broken | ~real
 
 
 def _to_nearest(threat: Threat) -> Boundary:
   """The boundary that is nearest in the threat's norm where it is linearised."""
 
   def nearest(logits_fn: LogitsFn, points: Points, images: Array):
-    logits, pull = jax.vjp(lambda x: ask(logits_fn, x, points.key), images)
+    asked = lambda x: unmasked(ask(logits_fn, x, points.key))
+    logits, pull = jax.vjp(asked, images)
     own = jax.nn.one_hot(points.label, logits.shape[-1], dtype=logits.dtype)
     true = jnp.sum(own * logits, axis=-1)
 
     def compare(best, number):
       other = jax.nn.one_hot(number, logits.shape[-1], dtype=logits.dtype)
-      (slope,) = pull(other[None] - own)
+      *best, broken = best
+      slope, now = finite(pull(other[None] - own)[0])
       gap = logits[:, number] - true
       far = jnp.abs(gap) / (threat.dual_norm(slope).reshape(-1) + 1e-12)
-      nearer = (far < best[0]) & (number != points.label)
-      return tuple(map(functools.partial(pick, nearer), (far, gap, slope), best)), ()
+      another = number != points.label
+      nearer = (far < best[0]) & another
+      picked = map(functools.partial(pick, nearer), (far, gap, slope), best)
+      return (*picked, broken | (another & (now | ~jnp.isfinite(gap)))), ()
 
     zero = jnp.zeros(points.label.shape, logits.dtype)
-    begin = (zero + jnp.inf, zero, jnp.zeros_like(images))
-    (_, ahead, w), _ = jax.lax.scan(compare, begin, jnp.arange(logits.shape[-1]))
-    return ahead, w
+    begin = (zero + jnp.inf, zero, jnp.zeros_like(images), zero > 0)
+    found, _ = jax.lax.scan(compare, begin, jnp.arange(logits.shape[-1]))
+    return found[1:]
 
   return nearest
 
@@ -181,10 +192,9 @@ def _fab(
   beta: float,
   targeted: bool,
 ) -> Stepwise:
-  what = 'targets' if targeted else 'restarts'
-  for name, value in (('steps', steps), (what, runs)):
-    if value < 1:
-      raise InputError(f'attack.{name} is {value}; it must be at least 1')
+  check_threat(threat)
+  whole_number(steps, 1, 'attack.steps')
+  whole_number(runs, 1, 'attack.targets' if targeted else 'attack.restarts')
   in_range(alpha_max, 0, 1, 'attack.alpha_max')
   in_range(eta, 1, float('inf'), 'attack.eta')
   in_range(beta, 0, 1, 'attack.beta')
@@ -207,12 +217,12 @@ def _fab(
     away = jnp.clip(clean + 0.5 * threat.eps * way / threat.norm(way), 0, 1)
     # Targets are the restarts of a targeted attack: each begins at the clean image.
     again = (points.run > 0) & (not targeted)
-    return Progress(far < 0, clean, clean, far, pick(again, away, clean))
+    return Progress(far < 0, clean, clean, far, pick(again, away, clean), far < 0)
 
   def step(logits_fn: LogitsFn, points: Points, state: Progress, i: Array) -> Progress:
     del i
     image, clean = state.image, points.clean
-    ahead, w = linearise(logits_fn, points, image)
+    ahead, w, broken = linearise(logits_fn, points, image)
     axes = tuple(range(1, w.ndim))
     to_boundary = onto(image, w, ahead)
     from_clean = onto(clean, w, ahead + jnp.sum(w * (clean - image), axes))
@@ -234,6 +244,7 @@ def _fab(
       nearest=nearest,
       distance=distance,
       image=pick(wrong, clean + beta * (moved - clean), moved),
+      not_finite=state.not_finite | broken,
     )
 
   def forget(state: Progress, rows: Array) -> Progress:

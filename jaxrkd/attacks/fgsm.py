@@ -3,7 +3,7 @@
 from jaxrkd.attacks.base import Attack
 from jaxrkd.attacks.pgd import pgd_search
 from jaxrkd.attacks.starts import Start
-from jaxrkd.attacks.threat import Threat
+from jaxrkd.attacks.threat import Threat, check_threat
 
 
 def fgsm(threat: Threat, *, start: str | Start = 'none') -> Attack:
@@ -13,4 +13,5 @@ def fgsm(threat: Threat, *, start: str | Start = 'none') -> Attack:
     threat: where the images may move; its eps is the step.
     start: 'none', or 'uniform' as in IAD's evaluation script.
   """
+  check_threat(threat)
   return Attack(pgd_search(threat, steps=1, step_size=threat.eps, start=start))

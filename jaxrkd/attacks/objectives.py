@@ -17,6 +17,16 @@ LogitsFn = Callable[[Array], Array]
 Objective = Callable[[Array], Array]  # images [B, H, W, C] -> [B]
 
 
+def unmasked(logits: Array) -> Array:
+  """Logits for losses that divide or subtract them: masked classes are only far behind.
+
+  Minus infinity becomes 10,000 below the largest logit, so that no difference is infinite;
+  all other logits stay as they are.
+  """
+  least = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True)) - 1e4
+  return jnp.where(jnp.isneginf(logits), least, logits)
+
+
 def cross_entropy(logits_fn: LogitsFn, labels: Array) -> Objective:
   """-log p_y: FGSM, PGD, and the inner problem of SAT, MTARD and others.
 
@@ -39,7 +49,7 @@ def cw_margin(logits_fn: LogitsFn, labels: Array, kappa: float = 50.0) -> Object
   """
 
   def objective(images: Array) -> Array:
-    return -jax.nn.relu(kappa - losses.margin(logits_fn(images), labels))
+    return -jax.nn.relu(kappa - losses.margin(unmasked(logits_fn(images)), labels))
 
   return objective
 

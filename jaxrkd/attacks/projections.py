@@ -4,7 +4,9 @@ Each is the root of a piecewise linear function of one number, which Newton's me
 exactly in a few steps: no sorting, except where the order itself is the solution.
 """
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -105,6 +107,118 @@ def l1_ball_and_box(moved: Array, clean: Array, radius: float | Array) -> Array:
   radii = jnp.broadcast_to(jnp.asarray(radius, moved.dtype).reshape(-1), len(moved))
   found = jax.vmap(_shrink)(flat, clean.reshape(flat.shape), radii)
   return found.reshape(moved.shape)
+
+
+def l2_ball_and_box(moved: Array, clean: Array, radius: float | Array) -> Array:
+  """The change nearest to `moved` of at most that Euclidean norm, inside [0, 1].
+
+  min |d - moved|_2 with |d|_2 <= radius and 0 <= clean + d <= 1: d_i = clip(c moved_i) with
+  the largest c up to 1 that fits. What the box takes from some pixels others may use, unlike
+  where the ball comes first and the box then only shortens.
+
+  Args:
+    moved: [B, H, W, C].
+    clean: [B, H, W, C] in [0, 1].
+    radius: of the ball.
+
+  Returns:
+    [B, H, W, C].
+  """
+  return _each(functools.partial(_scaled, most=1.0), moved, clean, radius)
+
+
+def l2_corner(gradient: Array, clean: Array, radius: float | Array) -> Array:
+  """The change that raises a linear function most; arguments as `l2_ball_and_box`."""
+  return _each(functools.partial(_scaled, most=jnp.inf), gradient, clean, radius)
+
+
+def _each(one: Callable[..., Array], moved: Array, clean: Array, radius: Any) -> Array:
+  flat = lambda a: a.reshape(len(a), -1)
+  found = jax.vmap(one, (0, 0, None))(flat(moved), flat(clean), radius)
+  return found.reshape(moved.shape)
+
+
+def _scaled(moved: Array, clean: Array, radius: Array, most: float) -> Array:
+  """clip(c moved) with the largest c up to `most` that fits into ball and box; all [D]."""
+  room = _room(clean, moved)
+  size = jnp.abs(moved)
+  # In units of the largest, so that squares neither vanish nor overflow.
+  unit = jnp.maximum(jnp.max(size), jnp.finfo(size.dtype).tiny)
+  size = size / unit
+
+  def held(c):
+    """How many pixels the box stops, and the scale that fits if just these are."""
+    stopped = c * size >= room
+    left = radius**2 - jnp.sum(jnp.where(stopped, room**2, 0))
+    free = jnp.sum(jnp.where(stopped, 0, size**2))
+    fits = jnp.sqrt(jnp.maximum(left, 0) / jnp.maximum(free, 1e-30))
+    return jnp.sum(stopped).astype(jnp.int32), fits
+
+  def step(state):
+    c, before, _, count = state
+    now, fits = held(c)
+    # Never down: the scale grows as more pixels are stopped.
+    return jnp.clip(fits, c, unit * most), now, before, count + 1
+
+  def unfinished(state):
+    _, now, before, count = state
+    return (now != before) & (count < MOST_STEPS)
+
+  begin = (jnp.zeros((), size.dtype), jnp.int32(0), jnp.int32(-1), jnp.int32(0))
+  c, *_ = jax.lax.while_loop(unfinished, step, begin)
+  return jnp.sign(moved) * jnp.minimum(c * size, room)
+
+
+def exchange(
+  moved: Array, clean: Array, gradient: Array, size: float | Array, radius: float | Array
+) -> Array:
+  """The steepest step of an L1 length inside an L1 ball and the box [0, 1].
+
+  `size` goes to the pixels with the largest slopes, to each as much as the box allows.
+  What the ball then lacks is taken back where it serves least: from pixels that moved
+  against the slope, then from those with the smallest one. On a linear function such steps
+  end on its largest value.
+
+  Args:
+    moved: [B, H, W, C], the change so far; may be outside.
+    clean: [B, H, W, C] in [0, 1].
+    gradient: [B, H, W, C]; pixels where it is 0 are not raised.
+    size: length of the step.
+    radius: of the ball.
+
+  Returns:
+    [B, H, W, C], the change after it.
+  """
+  flat = lambda a: a.reshape(len(a), -1)
+  each = jax.vmap(_exchange, (0, 0, 0, None, None))
+  found = each(flat(moved), flat(clean), flat(gradient), size, radius)
+  return found.reshape(moved.shape)
+
+
+def _exchange(
+  moved: Array,
+  clean: Array,
+  gradient: Array,
+  size: float | Array,
+  radius: float | Array,
+) -> Array:
+  # A start may lie outside of the box.
+  moved = jnp.clip(clean + moved, 0, 1) - clean
+  room = jnp.where(gradient == 0, 0, _room(clean + moved, gradient))
+  moved = moved + jnp.sign(gradient) * _served(jnp.abs(gradient), room, size)
+  held = jnp.abs(moved)
+  excess = jnp.maximum(jnp.sum(held) - radius, 0)
+  worth = gradient * jnp.sign(moved)
+  return moved - jnp.sign(moved) * _served(-worth, held, excess)
+
+
+def _served(urgency: Array, room: Array, total: float | Array) -> Array:
+  """Hands out `total`, first to the most urgent, to each at most its room; all [D]."""
+  order = jnp.argsort(-urgency)
+  room = room[order]
+  before = jnp.cumsum(room) - room
+  share = jnp.clip(total - before, 0, room)
+  return jnp.zeros_like(share).at[order].set(share)
 
 
 def _shrink(moved: Array, clean: Array, radius: Array) -> Array:

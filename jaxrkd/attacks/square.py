@@ -12,8 +12,8 @@ from jaxrkd.attacks.objectives import LogitsFn
 from jaxrkd.attacks.projections import l1_ball_and_box
 from jaxrkd.attacks.square_windows import Windows, mask
 from jaxrkd.attacks.stepwise import Points, Stepwise, ask, fools, pick
-from jaxrkd.attacks.threat import L1, L2, Linf, Threat
-from jaxrkd.errors import InputError, in_range
+from jaxrkd.attacks.threat import L1, L2, Linf, Threat, check_threat
+from jaxrkd.errors import InputError, in_range, whole_number
 
 Array = jax.Array
 # From after which iteration, of 10,000, the share of changed pixels is halved once more.
@@ -58,9 +58,9 @@ def square(
   Raises:
     InputError: an option out of range, or a threat set without squares.
   """
-  for name, value in (('queries', queries), ('restarts', restarts)):
-    if value < 1:
-      raise InputError(f'attack.{name} is {value}; it must be at least 1')
+  check_threat(threat)
+  whole_number(queries, 1, 'attack.queries')
+  whole_number(restarts, 1, 'attack.restarts')
   in_range(p, 0, 1, 'attack.p')
   if not isinstance(threat, Linf | L2 | L1):
     raise InputError(f'Square has no squares for {threat}; use one of Linf, L2, L1')

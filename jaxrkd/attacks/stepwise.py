@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, Protocol, Self
 import jax
 import jax.numpy as jnp
 
+from jaxrkd.attacks import doors
 from jaxrkd.attacks.base import Attack, example_keys
 from jaxrkd.attacks.objectives import LogitsFn
-from jaxrkd.errors import InputError
+from jaxrkd.errors import InputError, whole_number
 
 Array = jax.Array
 
@@ -46,6 +47,9 @@ class State(Protocol):
   Attributes:
     fooled: [B] bool, whether an adversarial image was found.
     found: [B, H, W, C], that image; where there is none, anything inside the threat set.
+
+  An attack that follows gradients also has `not_finite`, [B] bool: whether some were no
+  numbers, and were stepped over.
   """
 
   @property
@@ -98,10 +102,13 @@ class Stepwise:
     it as the last run left them.
 
     Args:
-      key: a typed key, or [B] keys, one per image.
+      key: a key, or [B] keys, one per image.
       logits_fn: images -> logits [B, classes], in evaluation mode, or `Randomised`.
       images: [B, H, W, C] in [0, 1].
       labels: [B] integers.
+
+    Raises:
+      InputError: as `base.Attack`.
     """
     return Cascade((('', self),))(key, logits_fn, images, labels)
 
@@ -155,6 +162,7 @@ class Cascade:
     self, key: Array, logits_fn: LogitsFn, images: Array, labels: Array
   ) -> Array:
     """Returns adversarial images where an attack finds them; see `Stepwise`."""
+    key, images, labels = doors.attack_arguments(key, logits_fn, images, labels)
     keys = key if key.ndim else example_keys(key, jnp.arange(images.shape[0]))
     labels = labels.astype(jnp.int32)
     logits = ask(logits_fn, images, keys)
@@ -231,10 +239,16 @@ def ask(logits_fn: LogitsFn, images: Array, keys: Array) -> Array:
   return logits_fn(images)
 
 
+def sound(logits: Array) -> Array:
+  """Whether logits are an answer, [B]: numbers, or minus infinity for masked classes."""
+  ruled_out = jnp.isneginf(logits)
+  answers = jnp.isfinite(logits) | ruled_out
+  return jnp.all(answers, axis=-1) & ~jnp.all(ruled_out, axis=-1)
+
+
 def fools(logits: Array, labels: Array) -> Array:
-  """Whether a prediction is wrong, [B]; logits that are not numbers are wrong too."""
-  broken = ~jnp.all(jnp.isfinite(logits), axis=-1)
-  return (jnp.argmax(logits, axis=-1) != labels) | broken
+  """Whether a prediction is wrong, [B]; logits that are no answer are wrong too."""
+  return (jnp.argmax(logits, axis=-1) != labels) | ~sound(logits)
 
 
 def ranked_targets(logits: Array, labels: Array) -> Array:
@@ -252,9 +266,50 @@ def pick(rows: Array, yes: Array, no: Array) -> Array:
 class _Whole(NamedTuple):
   fooled: Array
   found: Array
+  not_finite: Array
 
 
-def one_step(attack: Attack, runs: int = 1) -> Stepwise:
+def not_finite(state: Any) -> Array:
+  """Where an attack met gradients that are no numbers, [B]; nowhere if it has none."""
+  found = getattr(state, 'not_finite', None)
+  return jnp.zeros_like(state.fooled) if found is None else found
+
+
+@dataclasses.dataclass(frozen=True)
+class Plain:
+  """A function of one's own in the place of an attack.
+
+  Args:
+    function: (key, logits_fn, images [1, H, W, C], labels [1]) -> adversarial images. Asked
+      about one image at a time, so that neither its random numbers nor its images depend
+      on a batch.
+  """
+
+  function: Callable[[Array, LogitsFn, Array, Array], Array]
+
+  def watched(
+    self, keys: Array, logits_fn: LogitsFn, images: Array, labels: Array
+  ) -> tuple[Array, Array]:
+    """As `Attack.watched`, with keys [B]; what slopes it meets is not known."""
+
+    def alone(key: Array, image: Array, label: Array) -> Array:
+      same = lambda x: ask(logits_fn, x, jnp.broadcast_to(key, x.shape[:1]))
+      return self.function(key, same, image[None], label[None])[0]
+
+    given = (keys, images, labels)
+    try:
+      found = jax.vmap(alone)(*given)
+    except (NotImplementedError, ValueError):
+      # Callbacks into another framework go one by one.
+      found = jax.lax.map(lambda row: alone(*row), given)
+    return found, jnp.zeros(labels.shape, bool)
+
+
+# What evaluations take; a plain function is called as an `Attack` is.
+AnyAttack = Attack | Stepwise | Cascade | Callable[[Array, LogitsFn, Array, Array], Array]
+
+
+def one_step(attack: Attack | Plain, runs: int = 1) -> Stepwise:
   """Any attack as a single step, so that it can stand in a cascade.
 
   Args:
@@ -264,36 +319,53 @@ def one_step(attack: Attack, runs: int = 1) -> Stepwise:
   Raises:
     InputError: no run at all.
   """
-  if runs < 1:
-    raise InputError(f'attack.restarts is {runs}; it must be at least 1')
+  whole_number(runs, 1, 'attack.restarts')
+  queries = attack.search.queries if isinstance(attack, Attack) else 0
 
   def begin(points: Points) -> _Whole:
-    return _Whole(jnp.zeros(points.label.shape, bool), points.clean)
+    no = jnp.zeros(points.label.shape, bool)
+    return _Whole(no, points.clean, no)
 
   def step(logits_fn: LogitsFn, points: Points, state: _Whole, i: Array) -> _Whole:
     del state, i
     # The first run draws as the attack does by itself.
     keys = pick(points.run == 0, points.key, points.run_key())
-    fixed = lambda x: ask(logits_fn, x, keys)
-    found = attack(keys, fixed, points.clean, points.label)
+    asked: LogitsFn = logits_fn
+    if isinstance(attack, Attack):
+      asked = lambda x: ask(logits_fn, x, keys)
+    found, broken = attack.watched(keys, asked, points.clean, points.label)
     logits = ask(logits_fn, found, keys)
-    return _Whole(fools(logits, points.label), found)
+    return _Whole(fools(logits, points.label), found, broken)
 
-  return Stepwise(begin, step, 1, runs, attack.search.queries)
+  return Stepwise(begin, step, 1, runs, queries)
 
 
-def cascade(attack: Attack | Stepwise | Cascade, name: str) -> Cascade:
-  """Any attack as a cascade, under its own name where it is a single one."""
+def cascade(attack: AnyAttack, name: str) -> Cascade:
+  """Any attack as a cascade, under its own name where it is a single one.
+
+  Args:
+    attack: of this room, or a function like one; see `Plain`.
+    name: of a single one.
+
+  Raises:
+    InputError: something else, such as a name or a factory that was not called.
+  """
+  doors.check_attack(attack, (Attack, Stepwise, Cascade))
   if isinstance(attack, Cascade):
     return attack
-  return Cascade(((name, one_step(attack) if isinstance(attack, Attack) else attack),))
+  if isinstance(attack, Stepwise):
+    return Cascade(((name, attack),))
+  return Cascade(
+    ((name, one_step(attack if isinstance(attack, Attack) else Plain(attack))),)
+  )
 
 
 def uninterrupted(attack: Stepwise) -> Stepwise:
   """A whole run as one step that never stops early: examples to try on another network."""
 
   def begin(points: Points) -> _Whole:
-    return _Whole(jnp.zeros(points.label.shape, bool), points.clean)
+    no = jnp.zeros(points.label.shape, bool)
+    return _Whole(no, points.clean, no)
 
   def step(logits_fn: LogitsFn, points: Points, state: _Whole, i: Array) -> _Whole:
     del state
@@ -302,7 +374,8 @@ def uninterrupted(attack: Stepwise) -> Stepwise:
       return attack.step(logits_fn, points, state, i * 0 + number)
 
     state = jax.lax.fori_loop(0, attack.steps, one, attack.begin(points))
-    return _Whole(jnp.ones(points.label.shape, bool), state.found)
+    yes = jnp.ones(points.label.shape, bool)
+    return _Whole(yes, state.found, not_finite(state))
 
   queries = attack.queries * attack.steps
   return Stepwise(begin, step, 1, attack.runs, queries, attack.targeted)

@@ -6,11 +6,20 @@ import jax
 import jax.numpy as jnp
 
 from jaxrkd.attacks import kernels
-from jaxrkd.attacks.base import Attack, Carry, CarryObjective, Search, particle_keys
+from jaxrkd.attacks.base import (
+  Attack,
+  Carry,
+  CarryObjective,
+  Climbed,
+  Search,
+  particle_keys,
+)
 from jaxrkd.attacks.loop import repeat
+from jaxrkd.attacks.slopes import finite
 from jaxrkd.attacks.starts import STARTS, Start
-from jaxrkd.attacks.threat import Threat, check_step_size
-from jaxrkd.errors import InputError, choose, in_range, one_of
+from jaxrkd.attacks.step_size import PGD, check_budget, step_length
+from jaxrkd.attacks.threat import Threat, check_threat
+from jaxrkd.errors import InputError, choose, in_range, one_of, whole_number
 from jaxrkd.particles import merge, part
 
 Array = jax.Array
@@ -21,7 +30,7 @@ def svgd_search(
   *,
   particles: int = 0,
   steps: int = 20,
-  step_size: float = 0.003,
+  step_size: float | None = None,
   start: str | Start = 'uniform',
   bandwidth: str = 'median',
   sigma: float = 1.0,
@@ -29,6 +38,7 @@ def svgd_search(
   average: str = 'printed',
   gradient: str = 'own',
   signed: bool = True,
+  at_eight: float = PGD,
 ) -> Search:
   """Stein variational gradient ascent (AT-AKA, equation 2; Liu & Wang, 2016, 1608.04471).
 
@@ -45,8 +55,9 @@ def svgd_search(
     threat: where the images may move.
     particles: of each image in a call; 0 is one. `together` is told how many, and 0
       accepts any number.
-    steps: iterations; 0 returns the start, projected.
-    step_size: of one iteration in [0, 1] pixels and the norm of `threat`.
+    steps: iterations.
+    step_size: of one iteration in [0, 1] pixels and the norm of `threat`; None is a
+      quarter of its radius, as PGD's (`svgd_paper`: 0.003 at 8/255).
     start: a name in `STARTS` or a function (threat, keys, clean) -> images; one draw for
       each particle.
     bandwidth: 'median', 'fixed' or 'scaled'; see `kernels.bandwidth`.
@@ -57,17 +68,21 @@ def svgd_search(
       grad L_i(x_j) as printed, asks every network about every particle.
     signed: move by the threat's steepest direction along phi (its sign in Linf); False
       moves by phi itself.
+    at_eight: what a step of None is at the Linf radius 8/255.
 
   Raises:
-    InputError: an option out of range.
+    InputError: no threat set, an option out of range, or signed steps that cannot reach
+      the border of the ball.
   """
-  for name, value in (('particles', particles), ('steps', steps)):
-    if value < 0:
-      raise InputError(f'attack.{name} is {value}; it must be 0 or more')
-  if signed:
-    check_step_size(step_size, threat)
+  check_threat(threat)
+  whole_number(particles, 0, 'attack.particles')
+  whole_number(steps, 1, 'attack.steps')
+  if signed or step_size is None:
+    size = step_length(step_size, threat.eps, at_eight)
   else:
-    in_range(step_size, 0, float('inf'), 'attack.step_size')
+    size = in_range(step_size, 0, float('inf'), 'attack.step_size')
+  if signed:
+    check_budget(steps, steps * size, threat.eps)
   in_range(gamma, 0, float('inf'), 'attack.gamma')
   one_of(average, ('printed', 'standard'), 'attack.average')
   one_of(gradient, ('own', 'receiver'), 'attack.gradient')
@@ -92,16 +107,25 @@ def svgd_search(
       return values.sum(), carry
 
     count = images.shape[0]
-    climb = jax.grad(total, has_aux=True)
+    grow = jax.grad(total, has_aux=True)
+
+    def climb(images, carry):
+      found, carry = grow(images, carry)
+      sound, broken = finite(merge(found))
+      return (part(sound, count), part(broken, count)), carry
+
     if gradient == 'own':
-      return climb(images, carry)
+      (found, broken), carry = climb(images, carry)
+      return found, broken, carry
     # Network i meets particle i + s in round s.
-    rounds = []
+    rounds, broken = [], jnp.zeros(images.shape[:2], bool)
     for shift in range(count):
-      found, carry = climb(jnp.roll(images, -shift, axis=0), carry)
+      (found, now), carry = climb(jnp.roll(images, -shift, axis=0), carry)
       rounds.append(found)
+      broken |= jnp.roll(now, shift, axis=0)
     place = (jnp.arange(count)[None] - jnp.arange(count)[:, None]) % count
-    return jax.vmap(lambda row, turn: row[turn])(jnp.stack(rounds, 1), place), carry
+    turned = jax.vmap(lambda row, turn: row[turn])(jnp.stack(rounds, 1), place)
+    return turned, broken, carry
 
   def climb_together(keys, objective, clean, count, carry):
     if count > 1 and particles not in (0, count):
@@ -109,21 +133,22 @@ def svgd_search(
         f'attack.particles is {particles}, but there are {count} networks and each one '
         f'learns from its own particle; set it to {count}, or to 0 for as many'
       )
-    project = jax.vmap(threat.project, (0, None))
+    each = functools.partial(jax.vmap, in_axes=(0, None, 0, None))
+    ascend = each(threat.ascend)
+    walk = each(lambda x, clean, move, size: threat.project(x + size * move, clean))
 
     def step(state):
-      images, carry = state
-      slopes, carry = slopes_of(objective, images, carry)
+      images, broken, carry = state
+      slopes, now, carry = slopes_of(objective, images, carry)
       move = direction(images, slopes)
-      if signed:
-        move = jax.vmap(threat.steepest)(move)
-      return project(images + step_size * move, clean), carry
+      climb = ascend if signed else walk
+      return climb(images, clean, move, size), broken | now, carry
 
     again = merge(jnp.broadcast_to(clean, (count, *clean.shape)))
     begin = part(first(threat, merge(particle_keys(keys, count)), again), count)
-    if steps == 0:
-      return project(begin, clean), carry
-    return repeat(steps, step, (begin, carry))
+    nowhere = jnp.zeros(begin.shape[:2], bool)
+    images, broken, carry = repeat(steps, step, (begin, nowhere, carry))
+    return Climbed(images, carry, broken)
 
   def climb(keys, objective, clean, carry):
     count = max(particles, 1)
@@ -138,12 +163,15 @@ def svgd_search(
         values.append(value)
       return jnp.stack(values), carry
 
-    found, carry = climb_together(keys, alike, clean, count, carry)
+    found, carry, broken = climb_together(keys, alike, clean, count, carry)
+    broken = jnp.any(broken, axis=0)
     if count == 1:
-      return found[0], carry
+      return Climbed(found[0], carry, broken)
     values, _ = alike(found, carry)
-    best = jnp.argmax(values, axis=0)
-    return jax.vmap(lambda row, k: row[k], (1, 0))(found, best), carry
+    # A loss that is no number is a wrong answer: the strongest there is.
+    best = jnp.argmax(jnp.where(jnp.isnan(values), jnp.inf, values), axis=0)
+    images = jax.vmap(lambda row, k: row[k], (1, 0))(found, best)
+    return Climbed(images, carry, broken)
 
   # A call asks one network, whatever `gradient` says, once for each pair or particle.
   asked = max(particles, 1) ** (2 if gradient == 'receiver' else 1)

@@ -3,15 +3,22 @@
 import dataclasses
 import math
 from collections.abc import Callable, Hashable
-from typing import Protocol
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 
-from jaxrkd.attacks.projections import l1_ball_and_box
+from jaxrkd.attacks.projections import (
+  exchange,
+  l1_ball_and_box,
+  l2_ball_and_box,
+  l2_corner,
+)
 from jaxrkd.errors import InputError
 
 Array = jax.Array
+# Radii of Linf, in 8-bit levels, that are left by mistake when the norm is changed.
+LINF_LEVELS = range(1, 17)
 
 
 class Threat(Hashable, Protocol):
@@ -32,6 +39,10 @@ class Threat(Hashable, Protocol):
     """The direction of unit norm that raises a linear function fastest, per image."""
     ...
 
+  def ascend(self, images: Array, clean: Array, gradient: Array, size: Any) -> Array:
+    """One step of length `size` up a linear function, ending inside the set."""
+    ...
+
   def norm(self, moved: Array) -> Array:
     """How far images moved: the norm that `eps` bounds, per image, [B, 1, 1, 1]."""
     ...
@@ -45,30 +56,65 @@ class Threat(Hashable, Protocol):
     ...
 
 
-def _check_eps(eps: float, most: float | None) -> None:
-  if isinstance(eps, jax.Array):
-    return  # a radius that a compiled program is told when it runs
-  if not eps >= 0 or (most is not None and eps > most):
-    allowed = 'between 0 and 1' if most else '0 or more'
+def check_threat(threat: Any) -> None:
+  """Raises `InputError` where something else stands in the place of a threat set."""
+  if isinstance(threat, type) or not hasattr(threat, 'project'):
+    name = getattr(threat, '__name__', repr(threat))
+    known = isinstance(threat, type) and issubclass(threat, _Ball)
+    example = f'attacks.{name}' if known else 'attacks.Linf'
     raise InputError(
-      f'eps is {eps}, but pixels are in [0, 1], so it must be {allowed}: '
-      f'write {eps:g}/255 = {eps / 255:.5g} if you mean 8-bit levels'
+      f'the threat set is {name}; give the ball in which images may move, such as '
+      f'{example}(8 / 255)' + (', with its radius' if known else '')
     )
 
 
-def check_step_size(step_size: float, threat: Threat) -> None:
-  """Raises `InputError` for a step that was meant in 8-bit levels, or is no number."""
-  if isinstance(step_size, jax.Array):
-    return
-  if not 0 <= step_size < float('inf') or (step_size > 1 and threat.eps <= 1):
-    raise InputError(
-      f'attack step_size is {step_size}, but pixels are in [0, 1]: write '
-      f'{step_size:g}/255 = {step_size / 255:.5g} if you mean 8-bit levels'
-    )
+def _check_number(eps: Any) -> None:
+  if isinstance(eps, bool | str) or not isinstance(eps, int | float):
+    try:
+      float(eps)  # numpy's numbers are welcome
+      whole = not isinstance(eps, bool | str)
+    except (TypeError, ValueError):
+      whole = False
+    if not whole:
+      raise InputError(
+        f'eps is {eps!r}; give the radius as one number in [0, 1] pixels, such as 8 / 255'
+      )
+
+
+def _levels(eps: float, allowed: str) -> InputError:
+  return InputError(
+    f'eps is {eps}, but pixels are in [0, 1], so it must be {allowed}: write '
+    f'{eps:g}/255 = {eps / 255:.5g} if you mean 8-bit levels'
+  )
 
 
 @dataclasses.dataclass(frozen=True)
-class Linf:
+class _Ball:
+  """What all balls share: a radius that is checked, and a step that is projected."""
+
+  eps: float
+
+  def __post_init__(self):
+    if isinstance(self.eps, jax.Array):
+      return  # a radius that a compiled program is told when it runs
+    _check_number(self.eps)
+    self._check_scale(self.eps)
+
+  def _check_scale(self, eps: float) -> None:
+    raise NotImplementedError
+
+  def ascend(self, images, clean, gradient, size):
+    return self.project(images + size * self.steepest(gradient), clean)
+
+  def project(self, images, clean):
+    raise NotImplementedError
+
+  def steepest(self, gradient):
+    raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class Linf(_Ball):
   """No pixel moves by more than `eps`.
 
   Args:
@@ -78,10 +124,9 @@ class Linf:
     InputError: eps is outside [0, 1].
   """
 
-  eps: float
-
-  def __post_init__(self):
-    _check_eps(self.eps, 1.0)
+  def _check_scale(self, eps):
+    if not 0 <= eps <= 1:
+      raise _levels(eps, 'between 0 and 1')
 
   def noise(self, key, shape, dtype):
     return jax.random.uniform(key, shape, dtype, -self.eps, self.eps)
@@ -104,28 +149,41 @@ class Linf:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Ball:
-  """What L2 and L1 share: any radius of 0 or more, and where AutoAttack starts."""
+class _Sum(_Ball):
+  """What L2 and L1 share: a scale of their own, and where AutoAttack starts."""
 
-  eps: float
+  def _check_scale(self, eps):
+    norm, usual, most = type(self).__name__, self.USUAL, self.MOST
+    if not 0 <= eps <= most:
+      raise _levels(eps, f'0 or more, usually about {usual} in {norm}')
+    levels = round(eps * 255)
+    if levels in LINF_LEVELS and eps == levels / 255:
+      raise InputError(
+        f'eps is {eps:.4g}, which is {levels}/255, a radius of Linf: in {norm} it bounds '
+        f'the change of all pixels together, and {usual} is usual for 32x32 images; give '
+        f'the radius that you mean (to the last digit this one cannot be had: write '
+        f'{eps:.3g})'
+      )
 
-  def __post_init__(self):
-    _check_eps(self.eps, None)
+  USUAL, MOST = 0.0, math.inf
 
   def draw(self, key, shape, dtype):
     return jax.random.normal(key, shape, dtype)
 
 
 @dataclasses.dataclass(frozen=True)
-class L2(_Ball):
+class L2(_Sum):
   """The Euclidean distance over all pixels of an image is at most `eps`.
 
   Args:
     eps: radius in [0, 1] pixels, usually 0.5 for 32x32 images.
 
   Raises:
-    InputError: eps is negative.
+    InputError: eps is negative, above 32, or exactly k/255 for a k up to 16, which is a
+      radius of Linf.
   """
+
+  USUAL, MOST = 0.5, 32.0
 
   def noise(self, key, shape, dtype):
     direction_key, radius_key = jax.random.split(key)
@@ -142,7 +200,22 @@ class L2(_Ball):
     return jnp.clip(inside, 0, 1)
 
   def steepest(self, gradient):
+    # In units of the largest entry: the square of a small slope underflows, of a large one
+    # overflows, and either would stand still.
+    largest = _per_image(jnp.max, jnp.abs(gradient))
+    gradient = gradient / jnp.where(largest > 0, largest, 1)
     return gradient / jnp.maximum(_length(gradient), 1e-12)
+
+  def ascend(self, images, clean, gradient, size):
+    # Straight to the best point that ball and box allow. Steps along the gradient turn
+    # round the ball ever more slowly, and those into the walls of the box are lost.
+    largest = _per_image(jnp.max, jnp.abs(gradient))
+    scaled = gradient / jnp.where(largest > 0, largest, 1)
+    moved = l2_ball_and_box(images - clean, clean, self.eps)
+    way = l2_corner(scaled, clean, self.eps) - moved
+    share = jnp.minimum(1, size / jnp.maximum(_length(way), 1e-12))
+    moved = moved + jnp.where(largest > 0, share, 0) * way
+    return jnp.clip(clean + moved, 0, 1)
 
   def norm(self, moved):
     return _length(moved)
@@ -152,15 +225,18 @@ class L2(_Ball):
 
 
 @dataclasses.dataclass(frozen=True)
-class L1(_Ball):
+class L1(_Sum):
   """The changes of all pixels of an image add up to at most `eps`.
 
   Args:
     eps: radius in [0, 1] pixels, usually 12 for 32x32 images.
 
   Raises:
-    InputError: eps is negative.
+    InputError: eps is negative, above 1000, or exactly k/255 for a k up to 16, which is a
+      radius of Linf.
   """
+
+  USUAL, MOST = 12.0, 1000.0
 
   def noise(self, key, shape, dtype):
     # Exponential lengths over the sum of one more of them are uniform in the simplex.
@@ -179,6 +255,11 @@ class L1(_Ball):
     first = (size == _per_image(jnp.max, size)) & (size > 0)
     share = first / jnp.maximum(_per_image(jnp.sum, first), 1)
     return jnp.sign(gradient) * share.astype(gradient.dtype)
+
+  def ascend(self, images, clean, gradient, size):
+    # The steepest pixel alone is soon at the edge of the box.
+    moved = exchange(images - clean, clean, gradient, size, self.eps)
+    return jnp.clip(clean + moved, 0, 1)
 
   def norm(self, moved):
     return _per_image(jnp.sum, jnp.abs(moved))

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrkd.attacks.base import Carry, CarryObjective, Search
+from jaxrkd.attacks.base import Carry, CarryObjective, Climbed, Search
 from jaxrkd.attacks.loop import repeat
+from jaxrkd.attacks.slopes import nowhere, slopes
+from jaxrkd.attacks.step_size import check_budget
 from jaxrkd.errors import InputError, above_zero, in_range
 
 Array = jax.Array
@@ -85,19 +87,18 @@ def free_search(
     def render(free):
       return jax.vmap(corruption.render, axis_name=BATCH)(free, fixed, clean)
 
-    def total(free, carry):
-      values, carry = objective(render(free), carry)
-      return values.sum(), carry
+    def rendered(free, carry):
+      return objective(render(free), carry)
 
     def step(state):
-      done, free, carry = state
-      gradient, carry = jax.grad(total, has_aux=True)(free, carry)
+      done, free, broken, carry = state
+      gradient, now, carry = slopes(rendered, free, carry)
       free = jax.vmap(move, (None, 0, 0, 0, 0))(done, free, gradient, fixed, clean)
-      return done + 1, free, carry
+      return done + 1, free, broken | now, carry
 
-    begin = (jnp.zeros((), clean.dtype), free, carry)
-    _, free, carry = repeat(steps, step, begin)
-    return render(free), carry
+    begin = (jnp.zeros((), clean.dtype), free, nowhere(clean), carry)
+    _, free, broken, carry = repeat(steps, step, begin)
+    return Climbed(render(free), carry, broken)
 
   return Search(climb, queries=steps)
 
@@ -119,11 +120,15 @@ def step_length(
     strength / sqrt(steps).
 
   Raises:
-    InputError: strength not above 0, steps below 1, step size negative, or not finite.
+    InputError: strength not above 0, steps below 1, step size negative, not finite, or
+      too small to reach the border of a ball of that strength.
   """
   above_zero(strength, 'attack strength')
   at_least_one(steps)
   in_range(step_size, 0, float('inf'), 'attack step_size')
+  if step_size and usual is None:
+    # Where the variables lie in a ball of this radius.
+    check_budget(steps, steps * step_size, strength)
   return step_size or usual or strength / math.sqrt(steps)
 
 
