@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxrkd.evaluate import results
 from jaxrkd.runtime import files
 
 STYLE = """
@@ -32,19 +33,20 @@ def write_report(
     path: of the page.
     title: what was measured, and how.
     rows: name -> `results.summarize` of that network.
-    found: what results.json holds; `trust` and `selection` are read.
+    found: what results.json holds; `trust`, `selection` and `threat_note` are read.
     about: where it comes from: run, seed, versions.
 
   Raises:
     InputError: the page cannot be written.
   """
-  first = next(iter(rows.values()))
+  first, note = next(iter(rows.values())), found.get('threat_note', '')
   parts = [
     f'<h1>{html.escape(title)}</h1>',
     f'<p>{first["images"]} images; 95% confidence intervals below the accuracies in %. An '
     'image that is wrong without an attack is not robust. '
     f'{html.escape(found["selection"]["note"].capitalize())}.</p>',
     *([f'<p><small>{html.escape(about)}</small></p>'] if about else []),
+    *([f'<p class="warn">{html.escape(note.capitalize())}.</p>'] if note else []),
     _accuracies(rows),
     *_cascades(rows),
     *(_panel(found['trust']) if found.get('trust') else []),
@@ -58,16 +60,22 @@ def write_report(
 
 def _accuracies(rows: Mapping[str, Mapping[str, Any]]) -> str:
   attacks = list(next(iter(rows.values()))['attacks'])
-  table = [['', 'clean', *map(html.escape, attacks), 'worst case']]
+  table, notes = [['', 'clean', *map(html.escape, attacks), 'worst case']], []
   for name, found in rows.items():
-    values = [(found['clean'], found['clean_interval'])]
-    values += [
-      (found['attacks'][a]['robust'], found['attacks'][a]['interval']) for a in attacks
+    values = [(found['clean'], found['clean_interval'], '')]
+    for attack in attacks:
+      seen = found['attacks'][attack]
+      values.append((seen['robust'], seen['interval'], results.star(seen)))
+      if results.star(seen):
+        notes.append(f'* {name}, {attack}: {results.not_finite(seen)}.')
+    values.append((found['worst_case'], found['worst_case_interval'], ''))
+    cells = [
+      f'{100 * value:.2f}{mark}<small>{_range(bounds)}</small>'
+      for value, bounds, mark in values
     ]
-    values.append((found['worst_case'], found['worst_case_interval']))
-    cells = [f'{100 * v:.2f}<small>{_range(bounds)}</small>' for v, bounds in values]
     table.append([html.escape(name), *cells])
-  return f'<h2>Accuracy</h2>{_table(table)}'
+  below = ''.join(f'<p class="warn">{html.escape(note)}</p>' for note in notes)
+  return f'<h2>Accuracy</h2>{_table(table)}{below}'
 
 
 def _cascades(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -2,30 +2,38 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrkd.attacks import AnyAttack, LogitsFn, Threat, cascade
-from jaxrkd.attacks.stepwise import Randomised
-from jaxrkd.errors import InputError
+from jaxrkd.attacks import AnyAttack, LogitsFn, Threat, cascade, doors, objectives
+from jaxrkd.attacks.stepwise import Randomised, ask
+from jaxrkd.attacks.threat import check_threat
+from jaxrkd.errors import InputError, whole_number
 from jaxrkd.evaluate.fingerprint import describe, fingerprint, images_digest
 from jaxrkd.evaluate.inputs import (
   check_classifier,
   check_finite,
-  check_images,
-  check_labels,
+  checked_images,
   unsteadiness,
 )
-from jaxrkd.evaluate.partial import Partial
+from jaxrkd.evaluate.partial import Partial, Sketch
 from jaxrkd.evaluate.results import versions
 from jaxrkd.evaluate.robustness import Loaded, judge, look_at_clean
 from jaxrkd.evaluate.task import Images, Subject
-from jaxrkd.evaluate.trust import Panel, panel
+from jaxrkd.evaluate.trace import signature
+from jaxrkd.evaluate.trust import Column, Panel, panel
 from jaxrkd.evaluate.verdicts import Verdicts, stored
+from jaxrkd.paths import expanded
 from jaxrkd.runtime import sharding
+
+# How far answers on other devices may lie apart, relative to the largest. Where all of a
+# classifier is known the answers only confirm it; of one that calls into another framework
+# they are all there is to tell it by, so that they may move by rounding alone.
+KNOWN, OPAQUE = 1e-3, 4e-6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -73,7 +81,8 @@ def attack_images(
       `attacks.Randomised`. Traced and compiled.
     images: [N, H, W, C], floats in [0, 1] or uint8.
     labels: [N] integers.
-    attack: such as `attacks.autoattack(attacks.Linf(8 / 255))`.
+    attack: such as `attacks.autoattack(attacks.Linf(8 / 255))`, or a function of your own,
+      (key, logits_fn, images, labels) -> images.
     threat: if given, what is outside this ball does not count as a success.
     batch_size: images at a time; made a multiple of the devices.
     seed: of all random numbers.
@@ -82,8 +91,8 @@ def attack_images(
       and only what fools `logits_fn` too is a success.
     surrogate: another classifier: adversarial images are made on it (a transfer attack).
     path: an .npz file for the verdicts. Killed and called again with the same arguments,
-      the evaluation goes on where it was; finished, it is read. Give each classifier and
-      attack a path of its own.
+      the evaluation goes on where it was; finished, it is read, and that is said. Another
+      classifier is measured anew: one with other weights, or another gradient.
     keep_images: return adversarial images (and keep them in `path`).
     title: what is shown while it works; nothing if empty.
     check: refuse classifiers whose verdicts would mean nothing.
@@ -96,6 +105,9 @@ def attack_images(
     InputError: images outside [0, 1], labels or logits of the wrong kind, probabilities, a
       classifier whose answers change, or a path that cannot be written.
   """
+  whole = cascade(attack, 'attack')
+  if threat is not None:
+    check_threat(threat)
   subject, loaded = _loaded(logits_fn, images, labels, index, batch_size, check)
   key = jax.random.key(seed)
   clean = look_at_clean(subject, loaded, key)
@@ -128,21 +140,46 @@ def attack_images(
 
   if path is None:
     return compute(None)
-  whole = cascade(attack, 'attack')
   made_by = {key: value for key, value in versions().items() if key != 'device'}
   kinds = [search is not None, other is not None, keep_images]
   about = describe(whole, loaded.images, classes)
-  settings = [seed, about, repr(threat), kinds, made_by, images_digest(loaded.images)]
-  # A function has no name, but answers of its own.
-  sketch = [clean.margin, *(_margins(s, loaded, key) for s in (search, other) if s)]
-  path = pathlib.Path(path)
+  path = expanded(path)
   if path.suffix != '.npz':
     raise InputError(f'path is {str(path)!r}; verdicts are written as .npz, so name one')
-  return stored([path], fingerprint(settings), compute, np.concatenate(sketch))
+  asked = [f for f in (logits_fn, *both) if f is not None]
+  names, opaque = zip(*(signature(f, loaded.images.pixels(np.arange(1))) for f in asked))
+  settings = [
+    seed,
+    about,
+    repr(threat),
+    kinds,
+    made_by,
+    images_digest(loaded.images),
+    names,
+  ]
+  answers = [clean.margin, *(_margins(s, loaded, key) for s in (search, other) if s)]
+  if any(opaque):
+    answers += [_slopes(f, loaded) for f in asked]
+  sketch = Sketch(np.concatenate(answers), OPAQUE if any(opaque) else KNOWN)
+  return stored([path], fingerprint(settings), compute, sketch, told=True)
 
 
 def _margins(subject: Subject, loaded: Loaded, key: jax.Array) -> np.ndarray:
   return np.asarray(look_at_clean(subject, loaded, key).margin)
+
+
+def _slopes(logits_fn: LogitsFn, loaded: Loaded) -> np.ndarray:
+  """Gradients of a few images, of unit size, flat: another backward pass is another
+  classifier. Zeros where there is none."""
+  few, labels = loaded.images.pixels(np.arange(len(loaded.images))[:8]), loaded.label[:8]
+  keys = jax.random.split(jax.random.key(0), len(few))
+  fixed = lambda x: ask(logits_fn, x, keys)
+  value = objectives.cross_entropy(fixed, jnp.asarray(labels))
+  try:
+    slopes = np.asarray(jax.grad(lambda x: value(x).sum())(jnp.asarray(few)))
+  except Exception:
+    return np.zeros(few.size, np.float32)
+  return (slopes / max(float(np.abs(slopes).max()), 1e-30)).ravel()
 
 
 def _check_other(
@@ -169,6 +206,7 @@ def trust_panel(
   batch_size: int = 256,
   seed: int = 0,
   surrogates: dict[str, LogitsFn] | None = None,
+  verdicts: Verdicts | Mapping[str, Verdicts] | None = None,
 ) -> Panel:
   """Checks whether accuracies under attack can be believed; see `trust.panel`.
 
@@ -182,15 +220,21 @@ def trust_panel(
     batch_size: see `attack_images`.
     seed: see `attack_images`.
     surrogates: other classifiers for the transfer check, by name.
+    verdicts: of `attack_images` on these images and this threat, or several by name: what
+      is judged. Without them the panel judges its own short attacks only.
 
   Raises:
-    InputError: images or labels of the wrong kind.
+    InputError: images, labels, threat or verdicts of the wrong kind.
   """
+  check_threat(threat)
   subject, loaded = _loaded(logits_fn, images, labels, None, batch_size, check=False)
+  if isinstance(verdicts, Verdicts):
+    verdicts = {'attack': verdicts}
   others = {n: Subject(Given(f), ((), ())) for n, f in (surrogates or {}).items()}
   key = jax.random.key(seed)
   few, moved = loaded.images.pixels(np.arange(len(loaded.images))[:8]), 0.0
-  check_labels(loaded.images.label, np.asarray(logits_fn(jnp.asarray(few))).shape[-1])
+  classes = doors.class_count(logits_fn, jnp.asarray(few))
+  doors.check_label_values(loaded.images.label, classes)
   if not isinstance(logits_fn, Randomised):
     # A compiled program may have frozen what a plain call draws.
     moved = max(unsteadiness(logits_fn, few))
@@ -199,14 +243,12 @@ def trust_panel(
     images=count,
     surrogates=others,
     unsteady=moved,
+    table={name: Column.of(found) for name, found in (verdicts or {}).items()},
   )
 
 
 def _loaded(logits_fn, images, labels, index, batch_size, check):
-  images, labels = np.asarray(images), np.asarray(labels)
-  check_images(images, labels)
-  if images.dtype not in (np.uint8, np.float64):
-    images = images.astype(np.float32)
+  images, labels = checked_images(images, labels)
   if index is None:
     index = np.arange(len(images))
   if np.shape(index) != labels.shape:
@@ -214,9 +256,8 @@ def _loaded(logits_fn, images, labels, index, batch_size, check):
       f'index has shape {np.shape(index)}; give one number for each of the {len(images)} '
       'images'
     )
-  if batch_size < 1:
-    raise InputError(f'batch_size is {batch_size}; it must be at least 1')
-  own = Images(images, labels.astype(np.int32), np.asarray(index, np.int32))
+  whole_number(batch_size, 1, 'batch_size')
+  own = Images(images, labels, np.asarray(index, np.int32))
   if check:
     check_classifier(logits_fn, own.pixels(np.arange(len(own))[:8]), own.label)
   mesh = sharding.data_mesh()

@@ -73,7 +73,9 @@ class Stage:
     while self._queue or np.any(self._place >= 0):
       self._fill()
       self._lanes = self._programs.advance(task.search.variables, self._lanes, count)
-      fooled, done = (np.array(a) for a in self._programs.look(self._lanes))
+      seen = (np.array(a) for a in self._programs.look(self._lanes))
+      fooled, done, not_finite = seen
+      self._mark(self._place[not_finite & (self._place >= 0)])
       self._settle(fooled, done)
       now = time.monotonic()
       task.seconds[self._name] += now - last
@@ -199,6 +201,8 @@ class Stage:
     places = self._place[lanes]
     found = np.asarray(self._programs.found(self._lanes))[lanes]
     seen = task.look(task.target, places, found, salt=task.stage + 1)
+    numbers = np.isfinite(found).all(axis=(1, 2, 3))
+    self._mark(places[~(seen.finite & numbers)])
     broken = ~seen.right(task.images.label[places]) & seen.allowed
     # What withstands is told by the image on which it came closest to failing.
     told = broken | (seen.allowed & (seen.margin > ledger.margin[places]))
@@ -212,6 +216,10 @@ class Stage:
     ledger.stage[places[broken]] = task.stage
     ledger.standing[places[broken]] = False
     return broken
+
+  def _mark(self, places: np.ndarray) -> None:
+    """Notes images on which this attack met what is no number."""
+    self._task.ledger.not_finite[places, self._task.stage] = True
 
   def _show(self, now: float, done: np.ndarray) -> None:
     """A line every few seconds, once it takes longer than that."""

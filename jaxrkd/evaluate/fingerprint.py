@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from typing import Any
 
 import jax
@@ -12,6 +11,7 @@ import numpy as np
 from jaxrkd.attacks import Cascade, Stepwise
 from jaxrkd.attacks.stepwise import Points
 from jaxrkd.evaluate.task import Images
+from jaxrkd.evaluate.trace import digest
 
 Tree = Any
 
@@ -50,11 +50,7 @@ def describe(whole: Cascade, images: Images, classes: int) -> list[list[Any]]:
     def once(points: Points, part: Stepwise = part) -> Any:
       return part.step(plain, points, part.begin(points), points.label)
 
-    program = jax.make_jaxpr(once)(points)
-    # Without the places in memory where functions lie.
-    text = re.sub(r'0x[0-9a-f]+', '', str(program))
-    constants = _digest(*(np.asarray(constant) for constant in program.consts))
-    found.append([name, part.steps, part.runs, fingerprint(text), constants])
+    found.append([name, part.steps, part.runs, digest(jax.make_jaxpr(once)(points))])
   return found
 
 

@@ -22,8 +22,10 @@ from jaxrkd.attacks.stepwise import (
   advance,
   advance_once,
   ask,
+  not_finite,
   pick,
   ranked_targets,
+  sound,
 )
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.precision import float32_products
@@ -50,7 +52,7 @@ class Programs(NamedTuple):
       and `run`; idle lanes are through before they begin.
     merge: (fresh [B] bool, new lanes, old lanes) -> lanes.
     advance: (variables, lanes, count) -> lanes, up to `count` steps on.
-    look: lanes -> (fooled [B], done [B]), on every process.
+    look: lanes -> (fooled [B], done [B], not_finite [B]), on every process.
     found: lanes -> [B, H, W, C], on every process.
     resume: (refuted [B] bool, lanes) -> lanes that go on as if those were not fooled.
     take: (lanes, places [B']) -> other lanes, B' of them.
@@ -61,7 +63,7 @@ class Programs(NamedTuple):
   begin: Callable[..., Lanes]
   merge: Callable[..., Lanes]
   advance: Callable[[Tree, Lanes, int], Lanes]
-  look: Callable[[Lanes], tuple[Array, Array]]
+  look: Callable[[Lanes], tuple[Array, Array, Array]]
   found: Callable[[Lanes], Array]
   resume: Callable[[Array, Lanes], Lanes]
   take: Callable[[Lanes, Any], Lanes]
@@ -126,7 +128,7 @@ def programs(net: Classifier, attack: Stepwise, mesh: jax.sharding.Mesh) -> Prog
     begin=on_rows(begin),
     merge=on_rows(merge),
     advance=advanced,
-    look=on_all(lambda lanes: (lanes.state.fooled, lanes.done)),
+    look=on_all(lambda lanes: (lanes.state.fooled, lanes.done, not_finite(lanes.state))),
     found=on_all(lambda lanes: lanes.state.found),
     resume=on_rows(resume),
     take=on_rows(take),
@@ -141,7 +143,7 @@ class Look(NamedTuple):
   Attributes:
     prediction: [B].
     margin: [B], largest wrong logit minus the true one.
-    finite: [B], whether all logits are numbers.
+    finite: [B], whether logits are numbers, or minus infinity for masked classes.
     targets: [B, classes - 1], wrong classes, most likely first.
     allowed: [B], whether the image lies in [0, 1] and in the ball.
   """
@@ -180,7 +182,7 @@ def looker(net: Classifier, mesh: jax.sharding.Mesh, threat: Threat | None) -> C
     return Look(
       prediction=jnp.argmax(logits, -1).astype(jnp.int32),
       margin=losses.margin(logits, labels),
-      finite=jnp.all(jnp.isfinite(logits), -1),
+      finite=sound(logits),
       targets=ranked_targets(logits, labels),
       allowed=allowed,
     )

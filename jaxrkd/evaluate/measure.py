@@ -17,6 +17,7 @@ from jaxrkd.evaluate import diversity, robustness
 from jaxrkd.evaluate.fingerprint import fingerprint, images_digest
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.evaluate.results import summarize, versions, worst_case
+from jaxrkd.evaluate.table_checks import Column
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.evaluate.verdicts import Verdicts, stored
 from jaxrkd.models.group import Group
@@ -75,6 +76,7 @@ class Measurement:
     self._attacks = _in_table_order(build.evaluation_attacks(config), self._options)
     self._threats = build.evaluation_threats(config)
     self.surrogates = surrogates or {}
+    self._measured: dict[pathlib.Path, dict[str, Verdicts]] = {}
 
   def __call__(
     self,
@@ -139,7 +141,21 @@ class Measurement:
     }
     if sharding.is_first_process():
       files.write_npz(folder / 'worst.npz', worst_case(inside or verdicts))
+    self._measured[folder] = verdicts
     return summarize(verdicts, inside)
+
+  def columns(self, folder: pathlib.Path) -> dict[str, Column]:
+    """What was measured into a folder, for checks of whether it can be believed."""
+    return {
+      name: Column(
+        verdicts,
+        self._options[name]['name'],
+        self._threats[name],
+        transfer=self._surrogate(name) is not None,
+        ball=self._threats[name] is not None,
+      )
+      for name, verdicts in self._measured[folder].items()
+    }
 
   def _surrogate(self, name: str) -> Surrogate | None:
     chosen = self._options[name].get('surrogate', '')

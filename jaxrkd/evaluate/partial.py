@@ -18,13 +18,27 @@ DAMAGE = (
 )
 
 
-def same_sketch(archive: Mapping[str, np.ndarray], sketch: np.ndarray | None) -> bool:
-  """Whether a file was made by the network with these numbers; None asks nothing."""
+class Sketch(NamedTuple):
+  """Answers by which a classifier is recognised that has no name.
+
+  Attributes:
+    numbers: what it said about images.
+    tolerance: of the largest of them: rounding on other devices, and no more.
+  """
+
+  numbers: np.ndarray
+  tolerance: float
+
+
+def same_sketch(archive: Mapping[str, np.ndarray], sketch: Sketch | None) -> bool:
+  """Whether a file was made by the network with these answers; None asks nothing."""
   if sketch is None:
     return True
-  there = archive['sketch']
-  size = float(np.max(np.abs(sketch), initial=0))
-  return there.shape == sketch.shape and np.allclose(there, sketch, atol=1e-3 * size)
+  there, here = archive['sketch'], sketch.numbers
+  size = float(np.max(np.abs(here[np.isfinite(here)]), initial=0))
+  return there.shape == here.shape and np.allclose(
+    there, here, rtol=0, atol=sketch.tolerance * size, equal_nan=True
+  )
 
 
 class Noted(NamedTuple):
@@ -54,7 +68,7 @@ class Partial:
     sketch: see `verdicts.stored`.
   """
 
-  def __init__(self, path: pathlib.Path, mark: str, sketch: np.ndarray | None = None):
+  def __init__(self, path: pathlib.Path, mark: str, sketch: Sketch | None = None):
     self._path, self._mark, self._sketch = path, mark, sketch
 
   def write(
@@ -77,7 +91,7 @@ class Partial:
       **{f'ledger/{name}': array for name, array in ledger.items()},
       **{f'held/{name}': array for name, array in (held or {}).items()},
       **({} if found is None else {'found': found}),
-      **({} if self._sketch is None else {'sketch': self._sketch}),
+      **({} if self._sketch is None else {'sketch': self._sketch.numbers}),
     }
     files.write_npz(self._path, arrays, compress=False)
 

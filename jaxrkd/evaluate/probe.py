@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd import losses
-from jaxrkd.attacks import L1, Threat, example_keys, pgd_search
+from jaxrkd.attacks import Threat, example_keys, pgd_search
 from jaxrkd.attacks.objectives import cross_entropy
+from jaxrkd.attacks.slopes import slopes
 from jaxrkd.attacks.stepwise import ask
 from jaxrkd.evaluate.lanes import Classifier
 from jaxrkd.evaluate.robustness import Loaded, look_at_clean
@@ -19,14 +20,6 @@ from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.runtime import sharding
 
 Array = jax.Array
-
-
-class DenseL1(L1):
-  """L1 for PGD: along the gradient, because the steepest pixel alone is soon at its end."""
-
-  def steepest(self, gradient):
-    size = jnp.sum(jnp.abs(gradient), axis=(1, 2, 3), keepdims=True)
-    return gradient / jnp.maximum(size, 1e-30)
 
 
 class Probe:
@@ -72,10 +65,11 @@ class Probe:
     """Whether images are right after PGD, [N]."""
     return self.right(self.made(eps, steps))
 
-  def zero_gradients(self) -> float:
-    """Share of images where the cross-entropy has no slope at all."""
+  def slopes(self) -> tuple[np.ndarray, np.ndarray]:
+    """Where the cross-entropy has no slope at all, and where entries are no numbers, [N]."""
     slope = _slope(self._subject.net, self._part.mesh)
-    return float(np.mean(~(np.concatenate(self._each(slope)) > 0)))
+    found = np.concatenate(self._each(slope))
+    return ~(found[:, 0] > 0), found[:, 1] > 0
 
   def unrepeatable(self) -> float:
     """How far logits move when asked again, and in other company; 1 is their size."""
@@ -89,10 +83,8 @@ def _searcher(
 ) -> Callable:
   """PGD whose radius is told at run time, so that a whole curve compiles once."""
 
-  kind = DenseL1 if kind is L1 else kind
-
   def made(variables, key, batch, eps):
-    size = eps if steps == 1 else eps / 4
+    size = eps if steps == 1 else None
     start = 'none' if steps == 1 else 'uniform'
     search = pgd_search(kind(eps), steps=steps, step_size=size, start=start)
     keys = example_keys(key, batch['index'])
@@ -104,16 +96,17 @@ def _searcher(
 
 @functools.lru_cache(maxsize=16)
 def _slope(net: Classifier, mesh: jax.sharding.Mesh) -> Callable:
-  """The largest entry of the cross-entropy's gradient, [B]."""
+  """Of the cross-entropy's gradient, [B, 2]: its largest entry, and whether some are no
+  numbers, in which case these count as 0."""
 
   def slope(variables, key, batch):
     keys = example_keys(key, batch['index'])
     ce = lambda x: losses.cross_entropy(
       ask(net.logits_fn(*variables), x, keys), batch['label']
     )
-    gradient = jax.grad(lambda x: ce(x).sum())(batch['image'])
-    # NaN where any entry is: no slope that an attack could follow either.
-    return jnp.max(jnp.abs(gradient), axis=tuple(range(1, gradient.ndim)))
+    gradient, broken, _ = slopes(lambda x, carry: (ce(x), carry), batch['image'], ())
+    largest = jnp.max(jnp.abs(gradient), axis=tuple(range(1, gradient.ndim)))
+    return jnp.stack([largest, broken.astype(largest.dtype)], axis=1)
 
   return jax.jit(slope, out_shardings=sharding.replicated(mesh))
 
@@ -136,8 +129,11 @@ def _again(net: Classifier, mesh: jax.sharding.Mesh) -> Callable:
     half = (jnp.arange(len(first)) % 2)[:, None, None, None]
     other = {**batch, 'image': batch['image'] * (1 - half)}
     third = jnp.where(half[:, 0, 0] == 0, ask_once(variables, key, other), first)
-    size = jnp.maximum(jnp.max(jnp.abs(first)), 1e-12)
-    moved = jnp.maximum(jnp.abs(second - first), jnp.abs(third - first))
-    return jnp.max(moved, axis=-1) / size
+    size = jnp.maximum(
+      jnp.max(jnp.abs(first), where=jnp.isfinite(first), initial=0), 1e-12
+    )
+    # The same class masked again did not move.
+    away = lambda other: jnp.where(other == first, 0, jnp.abs(other - first))
+    return jnp.max(jnp.maximum(away(second), away(third)), axis=-1) / size
 
   return again

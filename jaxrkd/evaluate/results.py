@@ -47,8 +47,8 @@ def summarize(
 
   Returns:
     {'images', 'index_hash', 'clean', 'clean_interval', 'attacks': {name: {'robust',
-    'interval', 'weighted', 'stages', 'queries', 'search_robust', 'refuted'}},
-    'worst_case', 'worst_case_interval'}; see `interval` and `Verdicts`.
+    'interval', 'weighted', 'stages', 'queries', 'search_robust', 'refuted',
+    'not_finite'}}, 'worst_case', 'worst_case_interval'}; see `interval` and `Verdicts`.
   """
   first = next(iter(verdicts.values()))
   worst = worst_case(inside or verdicts)['robust']
@@ -74,6 +74,8 @@ def _attack(found: Verdicts) -> dict[str, Any]:
     'queries': float(asked.mean()) if len(asked) and asked.all() else None,
     'search_robust': found.about['search_robust'],
     'refuted': found.about['refuted'],
+    # Images on which it met slopes, logits or pixels that are no numbers.
+    'not_finite': int(found.not_finite.any(axis=1).sum()),
   }
 
 
@@ -102,22 +104,42 @@ def versions() -> dict[str, str]:
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
   """A text table in percent: clean and robust accuracy, then weighted, per attack.
 
+  A star marks attacks that met what is no number; a line below says on how many images.
+
   Args:
     rows: name -> `summarize` of that network.
   """
   attacks = list(next(iter(rows.values()))['attacks'])
   head = ['', 'clean', *attacks, 'worst', *(f'W {name}' for name in attacks)]
-  lines = [head]
+  lines, notes = [head], []
   for name, found in rows.items():
-    robust = [found['attacks'][a]['robust'] for a in attacks]
-    weighted = [found['attacks'][a]['weighted'] for a in attacks]
-    values = [found['clean'], *robust, found['worst_case'], *weighted]
-    lines.append([name, *(f'{100 * value:.2f}' for value in values)])
+    seen = found['attacks']
+    robust = [f'{100 * seen[a]["robust"]:.2f}{star(seen[a])}' for a in attacks]
+    weighted = [f'{100 * seen[a]["weighted"]:.2f}' for a in attacks]
+    clean, worst = (f'{100 * found[key]:.2f}' for key in ('clean', 'worst_case'))
+    lines.append([name, clean, *robust, worst, *weighted])
+    notes += [f'* {name}, {a}: {not_finite(seen[a])}' for a in attacks if star(seen[a])]
   widths = [max(len(line[k]) for line in lines) for k in range(len(head))]
-  return '\n'.join(
+  text = '\n'.join(
     '  '.join(
       cell.ljust(width) if k == 0 else cell.rjust(width)
       for k, (cell, width) in enumerate(zip(line, widths))
     ).rstrip()
     for line in lines
+  )
+  return '\n'.join([text, *notes])
+
+
+def star(attack: Mapping[str, Any]) -> str:
+  """The mark of an accuracy whose attack met what is no number, or nothing."""
+  # Results of older versions have no such count.
+  return '*' if attack.get('not_finite') else ''
+
+
+def not_finite(attack: Mapping[str, Any]) -> str:
+  """What the mark means."""
+  count = attack['not_finite']
+  return (
+    f'gradients or logits were not finite on {count} {"image" if count == 1 else "images"}; '
+    'the attack stepped over them, and may be too weak there'
   )

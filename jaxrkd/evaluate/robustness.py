@@ -151,6 +151,7 @@ def judge(
     stage=ledger.stage,
     reached=ledger.reached,
     queries=ledger.queries,
+    not_finite=ledger.not_finite,
     about={
       'attacks': [name for name, _ in parts.attacks],
       'seconds': task.seconds,

@@ -53,7 +53,7 @@ class Images:
 
 @dataclasses.dataclass(eq=False)
 class Ledger:
-  """What is known of each image; arrays of length N.
+  """What is known of each image; arrays of N rows.
 
   Attributes:
     standing: right without an attack, and not broken so far.
@@ -65,6 +65,8 @@ class Ledger:
     refuted: how often the measured network did not agree.
     reached: the last attack that was begun on it, -1 before the first.
     run: runs of the current attack that it withstood.
+    not_finite: [N, attacks], whether an attack met slopes, logits or pixels there that are
+      no numbers.
   """
 
   standing: np.ndarray
@@ -76,9 +78,10 @@ class Ledger:
   refuted: np.ndarray
   reached: np.ndarray
   run: np.ndarray
+  not_finite: np.ndarray
 
   @classmethod
-  def begin(cls, images: Images, clean: Look) -> 'Ledger':
+  def begin(cls, images: Images, clean: Look, attacks: int) -> 'Ledger':
     count = len(images)
     return cls(
       standing=clean.right(images.label),
@@ -90,6 +93,7 @@ class Ledger:
       refuted=np.zeros(count, np.int32),
       reached=np.full(count, -1, np.int32),
       run=np.zeros(count, np.int32),
+      not_finite=np.zeros((count, attacks), bool),
     )
 
   def arrays(self) -> dict[str, np.ndarray]:
@@ -140,7 +144,7 @@ class Task:
     self.sizes = ladder(batch_size, mesh.size)
     self.threat, self.transfer, self.title = threat, transfer, title
     self.partial = partial
-    self.ledger = Ledger.begin(images, clean)
+    self.ledger = Ledger.begin(images, clean, len(cascade.attacks))
     self.seconds = dict.fromkeys((name for name, _ in cascade.attacks), 0.0)
     self.found = images.pixels(np.arange(len(images))) if keep else None
     self.stage = 0

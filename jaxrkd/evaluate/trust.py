@@ -2,13 +2,14 @@
 
 A model may look robust because its gradients are useless, its answers random, or the
 attack weak (Athalye et al., 2018, 1802.00420; Carlini et al., 2019, 1902.06705). Each check
-is a number with two limits.
+is a number with two limits. What is judged are the columns of a table of results, where
+there is one: on the images of the checks stronger attacks are tried against them.
 """
 
 import dataclasses
 import functools
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -19,12 +20,15 @@ from jaxrkd.evaluate.confidence import wilson
 from jaxrkd.evaluate.lanes import ladder
 from jaxrkd.evaluate.probe import Probe
 from jaxrkd.evaluate.robustness import Loaded, judge, look_at_clean
+from jaxrkd.evaluate.table_checks import Column, Share, Table
 from jaxrkd.evaluate.task import Images, Subject
 
 Array = jax.Array
 # Radii of the curve, in units of the threat set's; the last point is `everything`.
 FACTORS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0)
 PGD_STEPS, APGD_STEPS, QUERIES = 20, 30, 300
+# Steps of a PGD that has more than enough.
+MANY_STEPS = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,11 +62,28 @@ LIMITS: dict[str, tuple[float, float, str, str]] = {
     'batch: switch BatchNorm and dropout to evaluation mode, or attack the mean over the '
     "randomness (attacks.Randomised, AutoAttack's version rand).",
   ),
+  'a stronger attack was found': (
+    *(0.0, 1.0, '%'),
+    'The table calls images robust that one of the attacks of these checks breaks: its '
+    'accuracies are too high; measure with --attacks=autoattack, or with an attack that '
+    'knows the defence.',
+  ),
+  'slopes not finite': (
+    *(0.0, 10.0, '%'),
+    'Gradients, or logits on the way, are infinite or not a number on these images; attacks '
+    'stepped over such entries and may be too weak: look for square roots, divisions and '
+    'logarithms at 0 in the network and its preprocessing.',
+  ),
   'zero gradients': (
     *(1.0, 10.0, '%'),
     'The cross-entropy has no gradient on these images, so that gradient attacks stand '
     'still: trust the margin losses and Square, and look for saturation, quantisation or '
     'other steps that block gradients.',
+  ),
+  'budget too small': (
+    *(1.0, 5.0, '%'),
+    'PGD with many more steps breaks images that PGD did not: the attack stops on its way, '
+    'so use more steps, and APGD, which finds its own step size.',
   ),
   'FGSM beats PGD': (
     *(2.0, 10.0, '%'),
@@ -91,11 +112,12 @@ LIMITS: dict[str, tuple[float, float, str, str]] = {
   ),
 }
 STATUSES = ('pass', 'warn', 'fail', 'skip')
+SEVERITY = ('fail', 'warn', 'pass', 'skip')
 
 
 def worst(statuses: Collection[str]) -> str:
   """The worst of the statuses of checks; 'none' if none could be made."""
-  return next((s for s in ('fail', 'warn', 'pass') if s in statuses), 'none')
+  return next((s for s in SEVERITY[:-1] if s in statuses), 'none')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,6 +185,7 @@ def panel(
   images: int = 100,
   surrogates: Mapping[str, Subject] | None = None,
   unsteady: float = 0.0,
+  table: Mapping[str, Column] | None = None,
 ) -> Panel:
   """Makes all checks.
 
@@ -174,9 +197,15 @@ def panel(
     images: how many to use at most.
     surrogates: other networks for the transfer attack; none skips that check.
     unsteady: how far answers were seen to move outside compiled programs.
+    table: the columns of the table that is judged, by name; none judges the panel's own
+      attacks alone.
+
+  Raises:
+    InputError: columns of other images.
   """
   part = _right_ones(subject, loaded, key, images)
   count = len(part.images)
+  reported = Table(table or {}, threat, part.images)
   if not count:
     return Panel(tuple(check(name, None) for name in LIMITS), (), 0)
   look = functools.partial(Probe, part, key, threat)
@@ -187,6 +216,7 @@ def panel(
   accuracy = [float(np.mean(right)) for right in stays]
   at_eps = stays[FACTORS.index(1.0)]
   one_step = own.withstands(threat.eps, 1)
+  patient = own.withstands(threat.eps, MANY_STEPS)
   parts = autoattack(
     threat,
     version='custom',
@@ -200,20 +230,42 @@ def panel(
     for surrogate in (surrogates or {}).values()
   ]
   gradients = ~np.isin(search.stage, (0, 1)) & at_eps
-  values: dict[str, float | None] = {
-    'repeated outputs differ': max(own.unrepeatable(), unsteady),
-    'zero gradients': 100 * own.zero_gradients(),
-    'FGSM beats PGD': 100 * float(np.mean(~one_step & at_eps)),
-    'Square beats APGD': 100 * float(np.mean(search.stage == 2)),
-    'accuracy rises with eps': 100 * max(float(np.max(np.diff(accuracy))), 0.0),
-    'large eps leaves images right': 100 * accuracy[-1],
-    'transfer beats white-box': 100
-    * float(np.mean(np.any(transferred, axis=0) & gradients))
-    if transferred
-    else None,
+  # Whatever the panel broke, by any way. Not the smaller balls of the curve alone: what
+  # breaks there lies in this ball, too.
+  inside = [right for eps, right in zip(radii, stays) if eps <= threat.eps]
+  broken = ~np.all([*inside, one_step, patient, search.robust], axis=0)
+  if transferred:
+    broken |= np.any(transferred, axis=0)
+  flat, no_numbers = own.slopes()
+  shares: dict[str, list[Share]] = {
+    'a stronger attack was found': reported.beaten(broken),
+    'slopes not finite': [Share.of(no_numbers), *reported.not_finite()],
+    'zero gradients': [Share.of(flat)],
+    'budget too small': reported.impatient(patient) or [Share.of(~patient & at_eps)],
+    'FGSM beats PGD': reported.one_step_beats_many() or [Share.of(~one_step & at_eps)],
+    'Square beats APGD': [Share.of(search.stage == 2), *reported.square_beats_slopes()],
+    'large eps leaves images right': [Share.of(stays[-1])],
+    'transfer beats white-box': reported.transfer_beats_own()
+    + ([Share.of(np.any(transferred, axis=0) & gradients)] if transferred else []),
   }
-  curve = tuple(zip(radii, accuracy))
-  return Panel(tuple(check(n, values[n], count) for n in LIMITS), curve, count)
+  plain: dict[str, float] = {
+    'repeated outputs differ': max(own.unrepeatable(), unsteady),
+    'accuracy rises with eps': 100 * max(float(np.max(np.diff(accuracy))), 0.0),
+  }
+  found = [
+    check(name, plain[name], count) if name in plain else judged(name, shares[name])
+    for name in LIMITS
+  ]
+  return Panel(tuple(found), tuple(zip(radii, accuracy)), count)
+
+
+def judged(name: str, shares: Sequence[Share]) -> Check:
+  """The check of a share; of several, the one that says most; of none, skipped."""
+  checks = [check(name, 100 * share.value, share.images) for share in shares]
+  worst_first = sorted(
+    checks, key=lambda c: (SEVERITY.index(c.status), -float(c.value or 0))
+  )
+  return worst_first[0] if worst_first else check(name, None)
 
 
 def _right_ones(subject: Subject, loaded: Loaded, key: Array, images: int) -> Loaded:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxrkd.evaluate.partial import DAMAGE, Partial, same_sketch
+from jaxrkd.evaluate.partial import DAMAGE, Partial, Sketch, same_sketch
 from jaxrkd.runtime import files, sharding
+from jaxrkd.runtime.progress import say
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,6 +30,8 @@ class Verdicts:
     stage: int32 [N], number of the attack that broke it; -1 where none did.
     reached: int32 [N], number of the last attack that was tried on it; -1 for none.
     queries: int64 [N], forward passes that searching took; 0 where the attack cannot tell.
+    not_finite: bool [N, attacks], where an attack met slopes, logits or pixels that are no
+      numbers: it stepped over them, and may be weaker for it.
     about: 'attacks', their names; 'seconds' of each; 'runs' of each; 'search_robust', the
       robust accuracy if the search's own precision had the last word, and 'refuted', how
       often it took an image for broken that float32 did not (both None in a transfer).
@@ -45,6 +48,7 @@ class Verdicts:
   stage: np.ndarray
   reached: np.ndarray
   queries: np.ndarray
+  not_finite: np.ndarray
   about: dict[str, Any]
   images: np.ndarray | None = None
 
@@ -78,12 +82,17 @@ class Verdicts:
 
   @property
   def stages(self) -> dict[str, dict[str, Any]]:
-    """For each attack on how many images it was tried, how many it broke, its seconds."""
+    """For each attack on how many images it was tried, how many it broke, its seconds.
+
+    `not_finite` counts those on which it met what is no number.
+    """
+    broken = dict(zip(self.about['attacks'], self.not_finite.T))
     return {
       name: {
         'tried': int(np.sum(seen != 'not tried')),
         'broken': int(np.sum(seen == 'broken')),
         'seconds': round(self.about['seconds'][name], 3),
+        'not_finite': int(np.sum(broken[name])),
       }
       for name, seen in self.by_attack.items()
     }
@@ -93,7 +102,8 @@ def stored(
   paths: Sequence[pathlib.Path],
   mark: str,
   compute: Callable[[Partial], Verdicts],
-  sketch: np.ndarray | None = None,
+  sketch: Sketch | None = None,
+  told: bool = False,
 ) -> Verdicts:
   """Reads verdicts of the same settings, or computes and writes them.
 
@@ -101,13 +111,16 @@ def stored(
     paths: .npz files to look into; the first is written where none has them.
     mark: `fingerprint.fingerprint` of everything the verdicts depend on.
     compute: makes them, and is told where it may note how far it is.
-    sketch: numbers that tell the network, up to rounding, where no name does.
+    sketch: answers that tell the network, up to rounding, where no name does.
+    told: whether to say that verdicts were read.
 
   Raises:
     InputError: the file cannot be written.
   """
   sound = [v for v in (read(path, mark, sketch) for path in paths) if v is not None]
   if sharding.seen_by_all(bool(sound)):
+    if told:
+      say(f'{paths[0]}: measured before with the same classifier and attack; read')
     return sound[0]
   partial = Partial(paths[0].with_name(f'{paths[0].stem}.partial'), mark, sketch)
   if sharding.is_first_process():
@@ -124,7 +137,7 @@ def write(
   path: pathlib.Path,
   mark: str,
   verdicts: Verdicts,
-  sketch: np.ndarray | None = None,
+  sketch: Sketch | None = None,
 ) -> None:
   """Writes verdicts, with their images where these were kept.
 
@@ -137,16 +150,14 @@ def write(
     arrays.pop('images')
   about = np.array(json.dumps(verdicts.about))
   if sketch is not None:
-    arrays['sketch'] = sketch
+    arrays['sketch'] = sketch.numbers
   winner = verdicts.winner
   files.write_npz(
     path, {**arrays, 'winner': winner, 'about': about, 'mark': np.array(mark)}
   )
 
 
-def read(
-  path: pathlib.Path, mark: str, sketch: np.ndarray | None = None
-) -> Verdicts | None:
+def read(path: pathlib.Path, mark: str, sketch: Sketch | None = None) -> Verdicts | None:
   """Verdicts of these settings; None if the file is missing, damaged or of others."""
   names = [f.name for f in dataclasses.fields(Verdicts)]
   try:

@@ -16,6 +16,7 @@ from jaxrkd.evaluate import results, trust
 from jaxrkd.evaluate.fingerprint import fingerprint, weights_digest
 from jaxrkd.evaluate.measure import Measurement, Surrogate
 from jaxrkd.evaluate.task import Subject
+from jaxrkd.paths import expanded
 from jaxrkd.report import write_report
 from jaxrkd.run.summary import (
   page_head,
@@ -64,6 +65,8 @@ def evaluate_run(
   measure = Measurement(config, data, mesh, surrogates)
   found, best = _measure_networks(config, workdir, mesh, measure, folder, title)
   found['selection'] = _selection(config, best.record['best'])
+  found['training_threat'] = config.threat.to_dict()
+  found['threat_note'] = threat_note(config, is_imported(workdir))
   found['evaluation'] = json.loads(config.evaluation.to_json())
   found['seed'] = config.seed
   found['members'] = config.members
@@ -81,8 +84,11 @@ def evaluate_run(
     tell_particles(config, found)
   if checks and config.evaluation.trust.images:
     preemption.end_if_asked()
-    checked = best.of(found['chosen']) if 'chosen' in found else best
-    found['trust'] = _check_trust(config, workdir, mesh, measure, checked, title)
+    checked, place = best, workdir / folder / 'best'
+    if 'chosen' in found:
+      checked = best.of(found['chosen'])
+      place = workdir / folder / found['chosen'] / 'best'
+    found['trust'] = _check_trust(config, workdir, mesh, measure, checked, place, title)
   found['finished'] = True
   _write(path, found)
   if sharding.is_first_process():
@@ -146,6 +152,12 @@ def _measure_networks(
   return found, best
 
 
+def threat_note(config: ConfigDict, imported: bool = False) -> str:
+  """How the measured ball differs from the one of training; '' where it does not."""
+  attacks = not imported and build.method(config).inner.prepare is not None
+  return build.differs(config, attacks)
+
+
 def _write(path: pathlib.Path, found: dict[str, Any]) -> None:
   if sharding.is_first_process():
     files.write_json(path, found)
@@ -157,6 +169,7 @@ def _check_trust(
   mesh: jax.sharding.Mesh,
   measure: Measurement,
   trained: Trained,
+  place: pathlib.Path,
   title: str,
 ) -> dict[str, Any]:
   """The checks of the network that stands for a run, with its teachers as surrogates."""
@@ -172,6 +185,7 @@ def _check_trust(
     jax.random.key(config.seed),
     images=config.evaluation.trust.images,
     surrogates=others,
+    table=measure.columns(place),
   )
   tell_checks(panel)
   return panel.as_dict()
@@ -192,7 +206,7 @@ def load_surrogates(
     if name in config.teachers:
       trained = load_teacher(config, workdir, name, mesh)
     else:
-      trained = load_trained(pathlib.Path(name), 'best', mesh, 'float32')
+      trained = load_trained(expanded(name), 'best', mesh, 'float32')
     shape, classes = tuple(trained.record['image_shape']), trained.record['classes']
     if shape != tuple(data.image_shape) or classes != data.classes:
       raise InputError(

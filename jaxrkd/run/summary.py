@@ -31,6 +31,8 @@ def tell(
       f'{title}: the average of {config.members} networks, attacked as one; each one has '
       f'its own results in {workdir / "members"}'
     )
+  if found['threat_note']:
+    say(f'note: {found["threat_note"]}')
   if config.select.split == 'test':
     say(f'note: {found["selection"]["note"]}')
 
