@@ -14,7 +14,7 @@ def get_config(arg: str = '') -> configs.ConfigDict:
   on = SETTING.choose(arg)
   recipe = dict(
     method=dict(name='adaad', kl_scale=0.1 if on.data == 'cifar10' else 1.0),
-    attack=dict(steps=10, step_size=SETTING.TWO, start='gauss'),
+    attack=dict(steps=10, start='gauss'),
     epochs=200,
     schedule=dict(name='milestones', peak=0.1, milestones=(100, 150)),
     optimizer=dict(weight_decay=5e-4),

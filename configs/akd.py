@@ -51,7 +51,7 @@ def get_config(arg: str = '') -> configs.ConfigDict:
     method, start = dict(name='rslad', alpha=alpha, teacher='all'), 'gauss'
   recipe = dict(
     method=method,
-    attack=dict(steps=7, step_size=SETTING.TWO, start=start),
+    attack=dict(steps=7, start=start),
     batch_size=256,
     epochs=50,
     schedule=dict(name='one_cycle', peak=0.21),

@@ -20,7 +20,7 @@ def get_config(arg: str = '') -> configs.ConfigDict:
     method=dict(
       name='ard', alpha=1.0 if first else 0.95, temperature=30.0 if first else 5.0
     ),
-    attack=dict(steps=10, step_size=SETTING.TWO, start='uniform_noclamp', bn='train'),
+    attack=dict(steps=10, start='uniform_noclamp', bn='train'),
     batch_size=128 if first else 256,
     epochs=200,
     schedule=dict(name='milestones', peak=0.1, milestones=(100, 150)),

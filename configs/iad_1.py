@@ -17,7 +17,7 @@ def get_config(arg: str = '') -> configs.ConfigDict:
   on = SETTING.choose(arg, ('table6',))
   recipe = dict(
     method=dict(name='iad_1', begin=60),
-    attack=dict(steps=10, step_size=SETTING.TWO, start='uniform_noclamp', bn='train'),
+    attack=dict(steps=10, start='uniform_noclamp', bn='train'),
     epochs=200,
     schedule=dict(name='milestones', peak=0.1, milestones=(100, 150)),
     select=dict(metric='robust', attack=dict(name='pgd', steps=10)),

@@ -17,7 +17,7 @@ def get_config(arg: str = '') -> configs.ConfigDict:
   on = SETTING.choose(arg, ('cut',))
   recipe = dict(
     method=dict(name='mmard'),
-    attack=dict(steps=10, step_size=SETTING.TWO, start='gauss'),
+    attack=dict(steps=10, start='gauss'),
     epochs=300,
     schedule=dict(name='cosine', peak=0.1, unit='epoch'),
     select=dict(metric='robust'),

@@ -16,7 +16,7 @@ SETTING = configs.sibling(__file__, 'setting.py')
 def get_config(arg: str = '') -> configs.ConfigDict:
   recipe = dict(
     method=dict(name='mtard'),
-    attack=dict(steps=10, step_size=SETTING.TWO, start='gauss'),
+    attack=dict(steps=10, start='gauss'),
     epochs=300,
     schedule=dict(name='milestones', peak=0.1, milestones=(215, 260, 285)),
   )

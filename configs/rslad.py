@@ -18,7 +18,7 @@ def get_config(arg: str = '') -> configs.ConfigDict:
   on = SETTING.choose(arg, ('table6', *SETTING.RULES))
   recipe = dict(
     method=dict(name='rslad'),
-    attack=dict(steps=10, step_size=SETTING.TWO, start='gauss'),
+    attack=dict(steps=10, start='gauss'),
     epochs=300,
     schedule=dict(name='milestones', peak=0.1, milestones=(215, 260, 285)),
     select=dict(metric='robust'),

@@ -17,7 +17,7 @@ def get_config(arg: str = '') -> configs.ConfigDict:
   on = SETTING.choose(arg, ('table4',))
   recipe = dict(
     method=dict(name='sat'),
-    attack=dict(steps=10, step_size=SETTING.TWO, start='uniform'),
+    attack=dict(steps=10, start='uniform'),
     epochs=200,
     schedule=dict(name='milestones', peak=0.1, milestones=(100, 150), milestone_offset=0),
     select=dict(metric='robust', attack=dict(name='pgd_sat')),

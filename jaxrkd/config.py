@@ -227,7 +227,11 @@ def meant(key: str, known: Collection[str]) -> str:
 
 def parse(text: str, like: Any, key: str) -> Any:
   """Reads `text` as the type of `like`."""
+  if key.split('.')[-1] == 'step_size' and text.lower() in ('none', ''):
+    return None  # the attack's own share of the radius
   try:
+    if like is None:
+      return number(text)
     if isinstance(like, bool):
       return {'true': True, '1': True, 'false': False, '0': False}[text.lower()]
     if isinstance(like, int):
@@ -240,6 +244,8 @@ def parse(text: str, like: Any, key: str) -> Any:
     return text
   except (ValueError, KeyError, SyntaxError, ZeroDivisionError) as error:
     kind = 'true or false' if isinstance(like, bool) else f'a {type(like).__name__}'
+    if like is None:
+      kind = 'a number, or none'
     raise InputError(
       f'config.{key} is {like!r} and takes {kind}, not {text!r}'
     ) from error

@@ -79,11 +79,13 @@ def base() -> ConfigDict:
       method=dict(name='natural'),
       # What the attack raises in training; 'own' is the method's.
       inner=dict(name='own'),
-      # Where training images may move; eps in [0, 1] pixels.
+      # Where training images may move; eps in [0, 1] pixels. An override of it moves
+      # `evaluation.threat` along unless that is overridden, too.
       threat=dict(name='linf', eps=EIGHT),
-      # The search that training uses. `bn`: the student's BatchNorm in the attack; 'eval'
-      # uses running statistics, 'batch' those of the batch, 'train' those of the batch
-      # and moves the running ones at every attack step.
+      # The search that training uses. A `step_size` of None, there and in all attacks, is
+      # the attack's own share of eps (pgd: a quarter). `bn`: the student's BatchNorm in the
+      # attack; 'eval' uses running statistics, 'batch' those of the batch, 'train' those of
+      # the batch and moves the running ones at every attack step.
       attack=dict(name='pgd', bn='eval'),
       schedule=dict(name='milestones'),
       # `decay_norm`: weight decay on BatchNorm's scales and biases too, as PyTorch does.

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from jaxrkd import attacks, build, pictures
 from jaxrkd import config as configs
+from jaxrkd.attacks.step_size import TRADES, step_length
 from jaxrkd.errors import InputError, one_of
 from jaxrkd.evaluate import diversity, robustness
 from jaxrkd.paths import absolute, expanded
@@ -20,7 +21,6 @@ from jaxrkd.runtime.progress import say
 from jaxrkd.train.load import load_trained, read_config
 
 STEPS = 20
-STEP = 0.003 * 255 / 8  # of eps
 COLUMNS = {
   'linf': ('Linf, of 255', 1),
   'l2': ('L2, of 1', 1),
@@ -35,12 +35,16 @@ COLUMNS = {
 
 def searches(threat: attacks.Threat) -> dict[str, attacks.Search]:
   """The sets that are compared: 20 steps of 0.003 at eps 8/255, in proportion to eps."""
-  options: dict[str, Any] = dict(steps=STEPS, step_size=threat.eps * STEP)
+  options: dict[str, Any] = dict(steps=STEPS, step_size=_step(threat))
   return {
     'PGD': attacks.pgd_search(threat, **options),
     'SVGD': attacks.svgd_search(threat, **options),
     'SVGD, sigma 1e-3': attacks.SEARCHES['svgd_paper'](threat, **options),
   }
+
+
+def _step(threat: attacks.Threat) -> float:
+  return step_length(None, threat.eps, TRADES)
 
 
 def table1(
@@ -101,7 +105,7 @@ def table1(
     part = config.evaluation.threat
     settings.append(
       f'{name}: {home} {network or "student"}, best, {part.name} eps {part.eps:.4g}, '
-      f'{STEPS} steps of {threat.eps * STEP:.4g}'
+      f'{STEPS} steps of {_step(threat):.4g}'
     )
     for title, search in searches(threat).items():
       row = diversity.describe(*attacked, many, mesh, search, key)

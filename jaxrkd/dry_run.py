@@ -74,6 +74,11 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     node = config.online.get(name, config.student)
     say(f'{name}: {node.name}, {parameter_count(net.params):,} parameters')
   say(f'method: {config.method.name}')
+  attacks = build.method(config).inner.prepare is not None
+  if attacks:
+    say(f'training attack: {build.attack_in_words(config)}')
+  if note := build.differs(config, attacks):
+    say(f'note: {note}')
   say(
     f'steps: {setup.steps_per_epoch} per epoch, {setup.total_steps} in '
     f'{config.epochs} epochs'

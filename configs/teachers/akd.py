@@ -46,7 +46,7 @@ def teacher(on, training: str) -> configs.ConfigDict:
     config.method = dict(name='ffgsm')
     config.attack = dict(name='pgd', steps=1, step_size=1.25 * eps, start='uniform')
   else:
-    config.attack = dict(name='pgd', steps=7, step_size=eps / 4, start='uniform')
+    config.attack = dict(name='pgd', steps=7, start='uniform')
     if eps == SETTING.EIGHT and not on.smoke:
       config.expected = EXPECTED[on.data]
   config.batch_size = 128

@@ -13,9 +13,7 @@ def get_config(arg: str = '') -> configs.ConfigDict:
   on = SETTING.choose(f'digits,{arg}', KINDS, ('digits', 'smoke'))
   config = SETTING.common(on)
   config.student = dict(name='convnet', widths=(48, 96, 96))
-  config.attack = dict(
-    name='pgd', steps=7, step_size=SETTING.DIGITS_EPS / 4, start='gauss'
-  )
+  config.attack = dict(name='pgd', steps=7, start='gauss')
   config.epochs = 1 if on.smoke else 30
   config.schedule = dict(name='cosine', peak=0.1, unit='step')
   if configs.one_word(on.words, KINDS) == 'clean':

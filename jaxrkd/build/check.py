@@ -65,6 +65,12 @@ def check(config: ConfigDict) -> None:
   for name, entry in config.teachers.items():
     _check_teacher(config, name, entry)
   method = make.method(config)
+  if method.inner.prepare is not None and config.attack.steps < 1:
+    raise InputError(
+      f'config.attack.steps is {config.attack.steps}, but method {config.method.name!r} '
+      'learns from adversarial images, and without a step they are the clean ones; set it to '
+      '1 or more, or take --config.method=natural'
+    )
   _check_group(config, method)
   _check_ensemble(config, method, roles(config, method))
   make.search(config)

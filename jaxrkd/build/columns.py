@@ -5,10 +5,10 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxrkd.build.tables import EVALUATIONS, options
+from jaxrkd.build.tables import EVALUATIONS
 from jaxrkd.errors import InputError, nearest
 
-# Short name -> (attack, its options); a step is a quarter of eps, 2/255 at 8/255.
+# Short name -> (attack, its options).
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
   **{f'pgd_{steps}': ('pgd', {'steps': steps}) for steps in (7, 10, 20, 40, 100)},
   # MTARD's query attack: its numbers fit 100 queries of the whole schedule.
@@ -52,16 +52,10 @@ def _options(name: str, config: ConfigDict) -> dict[str, Any]:
     return own[name].to_dict()
   if name in PRESETS:
     row, chosen = PRESETS[name]
-    size = {'step_size': config.evaluation.threat.eps / 4} if row == 'pgd' else {}
-    return {'name': row, **size, **chosen}
+    return {'name': row, **chosen}
   if name not in EVALUATIONS:
     known = [*EVALUATIONS, *PRESETS]
     raise InputError(
       f'unknown attack {name!r}{nearest(name, known)} (known: {", ".join(known)})'
     )
-  found: dict[str, Any] = {'name': name}
-  if 'step_size' in options(EVALUATIONS[name]) and name.startswith(('pgd', 'cw', 'svgd')):
-    # Its default is made for a ball of 8/255.
-    default = options(EVALUATIONS[name])['step_size']
-    found['step_size'] = default * config.evaluation.threat.eps * 255 / 8
-  return found
+  return {'name': name}

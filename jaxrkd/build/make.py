@@ -165,13 +165,18 @@ def search(config: ConfigDict) -> Search:
   node = config.attack.to_dict()
   node.pop('bn')
   row = choose(SEARCHES, node.pop('name'), 'training attack')
-  return row(_threat(config.threat), **node)
+  return row(_threat(config.threat, where='config.threat'), **node)
 
 
-def _threat(node: ConfigDict, eps: float = 0.0) -> Threat:
+def _threat(
+  node: ConfigDict, eps: float = 0.0, where: str = 'config.evaluation.threat'
+) -> Threat:
   chosen = node.to_dict()
   row = choose(THREATS, chosen.pop('name'), 'threat set')
-  return row(**{**chosen, **({'eps': eps} if eps else {})})
+  try:
+    return row(**{**chosen, **({'eps': eps} if eps else {})})
+  except InputError as error:
+    raise InputError(f'{where} is {node.name}: {error}') from error
 
 
 def _attack(node: ConfigDict, threat: ConfigDict) -> AnyAttack:

@@ -10,6 +10,7 @@ from jaxrkd import config as configs
 from jaxrkd.build.check import check
 from jaxrkd.build.places import absolute_paths
 from jaxrkd.build.tables import CLIMBERS, DATA_KEYS, Table, options, tables
+from jaxrkd.build.threats import with_measurement
 from jaxrkd.errors import InputError, choose, nearest
 from jaxrkd.methods import METHODS
 
@@ -43,6 +44,7 @@ def resolve(given: ConfigDict, overrides: list[str] | None = None) -> ConfigDict
   ]
   # --config.method=trades is short for --config.method.name=trades.
   pairs = [(f'{k}.name', v) if _is_named(config, k) else (k, v) for k, v in pairs]
+  pairs = with_measurement(pairs)
   names = [pair for pair in pairs if pair[0].split('.')[-1] == 'name']
   for key, value in names:
     _rename(config, key, value)

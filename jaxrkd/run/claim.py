@@ -52,7 +52,7 @@ def _completed(path: pathlib.Path) -> dict[str, Any]:
   absolute_paths(found)
   # A config of another version, which is no longer understood, is compared as it is.
   with contextlib.suppress(InputError):
-    found = json.loads(build.resolve(ConfigDict(found)).to_json())
+    found = json.loads(build.resolve(build.following(ConfigDict(found))).to_json())
   return _comparable(found)
 
 

@@ -17,7 +17,7 @@ from jaxrkd.run import seeds
 from jaxrkd.run.claim import claim
 from jaxrkd.run.judge import make_judge
 from jaxrkd.run.notes import tell
-from jaxrkd.run.results import evaluate_run
+from jaxrkd.run.results import evaluate_run, threat_note
 from jaxrkd.run.summary import table_rows
 from jaxrkd.run.teachers import (
   check_classes,
@@ -103,6 +103,8 @@ def _train_and_evaluate(
     f'{len(data.test)} test images of {data.classes} classes{more}'
   )
   tell(data)
+  if note := threat_note(config):
+    say(f'{title}: note: {note}')
   teachers = train_teachers(config, workdir, data, data_dir, mesh)
   if config.seeds:
     chosen = seeds.configs_of(config, workdir)

@@ -65,7 +65,7 @@ def read_config(workdir: pathlib.Path) -> ConfigDict:
       f'{str(workdir)!r} is not the workdir of a run: it has no config.json; name the '
       'folder that --workdir named when it was trained'
     )
-  return ConfigDict(json.loads(path.read_text(encoding='utf-8')))
+  return build.following(ConfigDict(json.loads(path.read_text(encoding='utf-8'))))
 
 
 def load_trained(
