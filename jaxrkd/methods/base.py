@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 
+from jaxrkd.methods.answering import at_the_door
 from jaxrkd.methods.inner import Inner
 
 Array = jax.Array
@@ -84,7 +85,25 @@ def sum_of_terms(terms: Terms, weights: Tree) -> Array:
   return sum(terms.values(), start=jnp.zeros(()))
 
 
-class Method(NamedTuple):
+class _MethodFields(NamedTuple):
+  inner: Inner
+  terms: Callable[[Any, Tree, Teachers, Batch, Any], tuple[Terms, Tree]]
+  teachers: tuple[str, ...] = ()
+  total: Callable[[Terms, Tree], Array] = sum_of_terms
+  weights: Tree = {}
+  weight_rate: float = 0.0
+  weight_rate_decays: bool = False
+  weight_gradient: Callable[[Tree, Tree, Terms], Tree] = _no_gradient
+  memory: Tree = {}
+  observe: Callable[[Tree, Terms, Array, Array], Tree] = _nothing_observed
+  report: Callable[[Tree, Tree, Terms], Terms] = _weights_as_metrics
+  group: str = ''
+  students: int = 0
+  attacks_student: bool = False
+  check_group: Callable[[int], None] = _any_size
+
+
+class Method(_MethodFields):
   """A training method.
 
   Attributes:
@@ -110,21 +129,11 @@ class Method(NamedTuple):
       method cannot use.
   """
 
-  inner: Inner
-  terms: Callable[[Any, Tree, Teachers, Batch, Any], tuple[Terms, Tree]]
-  teachers: tuple[str, ...] = ()
-  total: Callable[[Terms, Tree], Array] = sum_of_terms
-  weights: Tree = {}
-  weight_rate: float = 0.0
-  weight_rate_decays: bool = False
-  weight_gradient: Callable[[Tree, Tree, Terms], Tree] = _no_gradient
-  memory: Tree = {}
-  observe: Callable[[Tree, Terms, Array, Array], Tree] = _nothing_observed
-  report: Callable[[Tree, Tree, Terms], Terms] = _weights_as_metrics
-  group: str = ''
-  students: int = 0
-  attacks_student: bool = False
-  check_group: Callable[[int], None] = _any_size
+  __slots__ = ()
+
+  def __new__(cls, *arguments, **named):
+    made = super().__new__(cls, *arguments, **named)
+    return made._replace(terms=at_the_door(made.terms, 2, lambda: made.teachers))
 
 
 def batch_mean(values: Array, batch: Batch) -> Array:

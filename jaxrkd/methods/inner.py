@@ -11,6 +11,7 @@ import jax
 
 from jaxrkd import losses
 from jaxrkd.errors import in_range
+from jaxrkd.methods.answering import at_the_door
 
 Array = jax.Array
 Batch = Mapping[str, Array]
@@ -19,7 +20,12 @@ Objective = Callable[[Array], Array]  # images [B, H, W, C] -> [B]
 Teachers = Mapping[str, Callable[..., Array]]
 
 
-class Inner(NamedTuple):
+class _InnerFields(NamedTuple):
+  prepare: Callable[[Teachers, Batch], Callable[[LogitsFn], Objective]] | None
+  teachers: tuple[str, ...] = ()
+
+
+class Inner(_InnerFields):
   """An inner problem, in three stages so that nothing is computed twice.
 
   Attributes:
@@ -30,8 +36,11 @@ class Inner(NamedTuple):
     teachers: roles it asks for.
   """
 
-  prepare: Callable[[Teachers, Batch], Callable[[LogitsFn], Objective]] | None
-  teachers: tuple[str, ...] = ()
+  __slots__ = ()
+
+  def __new__(cls, prepare, teachers=()):
+    checked = prepare and at_the_door(prepare, 0, lambda: teachers)
+    return super().__new__(cls, checked, teachers)
 
 
 def _labels(batch: Batch) -> Array:
