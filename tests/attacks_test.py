@@ -125,14 +125,16 @@ class AttackTest(chex.TestCase):
       ('cw_inf', 30, 2 / 255, 'uniform'),
       ('fgsm', 1, 8 / 255, 'none'),
     ):
-      # A constant gradient and a wide ball: the path length is steps x size.
       images = jnp.full((1, 4, 4, 1), 0.5)
-      eps = 8 / 255 if name == 'fgsm' else 0.5
-      options = {} if name == 'fgsm' else {'start': 'none'}
-      attack = ATTACKS[name](Linf(eps), **options)
-      logits_fn = lambda x: jnp.stack([-x.sum((1, 2, 3)), x.sum((1, 2, 3))], -1) * 0.1
-      found = attack(jax.random.key(0), logits_fn, images, jnp.zeros(1, int))
-      np.testing.assert_allclose(found - images, min(steps * size, 0.5), rtol=1e-4)
+      turn = lambda x: -jnp.abs(x - 0.5 - 1e-4).sum((1, 2, 3)) * 0.1
+      turning = lambda x, turn=turn: jnp.stack([-turn(x), turn(x)], -1)
+      # A slope that turns at once: there and back, a step each; of an odd number, one stays.
+      for eps in (8 / 255, 32 / 255):
+        options = {} if name == 'fgsm' else {'start': 'none', 'steps': 11}
+        attack = ATTACKS[name](Linf(eps), **options)
+        found = attack(jax.random.key(0), turning, images, jnp.zeros(1, int))
+        np.testing.assert_allclose(found - images, size * eps * 255 / 8, atol=1e-6)
+      self.assertEqual(ATTACKS[name](Linf(8 / 255)).search.queries, steps)
       default = ATTACKS[name](Linf(8 / 255))
       flat = lambda x: jnp.zeros((len(x), 2)) + 0 * x.sum((1, 2, 3))[:, None]
       moved = default(jax.random.key(0), flat, images, jnp.zeros(1, int)) - images
@@ -140,7 +142,7 @@ class AttackTest(chex.TestCase):
 
   def test_the_result_is_detached(self):
     images, labels, logits_fn, _ = problem()
-    attack = attacks.pgd(Linf(0.06), steps=2, start='none')
+    attack = attacks.pgd(Linf(0.06), steps=4, start='none')
     slope = jax.grad(lambda x: attack(jax.random.key(0), logits_fn, x, labels).sum())(
       images
     )

@@ -48,10 +48,10 @@ def config(method='mtard', teachers=True, **changes) -> ConfigDict:
   made.method.name = method
   made.threat.eps = 0.1
   made.attack = dict(name='pgd', steps=2, step_size=0.05, start='gauss')
-  made.select.attack = dict(name='pgd', steps=1)
+  made.select.attack = dict(name='fgsm')
   made.evaluation.batch_size = 16
   made.evaluation.trust.images = 0
-  made.evaluation.attacks = dict(fgsm=dict(), cw_inf=dict(steps=2))
+  made.evaluation.attacks = dict(fgsm=dict(), cw_inf=dict(steps=4))
   made.log_every = 2
   if teachers is True:
     teachers = [(kind, kind) for kind in kinds(method)]

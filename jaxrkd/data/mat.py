@@ -9,6 +9,7 @@ import numpy as np
 from jaxrkd.data.arrays import as_labels, check_layout, flat_labels
 from jaxrkd.data.dataset import Split, make_split
 from jaxrkd.errors import InputError
+from jaxrkd.paths import expanded
 
 KEYS = ('X', 'y')
 
@@ -30,7 +31,7 @@ def mat(
   Raises:
     InputError: no such folder or file, no MATLAB file, or not such arrays.
   """
-  folder = pathlib.Path(path)
+  folder = expanded(path)
   if not path or not folder.is_dir():
     raise InputError(
       f'data.path {path!r} is no folder; give one with {train_file} and {test_file}'

@@ -1,13 +1,12 @@
 """A user's own arrays in .npy files, which stay on disk: for sets that fit no memory."""
 
-import pathlib
-
 import numpy as np
 
 from jaxrkd.data.dataset import Split, checked, make_split
 from jaxrkd.data.lazy import LazyImages
 from jaxrkd.data.npz import KEYS
 from jaxrkd.errors import InputError
+from jaxrkd.paths import expanded
 
 
 def npy(path: str = '') -> tuple[Split, Split]:
@@ -21,7 +20,7 @@ def npy(path: str = '') -> tuple[Split, Split]:
   Raises:
     InputError: no such folder or file, or not such arrays.
   """
-  folder = pathlib.Path(path)
+  folder = expanded(path)
   if not path or not folder.is_dir():
     raise InputError(
       f'data.path {path!r} is no folder; give one with {", ".join(f"{k}.npy" for k in KEYS)}'

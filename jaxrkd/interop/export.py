@@ -15,6 +15,7 @@ from jaxrkd.errors import InputError, choose
 from jaxrkd.interop.check_images import CheckImages, check_images, logits_of
 from jaxrkd.interop.formats import FORMATS, Format, Student
 from jaxrkd.models.normalisation import constants
+from jaxrkd.paths import expanded
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.precision import float32_products
 from jaxrkd.runtime.progress import say
@@ -56,8 +57,8 @@ def export(
     InputError: not a run, no such network or checkpoint, an ensemble of runs, an unknown
       ending, a package that is missing, or an export that answers differently.
   """
-  run = pathlib.Path(run)
-  formats = {path: _format_of(path) for path in map(pathlib.Path, paths)}
+  run = expanded(run)
+  formats = {path: _format_of(path) for path in map(expanded, paths)}
   for path, row in formats.items():
     row.check(path, run=check)
     files.check_writable(path.parent)

@@ -14,6 +14,7 @@ from jaxrkd import config as configs
 from jaxrkd.data import SOURCES
 from jaxrkd.errors import InputError
 from jaxrkd.interop.read_network import ReadNetwork, read_network
+from jaxrkd.paths import expanded
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.runtime.progress import say
@@ -51,7 +52,7 @@ def import_network(
   Raises:
     InputError: see `read_network`; or the workdir holds something else.
   """
-  workdir = pathlib.Path(workdir)
+  workdir = expanded(workdir)
   found, config = read_unwritten(path, overrides, data=data, **options)
   done = _imported_before(workdir, found)
   if sharding.agreed(done is not None) and done is not None:

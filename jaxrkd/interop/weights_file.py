@@ -26,6 +26,7 @@ from jaxrkd.interop.own_npz import is_own, read_own
 from jaxrkd.interop.pickle_machine import Opaque, Refused
 from jaxrkd.interop.state_dict import to_state_dict
 from jaxrkd.interop.unwrap import CARD
+from jaxrkd.paths import expanded
 
 EXPECTED = (
   'expected a PyTorch state_dict (.pt, .pth, .th, .t7), safetensors, an .npz exported here, '
@@ -74,7 +75,7 @@ def read_weights(path: str | pathlib.Path) -> WeightsFile:
     InputError: no such file, a web page or other stranger, cut off, or a pickle that asks
       for code. The sentence says what was found and what was expected.
   """
-  path = pathlib.Path(path)
+  path = expanded(path)
   if path.is_dir() or not path.exists():
     what = 'is a folder' if path.is_dir() else 'does not exist'
     raise InputError(f'the file of weights {str(path)!r} {what}; {EXPECTED}')

@@ -15,6 +15,7 @@ from jaxrkd.errors import InputError
 from jaxrkd.interop.formats.base import Format, Predict, Student
 from jaxrkd.interop.own_npz import CARD, read_own
 from jaxrkd.models import Net
+from jaxrkd.paths import expanded
 from jaxrkd.runtime import files
 
 Tree = Any
@@ -35,7 +36,7 @@ def load_exported(
   Raises:
     InputError: no such file, or not one of these.
   """
-  path = pathlib.Path(path)
+  path = expanded(path)
   if not path.is_file():
     raise InputError(f'there is no file {str(path)!r}; name one that was exported')
   params, stats, card = jax.tree.map(
