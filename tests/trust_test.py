@@ -12,13 +12,16 @@ from ml_collections import ConfigDict
 
 from jaxrkd import attacks, build, remeasure, report
 from jaxrkd import run as experiment
-from jaxrkd.attacks import Linf, Randomised
+from jaxrkd.attacks import ATTACKS, Linf, Randomised
 from jaxrkd.errors import InputError
-from jaxrkd.evaluate import results, trust, trust_panel
+from jaxrkd.evaluate import attack_images, results, trust, trust_panel
 from jaxrkd.evaluate.attack_images import Given
-from jaxrkd.evaluate.task import Subject
+from jaxrkd.evaluate.robustness import Loaded
+from jaxrkd.evaluate.table_checks import Column
+from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.evaluate.trust import LIMITS, check
 from jaxrkd.run.result_names import ending
+from jaxrkd.runtime import sharding
 
 
 def checks(logits_fn, **options):
@@ -38,10 +41,179 @@ def _flat(primals, tangents):
   return staircase(*primals), jnp.zeros_like(tangents[0])
 
 
+RADIUS = 0.1
+
+
+def along(points):
+  """A classifier whose margin follows a line of points against the mean change of grey.
+
+  Args:
+    points: (mean change in units of `RADIUS`, margin), the changes ascending.
+  """
+  place, margin = (jnp.asarray(column) for column in zip(*points))
+
+  def logits_fn(x):
+    moved = (x.mean((1, 2, 3)) - 0.5) / RADIUS
+    own = jnp.interp(moved, place, margin)
+    return jnp.stack([own, -own], -1)
+
+  return logits_fn
+
+
+def chain(x):
+  """Each of nine pixels has a slope only once the one before it has gone all its way."""
+  moved = ((x.reshape(len(x), -1)[:, :9] - 0.5) / RADIUS + 1) / 2
+  done = jax.lax.stop_gradient(moved > 0.95).astype(x.dtype)
+  before = jnp.cumprod(jnp.pad(done[:, :-1], ((0, 0), (1, 0)), constant_values=1), 1)
+  own = 1 - 1.1 * (before * moved).mean(1)
+  return jnp.stack([own, -own], -1)
+
+
+GREY = np.full((24, 8, 8, 1), 0.5, np.float32), np.zeros(24, int)
+# Down a little, up a hill, and down beyond: one step of the radius jumps over it.
+HILL = along([(-2, 1.5), (0, 1.0), (0.3, 0.8), (0.9, 1.5), (1.0, -1.0), (5, -1.0)])
+# Wrong at the border of the ball alone: in a larger one, steps go to and fro around it.
+NARROW = along([(-9, 2.0), (0, 1.0), (0.96, 0.5), (1.0, -1.0), (1.04, 0.5), (9, 3.0)])
+# No way down until almost the end of the ball.
+EASY = along([(-2, 1.5), (0, 1.0), (1.0, -1.0), (5, -1.5)])
+
+
+def on_grey(logits_fn, verdicts=None, **options):
+  panel = trust_panel(
+    logits_fn, *GREY, Linf(RADIUS), count=24, verdicts=verdicts, **options
+  )
+  return {c.name: c for c in panel.checks}
+
+
+def measured(logits_fn, attack, **options):
+  return attack_images(logits_fn, *GREY, attack, **options)
+
+
+class TableTest(parameterized.TestCase):
+  """The panel judges the numbers of the table: of each check a network fails and passes."""
+
+  def test_one_step_that_beats_many(self):
+    table = {
+      'fgsm': measured(HILL, attacks.fgsm(Linf(RADIUS))),
+      'pgd': measured(HILL, attacks.pgd(Linf(RADIUS))),
+    }
+    self.assertEqual(table['fgsm'].robust_accuracy, 0)
+    self.assertEqual(table['pgd'].robust_accuracy, 1)
+    for verdicts in (table, None):
+      found = on_grey(HILL, verdicts)['FGSM beats PGD']
+      self.assertEqual((found.status, found.value), ('fail', 100))
+    easy = {n: measured(EASY, ATTACKS[n](Linf(RADIUS))) for n in table}
+    self.assertEqual(on_grey(EASY, easy)['FGSM beats PGD'].status, 'pass')
+    # The columns are asked, not the panel's own attacks.
+    honest = {**table, 'fgsm': easy['fgsm'], 'pgd': easy['pgd']}
+    self.assertEqual(on_grey(HILL, honest)['FGSM beats PGD'].status, 'pass')
+
+  def test_a_stronger_attack(self):
+    weak = measured(HILL, attacks.pgd(Linf(RADIUS)))
+    found = on_grey(HILL, weak)['a stronger attack was found']
+    self.assertEqual((found.status, found.value), ('fail', 100))
+    # Any column of the table may have broken it before.
+    strong = measured(HILL, attacks.fgsm(Linf(RADIUS)))
+    both = {'pgd': weak, 'fgsm': strong}
+    self.assertEqual(on_grey(HILL, both)['a stronger attack was found'].status, 'pass')
+    self.assertEqual(on_grey(HILL)['a stronger attack was found'].status, 'skip')
+
+  def test_one_image_in_fifty_is_enough(self):
+    """Each image is a proof: no sampling error excuses it."""
+    self.assertEqual(check('a stronger attack was found', 2.0).status, 'fail')
+    self.assertEqual(check('a stronger attack was found', 1.0).status, 'warn')
+    self.assertEqual(check('a stronger attack was found', 0.0).status, 'pass')
+
+  def test_a_budget_that_is_too_small(self):
+    weak = measured(chain, attacks.pgd(Linf(RADIUS)))
+    self.assertGreater(weak.robust_accuracy, 0.9)
+    for verdicts in (weak, None):
+      found = on_grey(chain, {'pgd': weak} if verdicts else None)
+      self.assertEqual(found['budget too small'].status, 'fail')
+    enough = measured(chain, attacks.pgd(Linf(RADIUS), steps=100))
+    found = on_grey(chain, {'pgd_100': enough})
+    self.assertEqual(found['budget too small'].status, 'pass')
+    self.assertEqual(found['a stronger attack was found'].status, 'pass')
+
+  def test_accuracy_that_rises_with_eps(self):
+    found = on_grey(NARROW)['accuracy rises with eps']
+    self.assertEqual(found.status, 'fail')
+    self.assertGreater(found.value, 50)
+    self.assertEqual(on_grey(EASY)['accuracy rises with eps'].status, 'pass')
+
+  def test_columns_of_random_search_and_transfer(self):
+    masked = lambda x: linear_digits(staircase(x))
+    images, labels, _ = digits()
+    threat = Linf(0.15)
+    square = attacks.square(threat, queries=200)
+    table = {
+      'apgd_ce': attack_images(masked, images, labels, attacks.apgd(threat, steps=5)),
+      'square': attack_images(masked, images, labels, square),
+      'from_smooth': attack_images(
+        masked, images, labels, attacks.pgd(threat), surrogate=linear_digits
+      ),
+    }
+    self.assertGreater(table['apgd_ce'].robust_accuracy, table['square'].robust_accuracy)
+    panel = trust_panel(masked, images, labels, threat, count=4, verdicts=table)
+    found = {c.name: c for c in panel.checks}
+    # Over all images of the table, where the panel itself looked at four.
+    for name in ('Square beats APGD', 'transfer beats white-box'):
+      self.assertEqual(found[name].status, 'fail', name)
+      self.assertGreater(found[name].value, 20)
+    del table['apgd_ce'], table['square']
+    panel = trust_panel(masked, images, labels, threat, count=4, verdicts=table)
+    found = {c.name: c for c in panel.checks}
+    self.assertEqual(found['transfer beats white-box'].status, 'skip')
+
+  def test_square_inside_autoattack(self):
+    masked = lambda x: linear_digits(staircase(x))
+    images, labels, _ = digits()
+    parts = attacks.autoattack(
+      Linf(0.15), version='custom', parts=('apgd_ce', 'square'), steps=5, queries=200
+    )
+    whole = attack_images(masked, images, labels, parts)
+    panel = trust_panel(masked, images, labels, Linf(0.15), count=4, verdicts=whole)
+    found = {c.name: c for c in panel.checks}['Square beats APGD']
+    self.assertEqual(found.status, 'fail')
+
+  def test_columns_of_another_ball_are_not_judged(self):
+    weak = measured(HILL, attacks.pgd(Linf(RADIUS / 2)))
+    column = Column(weak, 'pgd', Linf(RADIUS / 2))
+    fog = Column(weak, 'fog', None, ball=False)
+    part = loaded_grey()
+    found = trust.panel(
+      *(Subject(Given(HILL), ((), ())), part, Linf(RADIUS), jax.random.key(0)),
+      table={'small': column, 'fog': fog},
+    )
+    status = {c.name: c.status for c in found.checks}
+    self.assertEqual(status['a stronger attack was found'], 'skip')
+
+  def test_verdicts_of_other_images(self):
+    other = attack_images(
+      *(EASY, GREY[0], GREY[1], attacks.fgsm(Linf(RADIUS))), index=np.arange(24) + 100
+    )
+    with self.assertRaisesRegex(InputError, 'are of other images: 24 of the 24'):
+      on_grey(EASY, other)
+    with self.assertRaisesRegex(InputError, 'give what attack_images returned'):
+      on_grey(EASY, {'fgsm': 0.5})
+
+
+def loaded_grey():
+  images, labels = GREY
+  own = Images(images, labels.astype(np.int32), np.arange(24, dtype=np.int32))
+  return Loaded(own, 24, sharding.data_mesh(jax.devices()[:1]))
+
+
 class PanelTest(parameterized.TestCase):
   def test_an_honest_classifier_passes_every_check(self):
+    images, labels, _ = digits()
     found, panel = checks(
-      linear_digits, surrogates={'twice': lambda x: 2 * linear_digits(x)}
+      linear_digits,
+      surrogates={'twice': lambda x: 2 * linear_digits(x)},
+      verdicts={
+        name: attack_images(linear_digits, images, labels, ATTACKS[name](Linf(0.1)))
+        for name in ('fgsm', 'pgd', 'apgd_t')
+      },
     )
     self.assertEqual({c.status for c in found.values()}, {'pass'})
     self.assertEqual(panel.status, 'pass')
@@ -116,6 +288,7 @@ class PanelTest(parameterized.TestCase):
       lambda x: linear_digits(x) + jnp.sqrt(x - x).sum((1, 2, 3))[:, None]
     )
     self.assertEqual(found['zero gradients'].status, 'fail')
+    self.assertEqual(found['slopes not finite'].status, 'fail')
     self.assertEqual(panel.curve[0][1], 1)
 
   def test_an_honest_classifier_in_l1(self):

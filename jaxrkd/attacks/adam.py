@@ -55,7 +55,8 @@ def adam_search(
 
   def rate(pixels: int) -> Any:
     """Of each pixel: Adam moves all of them by about as much."""
-    whole = float(threat.norm(jnp.ones((1, pixels))).item())
+    with jax.ensure_compile_time_eval():
+      whole = float(threat.norm(jnp.ones((1, pixels))).item())
     size = length / whole if step_size is None else length
     check_budget(steps, many * size * whole, threat.eps)
     return size
@@ -69,7 +70,9 @@ def adam_search(
     def step(state):
       images, memory, broken, carry = state
       gradient, now, carry = slopes(objective, images, carry)
-      change, memory = adam.update(gradient, memory, images)
+      # optax multiplies its count of steps with floats.
+      with jax.numpy_dtype_promotion('standard'):
+        change, memory = adam.update(gradient, memory, images)
       images = threat.project(images + size * change, clean)
       return images, memory, broken | now, carry
 

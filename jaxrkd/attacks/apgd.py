@@ -169,7 +169,8 @@ def _apgd(
     begun = i == 0
     # The history of the reference begins after the first move, with a comparison to the
     # still empty last row: with a loss of 0.
-    rises = state.rises + (~begun & (seen.values > state.last_loss))
+    rose = ~begun & (seen.values > state.last_loss)
+    rises = state.rises + rose.astype(jnp.int32)
     last_loss = pick(begun, jnp.zeros_like(seen.values), seen.values)
     better = begun | (seen.values > state.best_loss)
     best = pick(better, state.image, state.best)
@@ -179,7 +180,8 @@ def _apgd(
 
     length = jnp.asarray(lengths)[i]
     check = length > 0
-    rare = rises <= RHO * length
+    # In halves and quarters, which floats hold exactly.
+    rare = rises.astype(jnp.float32) <= RHO * length.astype(jnp.float32)
     stuck = ~state.halved & (checked_loss >= best_loss)
     halve = check & (rare | stuck)
     size = jnp.where(halve[:, None, None, None], state.step_size / 2, state.step_size)

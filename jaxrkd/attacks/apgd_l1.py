@@ -157,5 +157,6 @@ def _steepest_share(gradient: Array, share: Array) -> Array:
   pixels = flat.shape[1]
   place = jnp.clip(jnp.floor((1 - share) * pixels), 0, pixels - 1).astype(jnp.int32)
   threshold = jnp.take_along_axis(jnp.sort(flat, axis=1), place[:, None], axis=1)
-  way = jnp.sign(gradient) * (jnp.abs(gradient) >= threshold[:, :, None, None])
+  steep = jnp.abs(gradient) >= threshold[:, :, None, None]
+  way = jnp.sign(gradient) * steep.astype(gradient.dtype)
   return way / (jnp.sum(jnp.abs(way), axis=(1, 2, 3), keepdims=True) + 1e-10)

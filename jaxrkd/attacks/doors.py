@@ -59,7 +59,7 @@ def checked_key(key: Any, count: int) -> Array:
   """
   typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
   shape = np.shape(key)
-  if not typed and shape[-1:] == (2,) and np.result_type(key) == np.uint32:
+  if not typed and shape[-1:] == (2,) and getattr(key, 'dtype', None) == np.uint32:
     key, typed, shape = jax.random.wrap_key_data(jnp.asarray(key)), True, shape[:-1]
   if not typed or shape not in ((), (count,)):
     what = f'keys of shape {shape}' if typed else told(key)

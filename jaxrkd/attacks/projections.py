@@ -232,7 +232,7 @@ def _shrink(moved: Array, clean: Array, radius: Array) -> Array:
   def step(state):
     t, low, high, excess, count = state
     low, high = jnp.where(excess > 0, t, low), jnp.where(excess > 0, high, t)
-    slope = jnp.sum((size > t) & (size - t < room))
+    slope = jnp.sum((size > t) & (size - t < room)).astype(t.dtype)
     newton = t + excess / jnp.maximum(slope, 1)
     # Neither convex nor concave: where Newton's step leaves the bracket, halve that.
     inside = (newton > low) & (newton < high) & (slope > 0)

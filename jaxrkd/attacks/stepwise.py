@@ -197,7 +197,7 @@ def advance_once(attack: Stepwise, logits_fn: LogitsFn, lanes: Lanes) -> Lanes:
   go = going(attack, lanes)
   moved = attack.step(logits_fn, lanes.points, lanes.state, lanes.done)
   state = jax.tree.map(lambda new, old: pick(go, new, old), moved, lanes.state)
-  return Lanes(lanes.points, state, lanes.done + go)
+  return Lanes(lanes.points, state, lanes.done + go.astype(jnp.int32))
 
 
 def advance(

@@ -9,6 +9,7 @@ import numpy as np
 from jaxrkd.data.arrays import STACK
 from jaxrkd.data.dataset import Split, make_split
 from jaxrkd.errors import InputError
+from jaxrkd.paths import expanded
 
 DAMAGED = (zipfile.BadZipFile, zlib.error)
 KEYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
@@ -67,7 +68,7 @@ def _kind(path: str) -> str:
 def _arrays(path: str, keys: Sequence[str], what: str) -> list[np.ndarray]:
   try:
     # Opened here because np.load leaves a file that it cannot read open.
-    with open(path, 'rb') as file, np.load(file, allow_pickle=False) as archive:
+    with open(expanded(path), 'rb') as file, np.load(file, allow_pickle=False) as archive:
       missing = [key for key in keys if key not in archive]
       if missing:
         raise InputError(

@@ -126,7 +126,7 @@ def _again(net: Classifier, mesh: jax.sharding.Mesh) -> Callable:
     first = ask_once(variables, key, batch)
     second = ask_once(variables, jax.random.fold_in(key, 1), batch)
     # Half of the images replaced by black ones: the rest must not notice.
-    half = (jnp.arange(len(first)) % 2)[:, None, None, None]
+    half = (jnp.arange(len(first)) % 2).astype(batch['image'].dtype)[:, None, None, None]
     other = {**batch, 'image': batch['image'] * (1 - half)}
     third = jnp.where(half[:, 0, 0] == 0, ask_once(variables, key, other), first)
     size = jnp.maximum(

@@ -101,7 +101,7 @@ def warp(image: Array, flow: Array) -> Array:
   """
   height, width = image.shape[:2]
   rows = jnp.arange(height, dtype=flow.dtype)[:, None] + flow[1] * (1 - 1 / height)
-  columns = jnp.arange(width, dtype=flow.dtype) + flow[0] * (1 - 1 / width)
+  columns = jnp.arange(width, dtype=flow.dtype)[None] + flow[0] * (1 - 1 / width)
 
   def sample(plane: Array) -> Array:
     return map_coordinates(plane, [rows, columns], order=1, mode='constant')

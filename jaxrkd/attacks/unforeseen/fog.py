@@ -71,7 +71,7 @@ def fog_corruption(
     height, width = image.shape[:2]
     top, left = (len(cloud) - height) // 2, (len(cloud) - width) // 2
     cloud = cloud[top : top + height, left : left + width, None]
-    return to_unit((image + added * cloud) / (image.max((0, 1)) + added))
+    return to_unit((image + added * cloud) / (image.max((0, 1), keepdims=True) + added))
 
   def project(noise, fixed, image):
     del fixed, image

@@ -93,11 +93,13 @@ def gabor_kernel(sides: Array, sigma: Array, waves: Array, angle: Array) -> Arra
     angle: of the first wave, in radians.
   """
   at = jnp.linspace(-0.5, 0.5, KERNEL, dtype=sigma.dtype)
-  squared = at[:, None] ** 2 + at**2
+  squared = at[:, None] ** 2 + at[None] ** 2
   turn = jnp.arange(MOST_SIDES, dtype=sigma.dtype)
-  angles = (angle + np.pi * turn / sides)[:, None, None]
-  along = at * jnp.cos(angles) + at[:, None] * jnp.sin(angles)
-  harmonics = (turn < sides)[:, None, None] * jnp.cos(2 * np.pi * waves * along)
+  angles = (angle + np.pi * turn / sides.astype(turn.dtype))[:, None, None]
+  along = at[None, None] * jnp.cos(angles) + at[None, :, None] * jnp.sin(angles)
+  harmonics = (turn < sides.astype(turn.dtype)).astype(turn.dtype)[
+    :, None, None
+  ] * jnp.cos(2 * np.pi * waves * along)
   return jnp.exp(-0.5 * squared / (sigma + 1e-3) ** 2) * harmonics.sum(0)
 
 

@@ -162,7 +162,7 @@ def decode(free: Array, image: Array) -> Array:
 def change(free: Array, height: int, width: int, table: np.ndarray) -> Array:
   """[H, W] in [0, 1] pixels: the inverse transform of H * W half quanta."""
   blocks = free.reshape(height // SIDE, width // SIDE, SIDE, SIDE)
-  blocks = blocks * jnp.asarray(table / (2 * 255), free.dtype)
+  blocks = blocks * jnp.asarray(table / (2 * 255), free.dtype)[None, None]
   waves = jnp.asarray(cosines(), free.dtype)
   # Full precision: GPUs otherwise round products to 10 bits.
   plane = jnp.einsum('abuv,ux,vy->axby', blocks, waves, waves, precision='highest')

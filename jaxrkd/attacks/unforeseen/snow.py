@@ -106,7 +106,7 @@ def within_budget(flakes: Array, budget: float) -> Array:
   """Scales down each block whose mean intensity exceeds `budget`; [7, h, w] as given."""
   rows, columns = (_blocks(side, flakes.dtype) for side in flakes.shape[1:])
   total = _spread(rows, flakes, columns.T)
-  count = rows.sum(1)[:, None] * columns.sum(1)
+  count = (rows.sum(1)[:, None] * columns.sum(1)[None])[None]
   scale = budget / jnp.maximum(total / count, budget)
   return flakes * _spread(rows.T, scale, columns)
 
