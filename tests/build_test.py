@@ -323,7 +323,7 @@ class OverrideTest(parameterized.TestCase):
     ('evaluation.epsilon=0.1', "did you mean 'evaluation.threat.eps'"),
     ('evaluation.attacks.cw_inf.iterations=5', "mean 'evaluation.attacks.cw_inf.steps'"),
     ('attack.num-steps=5', "did you mean 'attack.steps'"),
-    ('select.attack.alpha=0.1', "did you mean 'select.attack.step_size'"),
+    ('evaluation.attacks.cw_inf.alpha=0.1', "mean 'evaluation.attacks.cw_inf.step_size'"),
     ('dataset=svhn', "did you mean 'data.name'"),
     ('method.kl_scal=3', "did you mean 'method.kl_scale'"),
     ('method.name=mtrad', "method.name 'mtrad'; did you mean 'mtard'"),

@@ -394,7 +394,7 @@ class LibraryTest(parameterized.TestCase):
 
   def test_random_numbers_belong_to_the_index(self):
     images, labels, _ = digits()
-    attack = attacks.pgd(Linf(EPS), steps=3, step_size=0.03)
+    attack = attacks.pgd(Linf(EPS), steps=5, step_size=0.03)
     whole = attack_images(linear_digits, images, labels, attack)
     part = attack_images(
       linear_digits, images[20:], labels[20:], attack, index=np.arange(20, COUNT)
@@ -436,7 +436,7 @@ def _set(**values):
 class InputTest(parameterized.TestCase):
   @parameterized.named_parameters(
     ('range', lambda g: g.update(images=g['images'] * 255), r'from 0 to 255.*\[0, 1\]'),
-    ('nan', lambda g: g['images'].__setitem__((3, 0, 0, 0), np.nan), 'from nan to nan'),
+    ('nan', lambda g: g['images'].__setitem__((3, 0, 0, 0), np.nan), 'hold NaN, first number 3'),
     ('shape', lambda g: g.update(images=g['images'][0]), r'shape \(8, 8, 1\)'),
     ('ints', lambda g: g.update(images=g['images'].astype(int)), 'images are int64'),
     ('labels', lambda g: g.update(labels=g['labels'][:-1]), r'one integer for each'),

@@ -156,6 +156,13 @@ class RuleTest(parameterized.TestCase):
     with self.assertRaisesRegex(InputError, message):
       ball()
 
+  @parameterized.parameters(Linf, L2, L1)
+  def test_the_direction_of_any_length_is_one(self, norm):
+    slope = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4, 4, 1)), jnp.float32)
+    want = norm(1.0).steepest(slope)
+    for scale in (1e-25, 1e25):
+      np.testing.assert_allclose(norm(1.0).steepest(scale * slope), want, rtol=1e-5)
+
   def test_tiny_and_huge_slopes_are_followed_all_the_same(self):
     """The square of a small slope is 0 in float32, that of a large one infinite."""
     images, labels, logits_fn, _ = linear(20)

@@ -1,6 +1,11 @@
 """Known ways to look robust are noticed; honest classifiers pass."""
 
+import functools
 import json
+import os
+import pathlib
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -85,8 +90,9 @@ def on_grey(logits_fn, verdicts=None, **options):
   return {c.name: c for c in panel.checks}
 
 
-def measured(logits_fn, attack, **options):
-  return attack_images(logits_fn, *GREY, attack, **options)
+@functools.cache
+def measured(logits_fn, name, radius=RADIUS, **options):
+  return attack_images(logits_fn, *GREY, ATTACKS[name](Linf(radius), **options))
 
 
 class TableTest(parameterized.TestCase):
@@ -94,26 +100,26 @@ class TableTest(parameterized.TestCase):
 
   def test_one_step_that_beats_many(self):
     table = {
-      'fgsm': measured(HILL, attacks.fgsm(Linf(RADIUS))),
-      'pgd': measured(HILL, attacks.pgd(Linf(RADIUS))),
+      'fgsm': measured(HILL, 'fgsm'),
+      'pgd': measured(HILL, 'pgd'),
     }
     self.assertEqual(table['fgsm'].robust_accuracy, 0)
     self.assertEqual(table['pgd'].robust_accuracy, 1)
     for verdicts in (table, None):
       found = on_grey(HILL, verdicts)['FGSM beats PGD']
       self.assertEqual((found.status, found.value), ('fail', 100))
-    easy = {n: measured(EASY, ATTACKS[n](Linf(RADIUS))) for n in table}
+    easy = {n: measured(EASY, n) for n in table}
     self.assertEqual(on_grey(EASY, easy)['FGSM beats PGD'].status, 'pass')
     # The columns are asked, not the panel's own attacks.
     honest = {**table, 'fgsm': easy['fgsm'], 'pgd': easy['pgd']}
     self.assertEqual(on_grey(HILL, honest)['FGSM beats PGD'].status, 'pass')
 
   def test_a_stronger_attack(self):
-    weak = measured(HILL, attacks.pgd(Linf(RADIUS)))
+    weak = measured(HILL, 'pgd')
     found = on_grey(HILL, weak)['a stronger attack was found']
     self.assertEqual((found.status, found.value), ('fail', 100))
     # Any column of the table may have broken it before.
-    strong = measured(HILL, attacks.fgsm(Linf(RADIUS)))
+    strong = measured(HILL, 'fgsm')
     both = {'pgd': weak, 'fgsm': strong}
     self.assertEqual(on_grey(HILL, both)['a stronger attack was found'].status, 'pass')
     self.assertEqual(on_grey(HILL)['a stronger attack was found'].status, 'skip')
@@ -125,12 +131,12 @@ class TableTest(parameterized.TestCase):
     self.assertEqual(check('a stronger attack was found', 0.0).status, 'pass')
 
   def test_a_budget_that_is_too_small(self):
-    weak = measured(chain, attacks.pgd(Linf(RADIUS)))
+    weak = measured(chain, 'pgd')
     self.assertGreater(weak.robust_accuracy, 0.9)
     for verdicts in (weak, None):
       found = on_grey(chain, {'pgd': weak} if verdicts else None)
       self.assertEqual(found['budget too small'].status, 'fail')
-    enough = measured(chain, attacks.pgd(Linf(RADIUS), steps=100))
+    enough = measured(chain, 'pgd', steps=100)
     found = on_grey(chain, {'pgd_100': enough})
     self.assertEqual(found['budget too small'].status, 'pass')
     self.assertEqual(found['a stronger attack was found'].status, 'pass')
@@ -177,7 +183,7 @@ class TableTest(parameterized.TestCase):
     self.assertEqual(found.status, 'fail')
 
   def test_columns_of_another_ball_are_not_judged(self):
-    weak = measured(HILL, attacks.pgd(Linf(RADIUS / 2)))
+    weak = measured(HILL, 'pgd', RADIUS / 2)
     column = Column(weak, 'pgd', Linf(RADIUS / 2))
     fog = Column(weak, 'fog', None, ball=False)
     part = loaded_grey()
@@ -411,6 +417,27 @@ class ProgramTest(parameterized.TestCase):
     (folder / 'config.json').write_text(config.to_json())
     with self.assertRaisesRegex(InputError, message):
       remeasure.remeasure(folder, [], attacks=names)
+
+  @parameterized.parameters(('fail', 3), ('none', 4), ('warn', 0))
+  def test_strict_is_an_exit_status(self, status, code):
+    """The program itself, with a measurement that has this panel."""
+    script = (
+      'import runpy, sys; from unittest import mock\n'
+      f'found = {{"trust": {{"status": "{status}"}}}}\n'
+      'sys.argv = ["evaluate.py", "--workdir=x", "--strict"]\n'
+      'with mock.patch("jaxrkd.remeasure.remeasure", lambda *a: found):\n'
+      '  runpy.run_path("evaluate.py", run_name="__main__")\n'
+    )
+    launch = pathlib.Path(__file__).parent.parent / 'launch'
+    root = os.pathsep.join([str(launch), str(launch.parent)])
+    ran = subprocess.run(
+      [sys.executable, '-c', script],
+      cwd=launch,
+      env={**os.environ, 'PYTHONPATH': root},
+      capture_output=True,
+      text=True,
+    )
+    self.assertEqual(ran.returncode, code, ran.stderr)
 
   def test_page_escapes_names(self):
     images, labels, _ = digits()

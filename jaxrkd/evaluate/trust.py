@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxrkd.attacks import L2, Linf, Threat, autoattack
+from jaxrkd.attacks import L2, Cascade, Linf, Threat, autoattack
 from jaxrkd.evaluate.confidence import wilson
 from jaxrkd.evaluate.lanes import ladder
 from jaxrkd.evaluate.probe import Probe
@@ -217,14 +217,7 @@ def panel(
   at_eps = stays[FACTORS.index(1.0)]
   one_step = own.withstands(threat.eps, 1)
   patient = own.withstands(threat.eps, MANY_STEPS)
-  parts = autoattack(
-    threat,
-    version='custom',
-    parts=('apgd_ce', 'apgd_dlr', 'square'),
-    steps=APGD_STEPS,
-    queries=QUERIES,
-  )
-  search = judge(subject, part, parts, key, threat=threat)
+  search = judge(subject, part, _stronger(threat), key, threat=threat)
   transferred = [
     ~own.right(look(surrogate).made(threat.eps, PGD_STEPS))
     for surrogate in (surrogates or {}).values()
@@ -266,6 +259,18 @@ def judged(name: str, shares: Sequence[Share]) -> Check:
     checks, key=lambda c: (SEVERITY.index(c.status), -float(c.value or 0))
   )
   return worst_first[0] if worst_first else check(name, None)
+
+
+@functools.lru_cache(maxsize=8)
+def _stronger(threat: Threat) -> Cascade:
+  """The same object for the same ball, so that what was compiled is found again."""
+  return autoattack(
+    threat,
+    version='custom',
+    parts=('apgd_ce', 'apgd_dlr', 'square'),
+    steps=APGD_STEPS,
+    queries=QUERIES,
+  )
 
 
 def _right_ones(subject: Subject, loaded: Loaded, key: Array, images: int) -> Loaded:

@@ -1,0 +1,382 @@
+"""Takes away one guard at a time, and names the test that notices.
+
+Usage: python benchmarks/guards.py [--only=WORD] [--list]
+
+Robust accuracy is an upper bound, so a guard that nobody would miss is a number that may be
+too high. Each guard is a piece of code and what stands there without it; the tests that are
+named run on a copy of the project. Ends with status 1 where a guard survives, or no longer
+is where it was.
+"""
+
+import argparse
+import dataclasses
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HOME = pathlib.Path(__file__).resolve().parent.parent
+COPIED = ('jaxrkd', 'configs', 'launch', 'tests', 'benchmarks', 'docs')
+FILES = ('pyproject.toml', 'README.md', 'setup.py', 'Makefile', 'constraints.txt')
+SECONDS = 400
+
+
+@dataclasses.dataclass(frozen=True)
+class Guard:
+  """One guard.
+
+  Attributes:
+    name: what it is for.
+    file: where it is.
+    code: the piece of code, once in the file.
+    without: what stands there instead when it is taken away.
+    tests: files, or parts of names after '::' as pytest's -k takes them.
+  """
+
+  name: str
+  file: str
+  code: str
+  without: str
+  tests: str
+
+
+A, E, W = 'jaxrkd/attacks/', 'jaxrkd/evaluate/', 'jaxrkd/interop/'
+GUARDS = (
+  # Steps.
+  Guard(
+    'a step is a share of the radius',
+    *(A + 'step_size.py', 'return at_eight * (eps / EIGHT)', 'return at_eight'),
+    'tests/steps_test.py::RuleTest or ConfigTest',
+  ),
+  Guard(
+    'steps that cannot reach the border',
+    *(A + 'step_size.py', 'if path < eps * (1 - SLACK):', 'if False:'),
+    'tests/steps_test.py::budget',
+  ),
+  Guard(
+    'radii of Linf under L2 and L1',
+    *(A + 'threat.py', 'if levels in LINF_LEVELS and eps == levels / 255:', 'if False:'),
+    'tests/steps_test.py::wrong_scale',
+  ),
+  Guard(
+    'L2 and L1 radii in levels',
+    *(A + 'threat.py', 'if not 0 <= eps <= most:', 'if not 0 <= eps:'),
+    'tests/steps_test.py::wrong_scale',
+  ),
+  Guard(
+    'steps in L2 go to the best point of ball and box',
+    *(A + 'threat.py', 'way = l2_corner(scaled, clean, self.eps) - moved'),
+    'way = self.eps * self.steepest(scaled) - moved',
+    'tests/steps_test.py::ClosedFormTest',
+  ),
+  Guard(
+    'steps in L1 give every pixel its room',
+    *(
+      A + 'threat.py',
+      'moved = exchange(images - clean, clean, gradient, size, self.eps)',
+    ),
+    'moved = l1_ball_and_box(images + size * self.steepest(gradient) - clean, clean, '
+    'self.eps)',
+    'tests/steps_test.py::ClosedFormTest',
+  ),
+  Guard(
+    'a small slope in L2 does not vanish',
+    *(A + 'threat.py', 'gradient = gradient / jnp.where(largest > 0, largest, 1)'),
+    'gradient = gradient * 1',
+    'tests/steps_test.py::direction_of_any_length',
+  ),
+  Guard(
+    'projection into the ball',
+    *(A + 'threat.py', 'inside = clean + jnp.clip(images - clean, -self.eps, self.eps)'),
+    'inside = images',
+    'tests/attacks_test.py::stays_in_the_ball',
+  ),
+  Guard(
+    'what leaves the ball is no success',
+    *(E + 'lanes.py', 'allowed &= far <= threat.eps * (1 + SLACK) + 1e-6', 'pass'),
+    'tests/cascade_test.py::leaves_the_ball',
+  ),
+  Guard(
+    'an attack of zero steps in training',
+    *('jaxrkd/build/check.py', 'config.attack.steps < 1:', 'config.attack.steps < -1:'),
+    'tests/steps_test.py::test_mistakes',
+  ),
+  Guard(
+    'the measurement follows the threat set',
+    *('jaxrkd/build/resolve.py', 'pairs = with_measurement(pairs)', 'pass'),
+    'tests/steps_test.py::moves',
+  ),
+  Guard(
+    'a training ball that differs is said',
+    *('jaxrkd/build/threats.py', 'or own.to_dict() == measured.to_dict():', 'or True:'),
+    'tests/steps_test.py::moves',
+  ),
+  # Slopes that are no numbers.
+  Guard(
+    'slopes of searches are numbers',
+    *(A + 'slopes.py', 'return *finite(gradient), carry'),
+    'return gradient, finite(gradient)[1], carry',
+    'tests/not_finite_test.py::training_attacks',
+  ),
+  Guard(
+    'an infinite slope keeps its sign',
+    *(A + 'slopes.py', 'return jnp.where(real, gradient, instead)'),
+    'return jnp.where(real, gradient, 0)',
+    'tests/not_finite_test.py::infinite',
+  ),
+  Guard(
+    'slopes of APGD are numbers',
+    *(A + 'apgd_loss.py', 'return Slope(logits, values, *finite(gradient))'),
+    'return Slope(logits, values, gradient, finite(gradient)[1])',
+    'tests/not_finite_test.py::black_pixels',
+  ),
+  Guard(
+    'slopes of FAB are numbers',
+    *(A + 'fab.py', 'w, broken = finite(slope)', 'w, broken = slope, finite(slope)[1]'),
+    'tests/not_finite_test.py::black_pixels',
+  ),
+  Guard(
+    'slopes of SVGD are numbers',
+    *(A + 'svgd.py', 'sound, broken = finite(merge(found))'),
+    'sound, broken = merge(found), finite(merge(found))[1]',
+    'tests/not_finite_test.py::training_attacks',
+  ),
+  Guard(
+    'a loss that is no number is not the best',
+    *(A + 'apgd_loss.py', 'jnp.where(jnp.isnan(values), -jnp.inf, values)', 'values'),
+    'tests/not_finite_test.py::loss_of_ones_own',
+  ),
+  Guard(
+    'masked classes do not divide by infinity',
+    *(A + 'objectives.py', 'return jnp.where(jnp.isneginf(logits), least, logits)'),
+    'return logits',
+    'tests/not_finite_test.py::masked',
+  ),
+  Guard(
+    'answers that are no numbers are wrong',
+    *(E + 'lanes.py', 'finite=sound(logits),', 'finite=jnp.ones(len(logits), bool),'),
+    'tests/not_finite_test.py::stop_under_attack',
+  ),
+  Guard(
+    'an image that becomes no number is marked',
+    *(E + 'cascade.py', 'self._mark(places[~(seen.finite & numbers)])', 'pass'),
+    'tests/not_finite_test.py::becomes_no_number',
+  ),
+  Guard(
+    'slopes that are no numbers are counted',
+    *(
+      E + 'cascade.py',
+      'self._mark(self._place[not_finite & (self._place >= 0)])',
+      'pass',
+    ),
+    'tests/not_finite_test.py::black_pixels',
+  ),
+  Guard(
+    'tables mark them',
+    *(E + 'results.py', "return '*' if attack.get('not_finite') else ''", "return ''"),
+    'tests/not_finite_test.py::tables',
+  ),
+  # The trust panel.
+  *(
+    Guard(
+      f'trust check: {check}',
+      *(E + 'trust.py', f"    '{check}': ", f"    '{check}': [] and "),
+      f'tests/trust_test.py::{test}',
+    )
+    for check, test in (
+      ('a stronger attack was found', 'stronger'),
+      ('slopes not finite', 'no_numbers'),
+      ('zero gradients', 'masked_gradients'),
+      ('budget too small', 'budget'),
+      ('FGSM beats PGD', 'one_step'),
+      ('Square beats APGD', 'random_search or wrong_way'),
+      ('large eps leaves images right', 'masked_gradients'),
+      ('transfer beats white-box', 'transfer'),
+      ('repeated outputs differ', 'random_answers'),
+      ('accuracy rises with eps', 'rises'),
+    )
+  ),
+  Guard(
+    'every single image proves a table wrong',
+    *(E + 'table_checks.py', 'return [Share(float(np.mean(robust & broken)), 0)]'),
+    'return [Share.of(robust & broken)]',
+    'tests/trust_test.py::proof',
+  ),
+  Guard(
+    'verdicts of other images',
+    *(E + 'table_checks.py', 'if not np.all(known) or np.any(', 'if False and np.any('),
+    'tests/trust_test.py::other_images',
+  ),
+  Guard(
+    'a panel that fails is a status',
+    *('launch/evaluate.py', "STATUS = {'fail': 3, 'none': 4}", 'STATUS = {}'),
+    'tests/trust_test.py::exit_status',
+  ),
+  # Doors.
+  Guard(
+    'labels beyond the classes, direct calls',
+    *(A + 'doors.py', 'if labels.min() < 0 or (classes is not None and labels.max() >= '),
+    'if False and (classes is not None and labels.max() >= ',
+    'tests/doors_test.py::one_sentence',
+  ),
+  Guard(
+    'images outside of [0, 1], direct calls',
+    *(A + 'doors.py', 'if low < -ROUNDING or high > 1 + ROUNDING:', 'if False:'),
+    'tests/doors_test.py::one_sentence',
+  ),
+  Guard(
+    'images that hold NaN',
+    *(A + 'doors.py', 'if np.isnan(low) or np.isnan(high):', 'if False:'),
+    'tests/doors_test.py::one_sentence',
+  ),
+  Guard(
+    'a factory in the place of an attack',
+    *(A + 'doors.py', "factory = names[:1] == ['threat'] or 'strength' in names"),
+    'factory = False; fits = True; return',
+    'tests/doors_test.py::place_of_an_attack',
+  ),
+  Guard(
+    'BatchNorm in training mode',
+    *(E + 'inputs.py', 'if not beside <= most:', 'if False:'),
+    'tests/doors_test.py::low_precision',
+  ),
+  Guard(
+    'probabilities in place of logits',
+    *(E + 'inputs.py', 'if np.all(logits >= 0) and np.allclose('),
+    'if False and np.allclose(',
+    'tests/cascade_test.py::one_sentence',
+  ),
+  Guard(
+    'a missing teacher',
+    *('jaxrkd/methods/answering.py', 'if role not in teachers:', 'if False:'),
+    'tests/doors_test.py::TeacherTest',
+  ),
+  # Whose verdicts.
+  Guard(
+    'weights and gradient are part of the mark',
+    *(E + 'attack_images.py', '    names,\n', '    (),\n'),
+    'tests/recognised_test.py',
+  ),
+  Guard(
+    'constants of a program count',
+    *(E + 'trace.py', 'for number in numbers_of(program):', 'for number in ():'),
+    'tests/recognised_test.py',
+  ),
+  Guard(
+    'slopes of another framework count',
+    *(E + 'attack_images.py', 'answers += [_slopes(f, loaded) for f in asked]', 'pass'),
+    'tests/recognised_test.py::another_framework',
+  ),
+  Guard(
+    'answers of another framework may move by rounding alone',
+    *(E + 'attack_images.py', 'KNOWN, OPAQUE = 1e-3, 4e-6', 'KNOWN, OPAQUE = 1e-3, 1e-3'),
+    'tests/recognised_test.py::another_framework',
+  ),
+  # float32 has the last word.
+  Guard(
+    'successes are looked at once more in float32',
+    *(E + 'cascade.py', 'broken = ~seen.right(task.images.label[places]) & seen.allowed'),
+    'broken = np.ones(len(places), bool)',
+    'tests/cascade_test.py::float32 or claims',
+  ),
+  # Data and weight files.
+  Guard(
+    'channels first',
+    'jaxrkd/data/arrays.py',
+    *('if shape[1] <= 4 < shape[3] and shape[1] < shape[2]:', 'if False:'),
+    'tests/data_checks_test.py',
+  ),
+  Guard(
+    'labels with gaps',
+    *('jaxrkd/data/dataset.py', 'if len(present) == high + 1 and high:', 'if True:'),
+    'tests/data_checks_test.py',
+  ),
+  Guard(
+    'bytes that hold 0 and 1',
+    *('jaxrkd/data/notes.py', 'if top >= 128:', 'if True:'),
+    'tests/data_checks_test.py',
+  ),
+  Guard(
+    'tensors stay inside their numbers',
+    W + 'torch_pickle.py',
+    *('if last >= len(data) or math.prod(self.size) > len(data):', 'if False:'),
+    'tests/interop_pickles_test.py::beyond_its_numbers',
+  ),
+  Guard(
+    'objects in the place of weights',
+    W + 'unwrap.py',
+    *('elif isinstance(value, Opaque) or isinstance(name, Opaque):', 'elif False:'),
+    'tests/interop_names_test.py::place_of_weights',
+  ),
+  # Where programs run.
+  Guard(
+    'one job at a time in a workdir',
+    'jaxrkd/run/experiment.py',
+    *('with workdir_lock.hold(workdir):', 'with contextlib.nullcontext():'),
+    'tests/workdir_test.py::holds_its_workdir',
+  ),
+)
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--only', default='', help='guards whose name or file has this')
+  parser.add_argument('--list', action='store_true', help='name them and leave')
+  chosen = parser.parse_args()
+  guards = [g for g in GUARDS if chosen.only in g.name or chosen.only in g.file]
+  if chosen.list:
+    print('\n'.join(f'{guard.file}: {guard.name}' for guard in guards))
+    return
+  began, survived = time.monotonic(), []
+  with tempfile.TemporaryDirectory() as folder:
+    copy = pathlib.Path(folder)
+    for name in COPIED:
+      shutil.copytree(HOME / name, copy / name)
+    for name in FILES:
+      shutil.copy(HOME / name, copy / name)
+    for guard in guards:
+      noticed = without(copy, guard)
+      print(f'{noticed or "SURVIVES":90}  {guard.file}: {guard.name}', flush=True)
+      survived += [] if noticed else [guard.name]
+  minutes = (time.monotonic() - began) / 60
+  print(f'{len(guards)} guards, {len(survived)} survive; {minutes:.0f} min')
+  sys.exit(bool(survived))
+
+
+def without(copy: pathlib.Path, guard: Guard) -> str:
+  """The test that fails when a guard is taken away; '' if none does."""
+  path = copy / guard.file
+  whole = path.read_text(encoding='utf-8')
+  if whole.count(guard.code) != 1:
+    sys.exit(f'{guard.name}: {guard.code!r} is {whole.count(guard.code)} times in {path}')
+  path.write_text(whole.replace(guard.code, guard.without), encoding='utf-8')
+  file, _, names = guard.tests.partition('::')
+  command = [sys.executable, '-m', 'pytest', '-W', 'error', '-q', '-x', '--tb=line', file]
+  command += ['-k', names] if names else []
+  command += ['-p', 'no:cacheprovider']
+  environment = {**os.environ, 'PYTHONPATH': str(copy)}
+  try:
+    ran = subprocess.run(
+      command,
+      cwd=copy,
+      env=environment,
+      timeout=SECONDS,
+      text=True,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT,
+    )
+    found = [x for x in ran.stdout.splitlines() if x.startswith(('FAILED', 'ERROR'))]
+    if ran.returncode not in (0, 1, 2):
+      sys.exit(f'{guard.name}: pytest ended with {ran.returncode}\n{ran.stdout[-2000:]}')
+    return found[0].split(' - ')[0] if found else ''
+  except subprocess.TimeoutExpired:
+    return f'{guard.tests} does not end'
+  finally:
+    path.write_text(whole, encoding='utf-8')
+
+
+if __name__ == '__main__':
+  main()
