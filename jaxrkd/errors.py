@@ -62,7 +62,9 @@ def above_zero(value: float, what: str) -> float:
 
 def whole_number(value: int, least: int, what: str) -> int:
   """Returns `value` if it is a whole number of at least `least`, else raises `InputError`."""
-  if isinstance(value, bool) or not isinstance(value, int) or value < least:
+  # numpy's integers are welcome.
+  whole = hasattr(value, '__index__') and not isinstance(value, bool)
+  if not whole or value < least:
     raise InputError(
       f'{what} is {value!r}; it must be a whole number of at least {least}'
     )

@@ -436,7 +436,11 @@ def _set(**values):
 class InputTest(parameterized.TestCase):
   @parameterized.named_parameters(
     ('range', lambda g: g.update(images=g['images'] * 255), r'from 0 to 255.*\[0, 1\]'),
-    ('nan', lambda g: g['images'].__setitem__((3, 0, 0, 0), np.nan), 'hold NaN, first number 3'),
+    (
+      'nan',
+      lambda g: g['images'].__setitem__((3, 0, 0, 0), np.nan),
+      'hold NaN, first number 3',
+    ),
     ('shape', lambda g: g.update(images=g['images'][0]), r'shape \(8, 8, 1\)'),
     ('ints', lambda g: g.update(images=g['images'].astype(int)), 'images are int64'),
     ('labels', lambda g: g.update(labels=g['labels'][:-1]), r'one integer for each'),

@@ -8,7 +8,7 @@ from jaxrkd.attacks.slopes import nowhere, slopes
 from jaxrkd.attacks.starts import STARTS, Start
 from jaxrkd.attacks.step_size import PGD, TRADES, check_budget, step_length
 from jaxrkd.attacks.stepwise import Stepwise, one_step
-from jaxrkd.attacks.threat import Threat, check_threat
+from jaxrkd.attacks.threat import Threat, ascend, check_threat
 from jaxrkd.errors import choose, whole_number
 
 Array = jax.Array
@@ -54,7 +54,7 @@ def _pgd_search(
     def step(state):
       images, broken, carry = state
       gradient, now, carry = slopes(objective, images, carry)
-      return threat.ascend(images, clean, gradient, size), broken | now, carry
+      return ascend(threat, images, clean, gradient, size), broken | now, carry
 
     begin = first(threat, keys, clean)
     images, broken, carry = repeat(steps, step, (begin, nowhere(clean), carry))

@@ -32,19 +32,29 @@ def step_length(step_size: float | None, eps: Any, at_eight: float = PGD) -> Any
   """
   if step_size is None:
     return at_eight * (eps / EIGHT)
-  if isinstance(step_size, jax.Array):
-    return step_size
-  _check_number(step_size, eps)
+  if not isinstance(step_size, jax.core.Tracer):
+    _check_number(step_size, eps)
   return step_size
 
 
+def is_number(value: Any) -> bool:
+  """Whether this is one real number, of Python, numpy or JAX."""
+  if isinstance(value, bool | str):
+    return False
+  try:
+    float(value)
+  except (TypeError, ValueError):
+    return False
+  return True
+
+
 def _check_number(step_size: Any, eps: Any) -> None:
-  if isinstance(step_size, bool | str) or not isinstance(step_size, int | float):
+  if not is_number(step_size):
     raise InputError(
       f'attack step_size is {step_size!r}; give a number in [0, 1] pixels, or None for the '
       "attack's own share of the radius"
     )
-  small = isinstance(eps, jax.Array) or eps <= 1
+  small = isinstance(eps, jax.core.Tracer) or eps <= 1
   if not 0 <= step_size < float('inf') or (step_size > 1 and small):
     raise InputError(
       f'attack step_size is {step_size}, but pixels are in [0, 1]: write '
@@ -63,7 +73,7 @@ def check_budget(steps: int, path: Any, eps: Any) -> None:
   Raises:
     InputError: they cannot.
   """
-  if isinstance(path, jax.Array) or isinstance(eps, jax.Array):
+  if isinstance(path, jax.core.Tracer) or isinstance(eps, jax.core.Tracer):
     return  # known when the compiled program runs
   if path < eps * (1 - SLACK):
     raise InputError(

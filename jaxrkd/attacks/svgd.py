@@ -18,7 +18,7 @@ from jaxrkd.attacks.loop import repeat
 from jaxrkd.attacks.slopes import finite
 from jaxrkd.attacks.starts import STARTS, Start
 from jaxrkd.attacks.step_size import PGD, check_budget, step_length
-from jaxrkd.attacks.threat import Threat, check_threat
+from jaxrkd.attacks.threat import Threat, ascend, check_threat
 from jaxrkd.errors import InputError, choose, in_range, one_of, whole_number
 from jaxrkd.particles import merge, part
 
@@ -134,14 +134,14 @@ def svgd_search(
         f'learns from its own particle; set it to {count}, or to 0 for as many'
       )
     each = functools.partial(jax.vmap, in_axes=(0, None, 0, None))
-    ascend = each(threat.ascend)
+    climb_all = each(functools.partial(ascend, threat))
     walk = each(lambda x, clean, move, size: threat.project(x + size * move, clean))
 
     def step(state):
       images, broken, carry = state
       slopes, now, carry = slopes_of(objective, images, carry)
       move = direction(images, slopes)
-      climb = ascend if signed else walk
+      climb = climb_all if signed else walk
       return climb(images, clean, move, size), broken | now, carry
 
     again = merge(jnp.broadcast_to(clean, (count, *clean.shape)))

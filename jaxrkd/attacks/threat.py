@@ -14,6 +14,7 @@ from jaxrkd.attacks.projections import (
   l2_ball_and_box,
   l2_corner,
 )
+from jaxrkd.attacks.step_size import is_number
 from jaxrkd.errors import InputError
 
 Array = jax.Array
@@ -69,16 +70,17 @@ def check_threat(threat: Any) -> None:
 
 
 def _check_number(eps: Any) -> None:
-  if isinstance(eps, bool | str) or not isinstance(eps, int | float):
-    try:
-      float(eps)  # numpy's numbers are welcome
-      whole = not isinstance(eps, bool | str)
-    except (TypeError, ValueError):
-      whole = False
-    if not whole:
-      raise InputError(
-        f'eps is {eps!r}; give the radius as one number in [0, 1] pixels, such as 8 / 255'
-      )
+  if not is_number(eps):
+    raise InputError(
+      f'eps is {eps!r}; give the radius as one number in [0, 1] pixels, such as 8 / 255'
+    )
+
+
+def ascend(threat: Threat, images: Array, clean: Array, gradient: Array, size: Any):
+  """`Threat.ascend`; of a set of one's own without it, the steepest step, projected."""
+  if hasattr(threat, 'ascend'):
+    return threat.ascend(images, clean, gradient, size)
+  return threat.project(images + size * threat.steepest(gradient), clean)
 
 
 def _levels(eps: float, allowed: str) -> InputError:
@@ -95,7 +97,7 @@ class _Ball:
   eps: float
 
   def __post_init__(self):
-    if isinstance(self.eps, jax.Array):
+    if isinstance(self.eps, jax.core.Tracer):
       return  # a radius that a compiled program is told when it runs
     _check_number(self.eps)
     self._check_scale(self.eps)
