@@ -240,7 +240,7 @@ def _shrink(config: ConfigDict, digits: Mapping[str, Any]) -> None:
   one_step = attack.get('steps', 10) == 1
   attack.steps = 1 if one_step else 7
   # One step, and AT-AKA's, are no quarter of the radius by themselves.
-  own = one_step or attack.name == 'svgd_paper'
+  own = one_step or attack.name.startswith('svgd')
   attack.step_size = DIGITS_EPS * (1.25 if one_step else 0.25) if own else None
   config.threat.eps = DIGITS_EPS
   config.batch_size = 64

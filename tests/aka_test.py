@@ -433,7 +433,7 @@ class AmalgamatedTeachersTest(parameterized.TestCase):
     self.enterContext(jax.enable_x64(True))
     made = tiny.config('rslad', [('r1', 'robust'), ('r2', 'robust'), ('r3', 'robust')])
     made.ensemble = dict(name=rule)
-    made.attack.steps = 1
+    made.attack.steps, made.attack.step_size = 1, 0.1
     run = tiny.Run(made)
     state = run.setup.parts.init()
     student = state.nets['student']

@@ -166,9 +166,10 @@ class GoldenTest(parameterized.TestCase):
     made = []
 
     def recording(keys, objective, clean, carry):
-      images, carry = search.climb(keys, objective, clean, carry)
-      jax.debug.callback(lambda x: made.append(np.asarray(x)), images, ordered=True)
-      return images, carry
+      found = search.climb(keys, objective, clean, carry)
+      keep = lambda x: made.append(np.asarray(x))
+      jax.debug.callback(keep, found.images, ordered=True)
+      return found
 
     schedule = optim.SCHEDULES['milestones'](300, 391, peak=0.1, milestones=(215,))
     optimizers = Optimizers(

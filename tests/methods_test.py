@@ -90,7 +90,9 @@ class ConformanceTest(parameterized.TestCase):
     """Each mode of BatchNorm in the attack moves the running mean as it should."""
     means = {}
     for mode in ('eval', 'batch', 'train'):
-      run = tiny.Run(tiny.config(method, attack__bn=mode, attack__steps=1), 2)
+      run = tiny.Run(
+        tiny.config(method, attack__bn=mode, attack__steps=1, attack__step_size=0.1), 2
+      )
       state, _ = run.steps(run.setup.parts.init(), 1)
       stats = state.nets['student'].stats
       means[mode] = np.asarray(stats['bns']['0']['mean'])

@@ -61,7 +61,9 @@ class PartsTest(parameterized.TestCase):
   def test_memory_is_less(self):
     sizes = []
     for size in (0, 16):
-      made = tiny.config('mmard', batch_size=64, micro_batch=size, attack__steps=1)
+      made = tiny.config(
+        'mmard', batch_size=64, micro_batch=size, attack__steps=1, attack__step_size=0.1
+      )
       made.data = dict(name='synthetic', train=64, test=24, size=16, classes=3)
       made.select.split = 'test'
       made.student = dict(name='resnet8', width=4)

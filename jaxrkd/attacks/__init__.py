@@ -22,7 +22,6 @@ from jaxrkd.attacks.objectives import LogitsFn
 from jaxrkd.attacks.pgd import pgd, pgd_sat, pgd_search, pgd_trades
 from jaxrkd.attacks.square import square
 from jaxrkd.attacks.starts import STARTS
-from jaxrkd.attacks.step_size import TRADES
 from jaxrkd.attacks.stepwise import (
   AnyAttack,
   Cascade,
@@ -43,8 +42,8 @@ from jaxrkd.attacks.unforeseen import (
   snow,
 )
 
-# The step that AT-AKA prints, and its width: so narrow that every particle is on its own.
-PAPER: dict[str, Any] = dict(bandwidth='fixed', sigma=1e-3, at_eight=TRADES)
+# The width that AT-AKA prints: so narrow that every particle is on its own.
+PAPER: dict[str, Any] = dict(bandwidth='fixed', sigma=1e-3)
 ATTACKS: dict[str, Callable[..., AnyAttack]] = {
   'fgsm': fgsm,
   'pgd': pgd,

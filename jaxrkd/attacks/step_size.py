@@ -13,7 +13,7 @@ from jaxrkd.errors import InputError
 
 # The radius that published steps are made for.
 EIGHT = 8 / 255
-# Steps at that radius: Madry's and TRADES'; the rate of DeepMind's Adam.
+# Steps at that radius: Madry's; TRADES' (and AT-AKA's); the rate of DeepMind's Adam.
 PGD, TRADES, ADAM = 2 / 255, 0.003, 0.1
 # A sum of steps and a radius differ by rounding.
 SLACK = 1e-6

@@ -17,7 +17,7 @@ from jaxrkd.attacks.base import (
 from jaxrkd.attacks.loop import repeat
 from jaxrkd.attacks.slopes import finite
 from jaxrkd.attacks.starts import STARTS, Start
-from jaxrkd.attacks.step_size import PGD, check_budget, step_length
+from jaxrkd.attacks.step_size import TRADES, check_budget, step_length
 from jaxrkd.attacks.threat import Threat, ascend, check_threat
 from jaxrkd.errors import InputError, choose, in_range, one_of, whole_number
 from jaxrkd.particles import merge, part
@@ -38,7 +38,6 @@ def svgd_search(
   average: str = 'printed',
   gradient: str = 'own',
   signed: bool = True,
-  at_eight: float = PGD,
 ) -> Search:
   """Stein variational gradient ascent (AT-AKA, equation 2; Liu & Wang, 2016, 1608.04471).
 
@@ -56,8 +55,8 @@ def svgd_search(
     particles: of each image in a call; 0 is one. `together` is told how many, and 0
       accepts any number.
     steps: iterations.
-    step_size: of one iteration in [0, 1] pixels and the norm of `threat`; None is a
-      quarter of its radius, as PGD's (`svgd_paper`: 0.003 at 8/255).
+    step_size: of one iteration in [0, 1] pixels and the norm of `threat`; None is AT-AKA's
+      0.003 at the Linf radius 8/255, and the same share of other radii.
     start: a name in `STARTS` or a function (threat, keys, clean) -> images; one draw for
       each particle.
     bandwidth: 'median', 'fixed' or 'scaled'; see `kernels.bandwidth`.
@@ -68,7 +67,6 @@ def svgd_search(
       grad L_i(x_j) as printed, asks every network about every particle.
     signed: move by the threat's steepest direction along phi (its sign in Linf); False
       moves by phi itself.
-    at_eight: what a step of None is at the Linf radius 8/255.
 
   Raises:
     InputError: no threat set, an option out of range, or signed steps that cannot reach
@@ -78,7 +76,7 @@ def svgd_search(
   whole_number(particles, 0, 'attack.particles')
   whole_number(steps, 1, 'attack.steps')
   if signed or step_size is None:
-    size = step_length(step_size, threat.eps, at_eight)
+    size = step_length(step_size, threat.eps, TRADES)
   else:
     size = in_range(step_size, 0, float('inf'), 'attack.step_size')
   if signed:

@@ -24,7 +24,7 @@ METRICS = ('weighted', 'robust', 'clean')
 STREAM = ('auto', 'always', 'never')
 SPLITS = ('heldout', 'test')
 # Arguments that the program supplies, not the config.
-SUPPLIED = ('data_dir', 'epochs', 'steps_per_epoch', 'at_eight')
+SUPPLIED = ('data_dir', 'epochs', 'steps_per_epoch')
 NETWORK_KEYS = {
   'bn_variance': 'unbiased',
   'bn_momentum': 0.9,
@@ -66,7 +66,7 @@ def options(row: Callable[..., Any]) -> dict[str, Any]:
     for name, parameter in inspect.signature(target).parameters.items()
     if parameter.default is not inspect.Parameter.empty and name not in SUPPLIED
   }
-  return {**defaults, **{k: v for k, v in fixed.items() if k not in SUPPLIED}}
+  return {**defaults, **fixed}
 
 
 def network_keys(node: Mapping[str, Any]) -> dict[str, Any]:

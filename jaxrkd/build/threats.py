@@ -9,8 +9,8 @@ from jaxrkd.attacks.step_size import ADAM, PGD, TRADES, step_length
 Pairs = list[tuple[str, str]]
 # What each attack steps at the Linf radius 8/255 where a config says no number.
 AT_EIGHT = {
-  **dict.fromkeys(('pgd', 'pgd_sat', 'cw_inf', 'svgd'), PGD),
-  **dict.fromkeys(('pgd_trades', 'svgd_paper'), TRADES),
+  **dict.fromkeys(('pgd', 'pgd_sat', 'cw_inf'), PGD),
+  **dict.fromkeys(('pgd_trades', 'svgd', 'svgd_paper'), TRADES),
   'adam': ADAM,
 }
 
