@@ -2,6 +2,7 @@
 
 import functools
 import pathlib
+from unittest import mock
 
 import golden_test
 import jax
@@ -102,7 +103,15 @@ class GoldenTest(parameterized.TestCase):
     np.testing.assert_allclose(got, want.transpose(1, 0, 3, 4, 2), atol=1e-7)
 
 
-class DirectionTest(parameterized.TestCase):
+class ShortTest(parameterized.TestCase):
+  """A few steps that are held against other ways to compute them, short of the border."""
+
+  def setUp(self):
+    super().setUp()
+    self.enterContext(mock.patch('jaxrkd.attacks.svgd.check_budget'))
+
+
+class DirectionTest(ShortTest):
   def setUp(self):
     super().setUp()
     self.enterContext(jax.enable_x64(True))
@@ -149,7 +158,7 @@ class DirectionTest(parameterized.TestCase):
     np.testing.assert_array_equal(moved, np.broadcast_to(moved[:1], moved.shape))
 
 
-class LimitsTest(parameterized.TestCase):
+class LimitsTest(ShortTest):
   def test_one_particle_is_sign_pgd(self):
     world = World()
     x, y = jnp.asarray(world.clean, jnp.float32), jnp.asarray(world.labels)
@@ -268,7 +277,7 @@ class MistakesTest(parameterized.TestCase):
     with self.assertRaisesRegex(InputError, '5, but there are 4 networks'):
       world.particles(particles=5)
     with self.assertRaisesRegex(InputError, '2 particles for 4 networks'):
-      search = svgd_search(Linf(0.1), steps=1)
+      search = svgd_search(Linf(0.1))
       search.together(KEY, world.objective(), jnp.asarray(world.clean, jnp.float32), 2)
 
   def test_mixed_class_counts(self):
