@@ -92,7 +92,7 @@ def table1(
       home, network = workdir / name, ''
       config = build.resolve(configs.load_spec(spec), list(overrides or []))
       train_and_evaluate(config, home, data_dir, name)
-    config = build.resolve(read_config(home))
+    config = build.resolve(read_config(home), past=True)
     trained = load_trained(home, 'best', mesh, config.precision, network=network)
     many, one = _splits(config, images, picture, mesh, data_dir)
     attacked = (

@@ -43,7 +43,7 @@ def gallery(
     InputError: not a run, an unknown attack, or more images than there are.
   """
   run, path = expanded(run), expanded(path)
-  config = build.resolve(read_config(run))
+  config = build.resolve(read_config(run), past=True)
   own = build.evaluation_attacks(config)
   for name in names or []:
     choose({**build.EVALUATIONS, **own}, name, 'attack')

@@ -93,6 +93,8 @@ def _changed(
   if attacks is not None:
     # Steps follow the radius, which an override may have changed.
     first = [text for text in overrides if 'evaluation.attacks.' not in text]
-    given.evaluation.attacks = build.columns(attacks, build.resolve(old, first))
-  config = build.resolve(given, overrides)
-  return config, ending(config, build.resolve(old), workdir)
+    given.evaluation.attacks = build.columns(
+      attacks, build.resolve(old, first, past=True)
+    )
+  config = build.resolve(given, overrides, past=True)
+  return config, ending(config, build.resolve(old, past=True), workdir)

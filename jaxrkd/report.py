@@ -67,7 +67,7 @@ def _accuracies(rows: Mapping[str, Mapping[str, Any]]) -> str:
       seen = found['attacks'][attack]
       values.append((seen['robust'], seen['interval'], results.star(seen)))
       if results.star(seen):
-        notes.append(f'* {name}, {attack}: {results.not_finite(seen)}.')
+        notes.append(f'* {name}, {attack}: {results.why(seen)}.')
     values.append((found['worst_case'], found['worst_case_interval'], ''))
     cells = [
       f'{100 * value:.2f}{mark}<small>{_range(bounds)}</small>'

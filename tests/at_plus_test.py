@@ -203,7 +203,7 @@ class RecipeTest(parameterized.TestCase):
     (['inner.alpha=0.5'], "unknown config key 'inner.alpha'"),
     (['inner=mixed_target', 'inner.alpha=3'], 'inner.alpha is 3.0'),
     (['ensemble=mean'], "unknown ensemble.name 'mean'"),
-    (['attack=adam', 'attack.steps=0'], 'attack steps is 0; it must be at least 1'),
+    (['attack=adam', 'attack.steps=0'], 'attack.steps is 0.*method=natural'),
   )
   def test_mistakes(self, overrides, message):
     with self.assertRaisesRegex(InputError, message) as caught:

@@ -11,7 +11,7 @@ from cascade_test import digits, linear_digits
 from jaxrkd import attacks
 from jaxrkd.attacks import ATTACKS, L2, UNFORESEEN, Linf, objectives
 from jaxrkd.errors import InputError
-from jaxrkd.evaluate import attack_images, trust_panel
+from jaxrkd.evaluate import attack_images, results, trust_panel
 from jaxrkd.methods import INNERS, METHODS
 
 KEY = jax.random.key(0)
@@ -214,6 +214,46 @@ class EvaluationTest(parameterized.TestCase):
     found = attack_images(outside, images, labels, darker)
     want = np.argmax(forward(images * 0.5), -1) == labels
     np.testing.assert_array_equal(found.robust, want & found.clean_correct)
+
+  def test_images_outside_of_the_ball_or_the_box_are_marked(self):
+    images, labels, _ = digits()
+    for attack, threat in (
+      (lambda key, f, x, y: 255 * (1 - x), None),
+      (attacks.pgd(Linf(0.3)), Linf(0.01)),
+    ):
+      found = attack_images(linear_digits, images, labels, attack, threat=threat)
+      self.assertEqual(found.robust_accuracy, found.clean_accuracy)
+      self.assertEqual(found.stages['attack']['outside'], found.clean_correct.sum())
+      text = results.table({'x': results.summarize({'mine': found})})
+      self.assertIn('* x, mine: the attack left [0, 1] or the ball on', text)
+
+  @parameterized.parameters(
+    (lambda k, f, x, y: None, 'the attack gives None for images'),
+    (lambda k, f, x, y: (x, y), 'must return images of the same shape'),
+    (lambda k, f, x, y: x[0], 'must return images of the same shape'),
+    (lambda k, f, x, y: np.asarray(x), 'use jax.numpy, or jax.pure_callback'),
+  )
+  def test_functions_that_are_no_attacks(self, attack, message):
+    images, labels, _ = digits()
+    with self.assertRaisesRegex(InputError, message):
+      attack_images(linear_digits, images, labels, attack)
+
+  def test_a_function_with_a_strength_is_an_attack_all_the_same(self):
+    images, labels, _ = digits()
+    darker = lambda key, f, x, y, strength=0.5: x * strength
+    found = attack_images(linear_digits, images, labels, darker)
+    self.assertEqual(found.stages['attack']['tried'], found.clean_correct.sum())
+    whole = attacks.Cascade((('pgd', PGD), ('darker', darker)))
+    both = attack_images(linear_digits, images, labels, whole)
+    self.assertLess(both.robust_accuracy, found.robust_accuracy)
+
+  def test_distances_have_a_door(self):
+    images, labels = few()
+    fab = attacks.fab(Linf(0.1), steps=3)
+    with self.assertRaisesRegex(InputError, 'labels reach'):
+      attacks.distances(fab, KEY, linear_digits, images, labels + 100)
+    with self.assertRaisesRegex(InputError, 'found by FAB alone'):
+      attacks.distances(attacks.apgd(Linf(0.1)), KEY, linear_digits, images, labels)
 
   def test_low_precision_is_told_apart_from_batch_statistics(self):
     """Sums in bfloat16 depend a little on their company; batch statistics a lot."""

@@ -44,7 +44,7 @@ ALLOWED = {
     *LEAVES,
     *('build', 'data', 'evaluate', 'interop', 'models', 'report', 'runtime', 'train'),
   },
-  'report': {'pictures', 'runtime'},
+  'report': {'evaluate', 'pictures', 'runtime'},
   'remeasure': {
     *LEAVES,
     *('build', 'evaluate', 'run', 'runtime', 'train'),

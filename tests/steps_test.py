@@ -113,6 +113,31 @@ class ClosedFormTest(parameterized.TestCase):
       self.assertBetween(robust, truth - 0.6, truth + more, f'eps {radius}')
 
 
+class SparseTest(parameterized.TestCase):
+  @parameterized.parameters((0.3, 0.06), (0.6, 0.1), (1.0, 0.03))
+  def test_pixels_that_have_a_slope_now_and_then(self, eps, more):
+    """Behind a maximum only one pixel in four has a slope; the others keep their change."""
+    images = jax.random.uniform(jax.random.key(5), (200, 8, 8, 1))
+    weights = jax.random.normal(jax.random.key(1), (64, 10))[:16]
+
+    def logits_fn(x):
+      size = (1, 2, 2, 1)
+      top = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, size, size, 'VALID')
+      return top.reshape(len(x), -1) @ weights
+
+    labels = logits_fn(images).argmax(-1)
+    robust = [
+      np.mean(
+        logits_fn(
+          jax.jit(attack, static_argnums=1)(KEY, logits_fn, images, labels)
+        ).argmax(-1)
+        == labels
+      )
+      for attack in (attacks.pgd(L2(eps)), attacks.apgd(L2(eps), steps=30))
+    ]
+    self.assertLess(robust[0], robust[1] + more)
+
+
 class RuleTest(parameterized.TestCase):
   @parameterized.parameters(
     ('pgd', 2 / 255), ('pgd_sat', 2 / 255), ('cw_inf', 2 / 255), ('pgd_trades', 0.003)
@@ -126,7 +151,10 @@ class RuleTest(parameterized.TestCase):
 
   @parameterized.parameters(
     (lambda: attacks.pgd(L2(1.0), step_size=2 / 255), '0.1569 together.*eps 1'),
-    (lambda: attacks.pgd(Linf(0.1), steps=3), 'attack.steps is 3'),
+    (
+      lambda: attacks.pgd(Linf(0.1), steps=3),
+      'steps: 3 of them.*give 4 or more, or a step_size of at least 0.03333',
+    ),
     (lambda: attacks.cw_inf(L1(12.0), step_size=0.1), 'together'),
     (lambda: attacks.svgd(Linf(0.1), steps=2), 'together'),
     (lambda: attacks.adam_search(Linf(0.5), step_size=0.01), 'together'),
@@ -180,6 +208,28 @@ class RuleTest(parameterized.TestCase):
         np.testing.assert_allclose(climb(images, scale), usual, atol=1e-4)
 
 
+class PastTest(parameterized.TestCase):
+  """Runs of older versions are measured, whatever they were trained with."""
+
+  def test_what_would_be_refused_today_is_history(self):
+    old = ConfigDict(build.resolve(tiny.config('sat')).to_dict())
+    old.threat = dict(name='l2', eps=0.5)
+    old.attack.step_size = 2 / 255
+    old.evaluation.threat = dict(name='l2', eps=0.5)
+    old.evaluation.attacks.cw_inf.step_size = 2 / 255
+    old.evaluation.attacks.slow = dict(name='pgd', steps=3, step_size=0.01, eps=0.0)
+    found = build.resolve(build.following(old), past=True)
+    self.assertIsNone(found.evaluation.attacks.cw_inf.step_size)
+    with self.assertRaisesRegex(InputError, 'together'):
+      build.evaluation_attacks(found)
+    override = [
+      'evaluation.attacks.slow.step_size=none',
+      'evaluation.attacks.slow.steps=9',
+    ]
+    found = build.resolve(build.following(old), override, past=True)
+    self.assertLen(build.evaluation_attacks(found), 3)
+
+
 class ConfigTest(parameterized.TestCase):
   def test_the_papers_configs_resolve_to_the_papers_numbers(self):
     """Attacks, selections and columns of every config and its teachers, to the last bit."""
@@ -218,6 +268,13 @@ class ConfigTest(parameterized.TestCase):
     self.assertIn('trained in l2 eps 0.5, measured in linf', note)
     self.assertEqual(build.differs(made, False), '')
 
+  def test_a_measurement_that_the_file_has_chosen_stays(self):
+    given = configs.load('configs/sat.py', 'cifar10')
+    given.threat.eps, given.evaluation.threat.eps = 10 / 255, 6 / 255
+    made = build.resolve(given, ['threat.eps=0.05'])
+    self.assertEqual(made.evaluation.threat.eps, 6 / 255)
+    self.assertIn('trained in linf eps 0.05, measured', build.differs(made, True))
+
   def test_a_teachers_threat_moves_its_own_measurement(self):
     given = configs.load('configs/mtard.py', 'digits')
     made = build.resolve(given, ['teachers.robust.config.threat.eps=0.2'])
@@ -227,16 +284,29 @@ class ConfigTest(parameterized.TestCase):
     )
 
   @parameterized.parameters(
-    ('mtard:cifar10', ['threat.name=l2'], 'config.threat is l2.*8/255, a radius of Linf'),
+    (
+      'mtard:cifar10',
+      ['threat.name=l2'],
+      'threat.eps is still 0.03137, a radius of linf',
+    ),
+    ('sat:digits', ['threat.name=l2'], 'threat.eps is still 0.12, a radius of linf'),
+    ('sat:digits', ['evaluation.threat=l1'], 'evaluation.threat.eps is still 0.12'),
+    (
+      'sat:digits',
+      ['threat.name=l2', 'threat.eps=8/255'],
+      'config.threat is l2.*8/255, a radius of Linf',
+    ),
+    ('sat:digits', ['threat.eps=0'], 'method=natural'),
+    ('sat:digits', ['evaluation.threat.eps=0'], 'would be called robust'),
     (
       'mtard:cifar10',
       ['evaluation.threat.name=l1'],
-      'config.evaluation.threat is l1.*8/255, a radius of Linf',
+      'evaluation.threat.eps is still 0.03137',
     ),
     # TRADES has a step of its own, which does not follow.
     ('trades:cifar10', ['threat.name=l2', 'threat.eps=0.5'], 'together'),
     ('sat:digits', ['attack.steps=0'], 'method=natural'),
-    ('sat:digits', ['attack.steps=2'], 'attack.steps is 2.*together'),
+    ('sat:digits', ['attack.steps=2'], '2 of them.*together'),
     ('sat:digits', ['select.attack.steps=1'], 'together'),
     ('sat:digits', ['evaluation.attacks.cw_inf.step_size=0.001'], 'together'),
     ('sat:digits', ['attack.step_size=quarter'], 'takes a number, or none'),

@@ -287,7 +287,7 @@ class ProductTest(parameterized.TestCase):
   @parameterized.parameters(*sampled())
   def test_takes_a_step(self, outer, inner, count):
     made = tiny.config(outer, cast(outer, inner, count), inner=dict(name=inner))
-    made.attack.steps = 1
+    made.attack.steps, made.attack.step_size = 1, 0.1
     run = tiny.Run(made)
     state = run.setup.parts.init()
     params = lambda state: {name: net.params for name, net in state.nets.items()}

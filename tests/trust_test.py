@@ -383,7 +383,11 @@ class ProgramTest(parameterized.TestCase):
     # What changes no number needs no other file.
     (['evaluation.batch_size=4', 'evaluation.trust.images=3'], None, ''),
     (['evaluation.threat.eps=0.2'], None, r'-eps0\.2-'),
-    (['evaluation.threat.name=l2', 'seed=12345'], ['fgsm'], '-fgsm-l2-seed12345-'),
+    (
+      ['evaluation.threat.name=l2', 'evaluation.threat.eps=0.5', 'seed=12345'],
+      ['fgsm'],
+      r'-fgsm-eps0\.5-l2-seed12345-',
+    ),
     (['teachers.clean.workdir=other'], None, '-teachers-'),
     ([], ['pgd_40', 'cw_inf@robust'], r'-cw_inf_from_robust\+pgd_40-'),
     (['evaluation.attacks.cw_inf.steps=7'], None, '-attacks-'),

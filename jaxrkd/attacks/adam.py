@@ -1,6 +1,5 @@
 """Projected Adam: the adversary of DeepMind's adversarial training."""
 
-import math
 from typing import Any
 
 import jax
@@ -53,19 +52,19 @@ def adam_search(
   )
   many = sum(drop_factor if done >= drop_after else 1.0 for done in range(steps))
 
-  def rate(pixels: int) -> Any:
+  def rate(shape: tuple[int, ...]) -> Any:
     """Of each pixel: Adam moves all of them by about as much."""
     with jax.ensure_compile_time_eval():
-      whole = float(threat.norm(jnp.ones((1, pixels))).item())
+      whole = float(threat.norm(jnp.ones((1, *shape))).item())
     size = length / whole if step_size is None else length
     check_budget(steps, many * size * whole, threat.eps)
     return size
 
   if isinstance(threat, Linf):
-    rate(1)  # whatever the images are
+    rate((1, 1, 1))  # whatever the images are
 
   def climb(keys: Array, objective: CarryObjective, clean: Array, carry: Carry):
-    size = rate(math.prod(clean.shape[1:]))
+    size = rate(clean.shape[1:])
 
     def step(state):
       images, memory, broken, carry = state

@@ -87,7 +87,7 @@ def l1_steps(
 ) -> tuple[Callable, Callable, int]:
   """(begin, step, number of steps) of APGD in L1, for `Stepwise`; see `apgd.apgd`."""
   plan = make_plan(threat.eps, steps, large_eps)
-  largest = L1(float(plan.eps[0]))
+  largest = threat.times(float(plan.eps[0]) / threat.eps if threat.eps else 1.0)
 
   def spread(moved: Array) -> Array:
     return jnp.sum(jnp.abs(moved) > NOTHING, axis=(1, 2, 3)).astype(moved.dtype)

@@ -54,6 +54,14 @@ class Climbed(NamedTuple):
   not_finite: Array
 
 
+def climbed(found: Any, keys: Array) -> Climbed:
+  """What a climb returned; one that tells of no slopes returns images and carry alone."""
+  if isinstance(found, Climbed):
+    return found
+  images, carry = found
+  return Climbed(images, carry, jnp.zeros(keys.shape, bool))
+
+
 @dataclasses.dataclass(frozen=True)
 class Search:
   """Raises an objective inside a threat set.
@@ -91,7 +99,8 @@ class Search:
   ) -> tuple[Array, Array]:
     """As a call; also where slopes were no numbers, [B]."""
     keys = key if key.ndim else example_keys(key, jnp.arange(images.shape[0]))
-    found = self.climb(keys, lambda x, carry: (objective(x), carry), images, ())
+    alone = lambda x, carry: (objective(x), carry)
+    found = climbed(self.climb(keys, alone, images, ()), keys)
     return jax.lax.stop_gradient(found.images), found.not_finite
 
   def with_carry(
@@ -99,7 +108,7 @@ class Search:
   ) -> tuple[Array, Carry]:
     """As a call, for an objective that hands a value from one evaluation to the next."""
     keys = key if key.ndim else example_keys(key, jnp.arange(images.shape[0]))
-    found = self.climb(keys, objective, images, carry)
+    found = climbed(self.climb(keys, objective, images, carry), keys)
     return jax.lax.stop_gradient(found.images), found.carry
 
   def alone(self) -> 'Search':
@@ -113,7 +122,7 @@ class Search:
         values, carry = objective(images[0], carry)
         return values[None], carry
 
-      found = together(keys, single, clean, 1, carry)
+      found = climbed(together(keys, single, clean, 1, carry), keys[None])
       return Climbed(found.images[0], found.carry, found.not_finite[0])
 
     return Search(climb)
@@ -130,6 +139,7 @@ class Search:
       images: [B, H, W, C] in [0, 1].
       count: particles per image.
     """
+    key, images = doors.search_arguments(key, objective, images)
     found, _ = self.together_with_carry(
       key, lambda x, carry: (objective(x), carry), images, count, ()
     )
@@ -141,16 +151,17 @@ class Search:
     """`together` for an objective with a memory."""
     keys = key if key.ndim else example_keys(key, jnp.arange(images.shape[0]))
     if self.climb_together is not None:
-      climbed = self.climb_together(keys, objective, images, count, carry)
-      return jax.lax.stop_gradient(climbed.images), climbed.carry
+      found = climbed(self.climb_together(keys, objective, images, count, carry), keys)
+      return jax.lax.stop_gradient(found.images), found.carry
 
     def apart(merged: Array, carry: Carry):
       values, carry = objective(part(merged, count), carry)
       return merge(values), carry
 
     clean = merge(jnp.broadcast_to(images, (count, *images.shape)))
-    climbed = self.climb(merge(particle_keys(keys, count)), apart, clean, carry)
-    return jax.lax.stop_gradient(part(climbed.images, count)), climbed.carry
+    many = merge(particle_keys(keys, count))
+    found = climbed(self.climb(many, apart, clean, carry), many)
+    return jax.lax.stop_gradient(part(found.images, count)), found.carry
 
 
 @dataclasses.dataclass(frozen=True)

@@ -94,7 +94,11 @@ def check_image_type(images: Any) -> tuple[tuple[int, ...], np.dtype]:
     )
   shape, dtype = tuple(images.shape), images.dtype
   if len(shape) != 4 or not shape[0]:
-    hint = ': images[None] makes one image a batch' if len(shape) == 3 else ''
+    hint = ''
+    if len(shape) == 3:
+      hint = ': images[None] makes one image a batch, images[..., None] grey ones'
+    if len(shape) == 1:
+      hint = f'; the order of arguments is {ORDER}'
     raise InputError(
       f'images have shape {shape}; give at least one, as [B, height, width, channels]{hint}'
     )
@@ -208,9 +212,16 @@ def check_labels(labels: Any, count: int, classes: int | None = None) -> Array:
       'that by labels.argmax(-1)'
     )
   if shape != (count,) or not jnp.issubdtype(dtype, jnp.integer):
+    hint = ''
+    if shape == (count, 1):
+      hint = ': labels[:, 0]'
+    elif shape == (count,) and jnp.issubdtype(dtype, jnp.floating):
+      hint = ': labels.astype(int)'
+    elif len(shape) == 4:
+      hint = f'; the order of arguments is {ORDER}'
     raise InputError(
       f'labels have shape {shape} and type {dtype}; give one integer for each of the '
-      f'{count} images'
+      f'{count} images{hint}'
     )
   if not isinstance(labels, jax.core.Tracer):
     check_label_values(np.asarray(labels), classes)
@@ -259,14 +270,15 @@ def check_attack(attack: Any, kinds: tuple[type, ...]) -> None:
   name = getattr(
     attack, '__name__', getattr(getattr(attack, 'func', None), '__name__', '')
   )
-  factory = names[:1] == ['threat'] or 'strength' in names
   try:
     signature.bind(*range(4))
     fits = True
   except TypeError:
     fits = False
+  ball, strength = names[:1] == ['threat'], 'strength' in names and not fits
+  factory = ball or strength
   if factory or not fits:
-    made = f'attacks.{name or "pgd"}(attacks.Linf(8 / 255))'
+    made = f'attacks.{name or "pgd"}({"attacks.Linf(8 / 255)" if ball else ""})'
     way = f'call it first, such as {made}' if factory else f'it must take {ORDER[6:]}'
     raise InputError(f'the attack is the function {name or told(attack)}; {way}')
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrkd import losses
+from jaxrkd.attacks import doors
 from jaxrkd.attacks.base import example_keys
 from jaxrkd.attacks.objectives import LogitsFn, unmasked
 from jaxrkd.attacks.projections import (
@@ -112,7 +113,15 @@ def distances(
   Returns:
     [B, H, W, C], the clean image where none was found, and [B], infinite there. Images
     that are wrong without an attack are adversarial at some small distance too.
+
+  Raises:
+    InputError: another attack, or arguments that no attack takes.
   """
+  if not isinstance(attack, Stepwise) or attack.forget is None:
+    raise InputError(
+      'distances are found by FAB alone; give attacks.fab or attacks.fab_t'
+    )
+  key, images, labels = doors.attack_arguments(key, logits_fn, images, labels)
   keys = key if key.ndim else example_keys(key, jnp.arange(images.shape[0]))
   logits = ask(logits_fn, images, keys)
   targets = ranked_targets(logits, labels)

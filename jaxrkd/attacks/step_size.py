@@ -5,6 +5,7 @@ the border makes a network look strong. So a step is a share of the radius: what
 published settings step at 8/255 is what they step of any ball, in its own norm.
 """
 
+import math
 from typing import Any
 
 import jax
@@ -77,7 +78,8 @@ def check_budget(steps: int, path: Any, eps: Any) -> None:
     return  # known when the compiled program runs
   if path < eps * (1 - SLACK):
     raise InputError(
-      f'attack.steps is {steps}, which move {path:.4g} together: too little to reach the '
+      f'attack steps: {steps} of them move {path:.4g} together, too little to reach the '
       f'border of a ball of eps {eps:.4g}, so that any network would look robust; give '
-      'more steps or a larger step_size (None follows eps)'
+      f'{math.ceil(steps * eps / path - SLACK) if path else "more"} or more, or a step_size '
+      f'of at least {eps / steps:.4g}'
     )

@@ -157,6 +157,9 @@ class Cascade:
       raise InputError(
         f'a cascade has the attacks {", ".join(names)}; give each a name of its own'
       )
+    # Attacks of one call are steps of their own.
+    whole = tuple((name, stepwise(attack)) for name, attack in self.attacks)
+    object.__setattr__(self, 'attacks', whole)
 
   def __call__(
     self, key: Array, logits_fn: LogitsFn, images: Array, labels: Array
@@ -294,11 +297,24 @@ class Plain:
 
     def alone(key: Array, image: Array, label: Array) -> Array:
       same = lambda x: ask(logits_fn, x, jnp.broadcast_to(key, x.shape[:1]))
-      return self.function(key, same, image[None], label[None])[0]
+      found = self.function(key, same, image[None], label[None])
+      if getattr(found, 'shape', None) != (1, *image.shape):
+        raise InputError(
+          f'the attack gives {doors.told(found)} for images of shape {(1, *image.shape)}; a '
+          'function in the place of an attack must return images of the same shape'
+        )
+      return found[0].astype(image.dtype)
 
     given = (keys, images, labels)
     try:
       found = jax.vmap(alone)(*given)
+    except InputError:
+      raise
+    except jax.errors.TracerArrayConversionError as error:
+      raise InputError(
+        'the attack turns its images into numpy arrays, which no compiled program has; use '
+        'jax.numpy, or jax.pure_callback for another framework'
+      ) from error
     except (NotImplementedError, ValueError):
       # Callbacks into another framework go one by one.
       found = jax.lax.map(lambda row: alone(*row), given)
@@ -340,6 +356,18 @@ def one_step(attack: Attack | Plain, runs: int = 1) -> Stepwise:
   return Stepwise(begin, step, 1, runs, queries)
 
 
+def stepwise(attack: AnyAttack) -> Stepwise:
+  """Any single attack step by step.
+
+  Raises:
+    InputError: no attack, such as a name or a factory that was not called.
+  """
+  doors.check_attack(attack, (Attack, Stepwise))
+  if isinstance(attack, Stepwise):
+    return attack
+  return one_step(attack if isinstance(attack, Attack) else Plain(attack))
+
+
 def cascade(attack: AnyAttack, name: str) -> Cascade:
   """Any attack as a cascade, under its own name where it is a single one.
 
@@ -353,11 +381,7 @@ def cascade(attack: AnyAttack, name: str) -> Cascade:
   doors.check_attack(attack, (Attack, Stepwise, Cascade))
   if isinstance(attack, Cascade):
     return attack
-  if isinstance(attack, Stepwise):
-    return Cascade(((name, attack),))
-  return Cascade(
-    ((name, one_step(attack if isinstance(attack, Attack) else Plain(attack))),)
-  )
+  return Cascade(((name, stepwise(attack)),))
 
 
 def uninterrupted(attack: Stepwise) -> Stepwise:

@@ -181,11 +181,11 @@ class L2(_Sum):
     eps: radius in [0, 1] pixels, usually 0.5 for 32x32 images.
 
   Raises:
-    InputError: eps is negative, above 32, or exactly k/255 for a k up to 16, which is a
+    InputError: eps is negative, above 100, or exactly k/255 for a k up to 16, which is a
       radius of Linf.
   """
 
-  USUAL, MOST = 0.5, 32.0
+  USUAL, MOST = 0.5, 100.0
 
   def noise(self, key, shape, dtype):
     direction_key, radius_key = jax.random.split(key)
@@ -209,14 +209,17 @@ class L2(_Sum):
     return gradient / jnp.maximum(_length(gradient), 1e-12)
 
   def ascend(self, images, clean, gradient, size):
-    # Straight to the best point that ball and box allow. Steps along the gradient turn
-    # round the ball ever more slowly, and those into the walls of the box are lost.
+    # Towards the best point that ball and box allow, and half away from where the image is:
+    # steps along the gradient alone turn round the ball ever more slowly, and those into the
+    # walls of the box are lost; steps straight there forget what earlier slopes had found.
+    # Pixels without a slope stay: behind a maximum or a ReLU they may have had one.
     largest = _per_image(jnp.max, jnp.abs(gradient))
     scaled = gradient / jnp.where(largest > 0, largest, 1)
     moved = l2_ball_and_box(images - clean, clean, self.eps)
-    way = l2_corner(scaled, clean, self.eps) - moved
-    share = jnp.minimum(1, size / jnp.maximum(_length(way), 1e-12))
-    moved = moved + jnp.where(largest > 0, share, 0) * way
+    way = l2_corner(scaled, clean, self.eps) - moved / 2
+    way = jnp.where(scaled == 0, 0, way)
+    moved = moved + size * way / jnp.maximum(_length(way), 1e-12)
+    moved = l2_ball_and_box(moved, clean, self.eps)
     return jnp.clip(clean + moved, 0, 1)
 
   def norm(self, moved):
@@ -239,6 +242,12 @@ class L1(_Sum):
   """
 
   USUAL, MOST = 12.0, 1000.0
+
+  def times(self, factor: float) -> 'L1':
+    """A larger ball for a search that ends in this one; its radius is not checked."""
+    found = object.__new__(L1)
+    object.__setattr__(found, 'eps', factor * self.eps)
+    return found
 
   def noise(self, key, shape, dtype):
     # Exponential lengths over the sum of one more of them are uniform in the simplex.

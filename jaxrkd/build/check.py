@@ -24,8 +24,17 @@ from jaxrkd.models import STACKING
 from jaxrkd.optimizers import check_decay, sgd
 
 
-def check(config: ConfigDict) -> None:
-  """Builds everything that needs no data, so that mistakes surface before work starts."""
+def check(config: ConfigDict, past: bool = False) -> None:
+  """Builds everything that needs no data, so that mistakes surface before work starts.
+
+  Args:
+    config: resolved.
+    past: leave its attacks out: those of training have been, those of a measurement are
+      built where it begins.
+
+  Raises:
+    InputError: a mistake.
+  """
   _check_numbers(config)
   choose(PRECISIONS, config.precision, 'config.precision')
   one_of(config.attack.bn, ATTACK_BN, 'config.attack.bn')
@@ -63,9 +72,20 @@ def check(config: ConfigDict) -> None:
   _check_seeds(config)
   check_decay(config.ema.decay)
   for name, entry in config.teachers.items():
-    _check_teacher(config, name, entry)
+    _check_teacher(config, name, entry, past)
   method = make.method(config)
-  if method.inner.prepare is not None and config.attack.steps < 1:
+  attacks = method.inner.prepare is not None and not past
+  if attacks and not config.threat.eps:
+    raise InputError(
+      f'config.threat.eps is 0, but method {config.method.name!r} learns from adversarial '
+      'images; give a radius, or take --config.method=natural'
+    )
+  if not past and not config.evaluation.threat.eps:
+    raise InputError(
+      'config.evaluation.threat.eps is 0, where clean accuracies would be called robust; '
+      'give a radius'
+    )
+  if attacks and config.attack.steps < 1:
     raise InputError(
       f'config.attack.steps is {config.attack.steps}, but method {config.method.name!r} '
       'learns from adversarial images, and without a step they are the clean ones; set it to '
@@ -73,9 +93,11 @@ def check(config: ConfigDict) -> None:
     )
   _check_group(config, method)
   _check_ensemble(config, method, roles(config, method))
-  make.search(config)
-  make.evaluation_attacks(config)
-  make.selection_attack(config)
+  if attacks:
+    make.search(config)
+  if not past:
+    make.evaluation_attacks(config)
+    make.selection_attack(config)
   sgd(make.schedule(config, 1000), **config.optimizer.to_dict())
 
 
@@ -254,7 +276,7 @@ def _check_numbers(config: ConfigDict) -> None:
       )
 
 
-def _check_teacher(config: ConfigDict, name: str, entry: ConfigDict) -> None:
+def _check_teacher(config: ConfigDict, name: str, entry: ConfigDict, past: bool) -> None:
   where = f'config.teachers.{name}'
   one_of(entry.checkpoint, ('best', 'last', 'ema'), f'{where}.checkpoint')
   one_of(entry.kind, KINDS, f'{where}.kind')
@@ -303,4 +325,4 @@ def _check_teacher(config: ConfigDict, name: str, entry: ConfigDict) -> None:
       f'{where}.epoch is {entry.epoch}, but its config trains {entry.config.epochs} '
       f'epochs; choose one of them, or 0 for its {entry.checkpoint} checkpoint'
     )
-  check(entry.config)
+  check(entry.config, past)

@@ -15,13 +15,16 @@ from jaxrkd.errors import InputError, choose, nearest
 from jaxrkd.methods import METHODS
 
 
-def resolve(given: ConfigDict, overrides: list[str] | None = None) -> ConfigDict:
+def resolve(
+  given: ConfigDict, overrides: list[str] | None = None, *, past: bool = False
+) -> ConfigDict:
   """Fills in every option, applies overrides, checks names and makes paths absolute.
 
   Args:
     given: from a config file.
     overrides: 'key=value' texts. Names come first: an override that picks another row
       replaces that group's options by the new row's defaults.
+    past: of a run that was trained already: its attacks are not judged any more.
 
   Raises:
     InputError: an unknown key or name, or a value of the wrong type.
@@ -44,7 +47,7 @@ def resolve(given: ConfigDict, overrides: list[str] | None = None) -> ConfigDict
   ]
   # --config.method=trades is short for --config.method.name=trades.
   pairs = [(f'{k}.name', v) if _is_named(config, k) else (k, v) for k, v in pairs]
-  pairs = with_measurement(pairs)
+  pairs = with_measurement(config, pairs)
   names = [pair for pair in pairs if pair[0].split('.')[-1] == 'name']
   for key, value in names:
     _rename(config, key, value)
@@ -57,7 +60,7 @@ def resolve(given: ConfigDict, overrides: list[str] | None = None) -> ConfigDict
   whole = resolved.to_dict()
   absolute_paths(whole)
   resolved = ConfigDict(whole)
-  check(resolved)
+  check(resolved, past)
   return resolved.lock()
 
 

@@ -203,6 +203,7 @@ class Stage:
     seen = task.look(task.target, places, found, salt=task.stage + 1)
     numbers = np.isfinite(found).all(axis=(1, 2, 3))
     self._mark(places[~(seen.finite & numbers)])
+    ledger.outside[places[numbers & ~seen.allowed], task.stage] = True
     broken = ~seen.right(task.images.label[places]) & seen.allowed
     # What withstands is told by the image on which it came closest to failing.
     told = broken | (seen.allowed & (seen.margin > ledger.margin[places]))

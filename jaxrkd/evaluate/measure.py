@@ -59,7 +59,7 @@ class Measurement:
     surrogates: Mapping[str, Surrogate] | None = None,
   ):
     part = config.evaluation
-    self._search = build.search(config)
+    self._config = config
     self._mesh = mesh
     self._key = jax.random.key(config.seed)
     split = getattr(data, part.split)
@@ -174,7 +174,7 @@ class Measurement:
       group.size,
       self.loaded,
       self._mesh,
-      self._search,
+      build.search(self._config),
       self._key,
     )
 

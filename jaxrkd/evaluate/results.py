@@ -48,7 +48,7 @@ def summarize(
   Returns:
     {'images', 'index_hash', 'clean', 'clean_interval', 'attacks': {name: {'robust',
     'interval', 'weighted', 'stages', 'queries', 'search_robust', 'refuted',
-    'not_finite'}}, 'worst_case', 'worst_case_interval'}; see `interval` and `Verdicts`.
+    'not_finite', 'outside'}}, 'worst_case', 'worst_case_interval'}; see `interval` and `Verdicts`.
   """
   first = next(iter(verdicts.values()))
   worst = worst_case(inside or verdicts)['robust']
@@ -76,6 +76,8 @@ def _attack(found: Verdicts) -> dict[str, Any]:
     'refuted': found.about['refuted'],
     # Images on which it met slopes, logits or pixels that are no numbers.
     'not_finite': int(found.not_finite.any(axis=1).sum()),
+    # Images on which it left [0, 1] or the ball, where a success does not count.
+    'outside': int(found.outside.any(axis=1).sum()),
   }
 
 
@@ -104,7 +106,8 @@ def versions() -> dict[str, str]:
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
   """A text table in percent: clean and robust accuracy, then weighted, per attack.
 
-  A star marks attacks that met what is no number; a line below says on how many images.
+  A star marks attacks that met what is no number or left the ball; a line below says on
+  how many images.
 
   Args:
     rows: name -> `summarize` of that network.
@@ -118,7 +121,7 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     weighted = [f'{100 * seen[a]["weighted"]:.2f}' for a in attacks]
     clean, worst = (f'{100 * found[key]:.2f}' for key in ('clean', 'worst_case'))
     lines.append([name, clean, *robust, worst, *weighted])
-    notes += [f'* {name}, {a}: {not_finite(seen[a])}' for a in attacks if star(seen[a])]
+    notes += [f'* {name}, {a}: {why(seen[a])}' for a in attacks if star(seen[a])]
   widths = [max(len(line[k]) for line in lines) for k in range(len(head))]
   text = '\n'.join(
     '  '.join(
@@ -131,15 +134,26 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def star(attack: Mapping[str, Any]) -> str:
-  """The mark of an accuracy whose attack met what is no number, or nothing."""
-  # Results of older versions have no such count.
-  return '*' if attack.get('not_finite') else ''
+  """The mark of an accuracy that may be too high for what its attack met, or nothing."""
+  # Results of older versions have no such counts.
+  return '*' if attack.get('not_finite') or attack.get('outside') else ''
 
 
-def not_finite(attack: Mapping[str, Any]) -> str:
+def why(attack: Mapping[str, Any]) -> str:
   """What the mark means."""
-  count = attack['not_finite']
-  return (
-    f'gradients or logits were not finite on {count} {"image" if count == 1 else "images"}; '
-    'the attack stepped over them, and may be too weak there'
-  )
+  told = []
+  if count := attack.get('not_finite'):
+    told.append(
+      f'gradients or logits were not finite on {_images(count)}; the attack stepped over '
+      'them, and may be too weak there'
+    )
+  if count := attack.get('outside'):
+    told.append(
+      f'the attack left [0, 1] or the ball on {_images(count)}, where its success does not '
+      'count'
+    )
+  return '; '.join(told)
+
+
+def _images(count: int) -> str:
+  return f'{count} {"image" if count == 1 else "images"}'

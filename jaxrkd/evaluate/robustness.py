@@ -152,6 +152,7 @@ def judge(
     reached=ledger.reached,
     queries=ledger.queries,
     not_finite=ledger.not_finite,
+    outside=ledger.outside,
     about={
       'attacks': [name for name, _ in parts.attacks],
       'seconds': task.seconds,

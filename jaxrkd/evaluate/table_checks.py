@@ -109,7 +109,13 @@ class Table:
       if column.attack:
         return column.attack
       parts = column.verdicts.about['attacks']
-      return key if parts == ['attack'] else parts[0] if len(parts) == 1 else 'autoattack'
+      return (
+        key.lower()
+        if parts == ['attack']
+        else parts[0]
+        if len(parts) == 1
+        else 'autoattack'
+      )
 
     return [
       column

@@ -67,6 +67,8 @@ class Ledger:
     run: runs of the current attack that it withstood.
     not_finite: [N, attacks], whether an attack met slopes, logits or pixels there that are
       no numbers.
+    outside: [N, attacks], whether it made images there that do not count, because they lie
+      outside of [0, 1] or of the ball.
   """
 
   standing: np.ndarray
@@ -79,6 +81,7 @@ class Ledger:
   reached: np.ndarray
   run: np.ndarray
   not_finite: np.ndarray
+  outside: np.ndarray
 
   @classmethod
   def begin(cls, images: Images, clean: Look, attacks: int) -> 'Ledger':
@@ -94,6 +97,7 @@ class Ledger:
       reached=np.full(count, -1, np.int32),
       run=np.zeros(count, np.int32),
       not_finite=np.zeros((count, attacks), bool),
+      outside=np.zeros((count, attacks), bool),
     )
 
   def arrays(self) -> dict[str, np.ndarray]:
@@ -171,6 +175,8 @@ class Task:
     old = self.partial.read() if self.partial else None
     if not sharding.seen_by_all(old is not None) or old is None:
       return
+    if old.ledger.keys() != self.ledger.arrays().keys():
+      return  # of another version
     self.stage, self.held = old.stage, old.held
     self.ledger = Ledger(**old.ledger)
     self.seconds.update(old.seconds)

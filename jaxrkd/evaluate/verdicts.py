@@ -32,6 +32,8 @@ class Verdicts:
     queries: int64 [N], forward passes that searching took; 0 where the attack cannot tell.
     not_finite: bool [N, attacks], where an attack met slopes, logits or pixels that are no
       numbers: it stepped over them, and may be weaker for it.
+    outside: bool [N, attacks], where an attack made images outside of [0, 1] or of the ball,
+      which do not count.
     about: 'attacks', their names; 'seconds' of each; 'runs' of each; 'search_robust', the
       robust accuracy if the search's own precision had the last word, and 'refuted', how
       often it took an image for broken that float32 did not (both None in a transfer).
@@ -49,6 +51,7 @@ class Verdicts:
   reached: np.ndarray
   queries: np.ndarray
   not_finite: np.ndarray
+  outside: np.ndarray
   about: dict[str, Any]
   images: np.ndarray | None = None
 
@@ -84,15 +87,18 @@ class Verdicts:
   def stages(self) -> dict[str, dict[str, Any]]:
     """For each attack on how many images it was tried, how many it broke, its seconds.
 
-    `not_finite` counts those on which it met what is no number.
+    `not_finite` counts those on which it met what is no number, `outside` those on which
+    it left [0, 1] or the ball.
     """
     broken = dict(zip(self.about['attacks'], self.not_finite.T))
+    outside = dict(zip(self.about['attacks'], self.outside.T))
     return {
       name: {
         'tried': int(np.sum(seen != 'not tried')),
         'broken': int(np.sum(seen == 'broken')),
         'seconds': round(self.about['seconds'][name], 3),
         'not_finite': int(np.sum(broken[name])),
+        'outside': int(np.sum(outside[name])),
       }
       for name, seen in self.by_attack.items()
     }

@@ -52,7 +52,9 @@ def _completed(path: pathlib.Path) -> dict[str, Any]:
   absolute_paths(found)
   # A config of another version, which is no longer understood, is compared as it is.
   with contextlib.suppress(InputError):
-    found = json.loads(build.resolve(build.following(ConfigDict(found))).to_json())
+    found = json.loads(
+      build.resolve(build.following(ConfigDict(found)), past=True).to_json()
+    )
   return _comparable(found)
 
 
