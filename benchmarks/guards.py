@@ -68,8 +68,8 @@ GUARDS = (
   ),
   Guard(
     'steps in L2 go to the best point of ball and box',
-    *(A + 'threat.py', 'way = l2_corner(scaled, clean, self.eps) - moved'),
-    'way = self.eps * self.steepest(scaled) - moved',
+    *(A + 'threat.py', 'way = l2_corner(scaled, clean, self.eps) - moved / 2'),
+    'way = scaled',
     'tests/steps_test.py::ClosedFormTest',
   ),
   Guard(
@@ -81,6 +81,23 @@ GUARDS = (
     'moved = l1_ball_and_box(images + size * self.steepest(gradient) - clean, clean, '
     'self.eps)',
     'tests/steps_test.py::ClosedFormTest',
+  ),
+  Guard(
+    'pixels without a slope keep their change',
+    *(A + 'threat.py', 'way = jnp.where(scaled == 0, 0, way)', 'pass'),
+    'tests/steps_test.py::SparseTest',
+  ),
+  Guard(
+    "another norm with the old one's radius",
+    'jaxrkd/build/threats.py',
+    *("if name != old['name'] and told.isdisjoint(given):", 'if False:'),
+    'tests/steps_test.py::ConfigTest and mistakes',
+  ),
+  Guard(
+    'images outside of the ball are marked',
+    E + 'cascade.py',
+    *('ledger.outside[places[numbers & ~seen.allowed], task.stage] = True', 'pass'),
+    'tests/doors_test.py::outside_of_the_ball',
   ),
   Guard(
     'a small slope in L2 does not vanish',
@@ -106,7 +123,7 @@ GUARDS = (
   ),
   Guard(
     'the measurement follows the threat set',
-    *('jaxrkd/build/resolve.py', 'pairs = with_measurement(pairs)', 'pass'),
+    *('jaxrkd/build/resolve.py', 'pairs = with_measurement(config, pairs)', 'pass'),
     'tests/steps_test.py::moves',
   ),
   Guard(
@@ -176,7 +193,7 @@ GUARDS = (
   ),
   Guard(
     'tables mark them',
-    *(E + 'results.py', "return '*' if attack.get('not_finite') else ''", "return ''"),
+    *(E + 'results.py', "return '*' if attack.get('not_finite') or", "return '' if"),
     'tests/not_finite_test.py::tables',
   ),
   # The trust panel.
@@ -234,8 +251,7 @@ GUARDS = (
   ),
   Guard(
     'a factory in the place of an attack',
-    *(A + 'doors.py', "factory = names[:1] == ['threat'] or 'strength' in names"),
-    'factory = False; fits = True; return',
+    *(A + 'doors.py', 'factory = ball or strength', 'return'),
     'tests/doors_test.py::place_of_an_attack',
   ),
   Guard(
