@@ -69,10 +69,10 @@ class AttackTest(parameterized.TestCase):
       self.assertTrue(np.isfinite(found.images).all())
       # The same function in another spelling, whose slopes are numbers.
       want = attack_images(smooth, images, labels, attack, threat=norm)
-      # One step has no second look at pixels whose slope is not a number at the start.
-      more = 0.34 if name == 'fgsm' else 0.17
-      self.assertAlmostEqual(found.robust_accuracy, want.robust_accuracy, delta=more)
-      self.assertLess(want.robust_accuracy, 0.84)
+      # What begins at the clean image has no way to pixels whose slope is not a number.
+      more = 0.34 if name in ('fgsm', 'fab', 'fab_t') else 0.17
+      self.assertLessEqual(found.robust_accuracy, want.robust_accuracy + more)
+      self.assertLess(found.robust_accuracy, 0.84)
       self.assertEqual(want.stages[_only(want)]['not_finite'], 0)
 
   @parameterized.parameters('elastic', 'frank_wolfe_l1')

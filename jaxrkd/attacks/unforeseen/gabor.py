@@ -95,7 +95,8 @@ def gabor_kernel(sides: Array, sigma: Array, waves: Array, angle: Array) -> Arra
   at = jnp.linspace(-0.5, 0.5, KERNEL, dtype=sigma.dtype)
   squared = at[:, None] ** 2 + at[None] ** 2
   turn = jnp.arange(MOST_SIDES, dtype=sigma.dtype)
-  angles = (angle + np.pi * turn / sides.astype(turn.dtype))[:, None, None]
+  sides = jnp.asarray(sides, turn.dtype)
+  angles = (angle + np.pi * turn / sides)[:, None, None]
   along = at[None, None] * jnp.cos(angles) + at[None, :, None] * jnp.sin(angles)
   harmonics = (turn < sides.astype(turn.dtype)).astype(turn.dtype)[
     :, None, None
