@@ -85,7 +85,7 @@ GUARDS = (
   Guard(
     'pixels without a slope keep their change',
     *(A + 'threat.py', 'way = jnp.where(scaled == 0, 0, way)', 'pass'),
-    'tests/steps_test.py::SparseTest',
+    'tests/steps_test.py::SparseTest and stays_where',
   ),
   Guard(
     "another norm with the old one's radius",
@@ -220,7 +220,7 @@ GUARDS = (
     'every single image proves a table wrong',
     *(E + 'table_checks.py', 'return [Share(float(np.mean(robust & broken)), 0)]'),
     'return [Share.of(robust & broken)]',
-    'tests/trust_test.py::proof',
+    'tests/trust_test.py::one_image_in_fifty',
   ),
   Guard(
     'verdicts of other images',

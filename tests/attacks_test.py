@@ -41,6 +41,8 @@ class AttackTest(chex.TestCase):
     run = self.variant(lambda key, x, y: attack(key, logits_fn, x, y))
     found = run(jax.random.key(0), images, labels)
     chex.assert_equal_shape((found, images))
+    far = np.asarray(threat.norm(found - images), np.float64)
+    self.assertLessEqual(far.max(), threat.eps * (1 + 1e-5))
     # Projecting what is already inside changes nothing.
     np.testing.assert_allclose(threat.project(found, images), found, atol=1e-6)
     self.assertGreaterEqual(float(found.min()), 0)

@@ -114,6 +114,15 @@ class ClosedFormTest(parameterized.TestCase):
 
 
 class SparseTest(parameterized.TestCase):
+  def test_a_pixel_without_a_slope_stays_where_it_is(self):
+    clean = jnp.full((1, 2, 2, 1), 0.5)
+    images = clean.at[0, 0, 0].add(0.1)
+    slope = jnp.zeros_like(clean).at[0, 1, 1].set(3.0)
+    for ball in (Linf(0.3), L2(0.3), L1(0.3)):
+      found = ball.ascend(images, clean, slope, 0.1)
+      np.testing.assert_allclose(found[0, 0, 0], 0.6, atol=1e-6)
+      np.testing.assert_allclose(found[0, 1, 1], 0.6, atol=1e-6)
+
   @parameterized.parameters((0.3, 0.06), (0.6, 0.1), (1.0, 0.03))
   def test_pixels_that_have_a_slope_now_and_then(self, eps, more):
     """Behind a maximum only one pixel in four has a slope; the others keep their change."""

@@ -22,7 +22,7 @@ from jaxrkd.errors import InputError
 from jaxrkd.evaluate import attack_images, results, trust, trust_panel
 from jaxrkd.evaluate.attack_images import Given
 from jaxrkd.evaluate.robustness import Loaded
-from jaxrkd.evaluate.table_checks import Column
+from jaxrkd.evaluate.table_checks import Column, Table
 from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.evaluate.trust import LIMITS, check
 from jaxrkd.run.result_names import ending
@@ -126,6 +126,12 @@ class TableTest(parameterized.TestCase):
 
   def test_one_image_in_fifty_is_enough(self):
     """Each image is a proof: no sampling error excuses it."""
+    images = loaded_grey().images
+    columns = {'pgd': Column.of(measured(HILL, 'pgd'))}
+    table = Table(columns, Linf(RADIUS), images)
+    found = trust.judged('a stronger attack was found', table.beaten(np.arange(24) == 3))
+    self.assertEqual(found.status, 'fail')
+    self.assertAlmostEqual(found.value, 100 / 24)
     self.assertEqual(check('a stronger attack was found', 2.0).status, 'fail')
     self.assertEqual(check('a stronger attack was found', 1.0).status, 'warn')
     self.assertEqual(check('a stronger attack was found', 0.0).status, 'pass')
