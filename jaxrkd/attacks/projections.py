@@ -16,6 +16,8 @@ Array = jax.Array
 Projection = Callable[[Array, Array, Array], Array]
 # More than any root was seen to take; a loop needs an end.
 MOST_STEPS = 64
+# Until floats of either precision lie side by side.
+BISECTIONS = 56
 
 
 def _room(point: Array, direction: Array) -> Array:
@@ -213,12 +215,26 @@ def _exchange(
 
 
 def _served(urgency: Array, room: Array, total: float | Array) -> Array:
-  """Hands out `total`, first to the most urgent, to each at most its room; all [D]."""
-  order = jnp.argsort(-urgency)
-  room = room[order]
-  before = jnp.cumsum(room) - room
-  share = jnp.clip(total - before, 0, room)
-  return jnp.zeros_like(share).at[order].set(share)
+  """Hands out `total`, first to the most urgent, to each at most its room; all [D].
+
+  Those who are equally urgent share. By bisection: sorting takes several times as long.
+  """
+  largest = jnp.max(jnp.abs(urgency))
+  urgency = urgency / jnp.where(largest > 0, largest, 1)
+
+  def halve(_, bounds):
+    low, high = bounds
+    middle = (low + high) / 2
+    over = jnp.sum(jnp.where(urgency > middle, room, 0)) > total
+    return jnp.where(over, middle, low), jnp.where(over, high, middle)
+
+  two = jnp.full((), 2, urgency.dtype)
+  low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (-two, two))
+  first = jnp.where(urgency > high, room, 0)
+  next_ones = jnp.where((urgency > low) & (urgency <= high), room, 0)
+  left = jnp.maximum(total - jnp.sum(first), 0)
+  share = left / jnp.maximum(jnp.sum(next_ones), jnp.finfo(room.dtype).tiny)
+  return first + jnp.minimum(share, 1) * next_ones
 
 
 def _shrink(moved: Array, clean: Array, radius: Array) -> Array:
