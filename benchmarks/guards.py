@@ -100,6 +100,39 @@ GUARDS = (
     'tests/doors_test.py::outside_of_the_ball',
   ),
   Guard(
+    'the attack searches the ball that is judged',
+    *(
+      E + 'attack_images.py',
+      'if searched is not None and told(searched)',
+      'if None and told(searched)',
+    ),
+    'tests/trust_test.py::another_ball_than',
+  ),
+  Guard(
+    'the panel judges verdicts of its own ball',
+    *(
+      E + 'table_checks.py',
+      "if found.about.get('threat') not in (None, asked):",
+      'if False:',
+    ),
+    'tests/trust_test.py::verdicts_of_another_ball',
+  ),
+  Guard(
+    'the panel judges verdicts of its own classifier',
+    *(E + 'table_checks.py', 'if wrong > OTHER:', 'if False:'),
+    'tests/trust_test.py::verdicts_of_another_classifier',
+  ),
+  Guard(
+    'an attack of another framework belongs to its verdicts',
+    *(E + 'attack_images.py', 'answers.append(about.found)', 'pass'),
+    'tests/recognised_test.py::attack_of_another_framework',
+  ),
+  Guard(
+    'an objective gives one value for each image',
+    *(A + 'doors.py', "if getattr(given, 'shape', None) != wanted:", 'if False:'),
+    'tests/doors_test.py::search',
+  ),
+  Guard(
     'a small slope in L2 does not vanish',
     *(A + 'threat.py', 'gradient = gradient / jnp.where(largest > 0, largest, 1)'),
     'gradient = gradient * 1',

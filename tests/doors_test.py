@@ -102,6 +102,10 @@ class DirectCallTest(parameterized.TestCase):
       search(KEY, objective, images * 2 - 0.5)
     with self.assertRaisesRegex(InputError, r'search\(key, objective, images\)'):
       search(KEY, images, objective)
+    with self.assertRaisesRegex(InputError, 'must give one value for each'):
+      search(KEY, lambda x: objective(x).mean(), images)
+    with self.assertRaisesRegex(InputError, r'value for each, \[3, '):
+      search.together(KEY, lambda x: x.sum((1, 2, 3, 4)), images, 3)
 
   @parameterized.parameters(
     (0.03, r'the threat set is 0.03.*attacks.Linf\(8 / 255\)'),
@@ -219,7 +223,7 @@ class EvaluationTest(parameterized.TestCase):
     images, labels, _ = digits()
     for attack, threat in (
       (lambda key, f, x, y: 255 * (1 - x), None),
-      (attacks.pgd(Linf(0.3)), Linf(0.01)),
+      (lambda *given: attacks.pgd(Linf(0.3))(*given), Linf(0.01)),
     ):
       found = attack_images(linear_digits, images, labels, attack, threat=threat)
       self.assertEqual(found.robust_accuracy, found.clean_accuracy)

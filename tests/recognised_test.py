@@ -63,7 +63,7 @@ def outside(weights, slope):
 
 
 class RecognisedTest(parameterized.TestCase):
-  def judged(self, path, logits_fn, **options):
+  def judged(self, path, logits_fn, attack=ATTACK, **options):
     """Verdicts, and whether they were computed instead of read."""
     images, labels, _ = digits()
     room = importlib.import_module('jaxrkd.evaluate.attack_images')
@@ -72,7 +72,7 @@ class RecognisedTest(parameterized.TestCase):
       mock.patch.object(room, 'judge', wraps=room.judge) as judge,
       mock.patch('jaxrkd.evaluate.verdicts.say', told.append),
     ):
-      found = attack_images(logits_fn, images, labels, ATTACK, path=path, **options)
+      found = attack_images(logits_fn, images, labels, attack, path=path, **options)
     self.assertEqual(bool(told), not judge.called)
     return found, judge.called
 
@@ -118,6 +118,26 @@ class RecognisedTest(parameterized.TestCase):
     self.assertTrue(self.judged(path, outside(weights, 0.0))[1])
     self.assertTrue(self.judged(path, outside(weights, 1.0))[1])
     self.assertTrue(self.judged(path, outside(weights * (1 + 1e-4), 1.0))[1])
+
+  def test_an_attack_of_another_framework_is_told_by_what_it_finds(self):
+    path, weights = self.path(), digits()[2]
+
+    def elsewhere(eps):
+      def host(x, y):
+        away = -weights[:-1][:, y].T.reshape(x.shape)
+        return np.clip(x + eps * np.sign(away), 0, 1).astype('f')
+
+      def attack(key, logits_fn, images, labels):
+        like = jax.ShapeDtypeStruct(images.shape, images.dtype)
+        return jax.pure_callback(host, like, images, labels)
+
+      return attack
+
+    weak, _ = self.judged(path, linear_digits, elsewhere(0.001))
+    self.assertFalse(self.judged(path, linear_digits, elsewhere(0.001))[1])
+    strong, computed = self.judged(path, linear_digits, elsewhere(0.3))
+    self.assertTrue(computed)
+    self.assertGreater(weak.robust_accuracy, strong.robust_accuracy + 0.3)
 
   def test_names_of_programs(self):
     image, weights = digits()[0][:1], digits()[2]

@@ -209,6 +209,46 @@ class TableTest(parameterized.TestCase):
     with self.assertRaisesRegex(InputError, 'give what attack_images returned'):
       on_grey(EASY, {'fgsm': 0.5})
 
+  def test_verdicts_of_another_ball(self):
+    for ball in (Linf(RADIUS / 2), Linf(2 * RADIUS), attacks.L2(1.0)):
+      found = attack_images(EASY, *GREY, attacks.pgd(ball))
+      with self.assertRaisesRegex(InputError, 'are of the ball L.*ask about Linf'):
+        on_grey(EASY, found)
+    # A radius that went through a file is no other one.
+    near = Linf(float(np.float32(RADIUS)))
+    self.assertIn(
+      'zero gradients', on_grey(EASY, attack_images(EASY, *GREY, attacks.pgd(near)))
+    )
+
+  def test_an_attack_of_another_ball_than_the_judged_one(self):
+    for ball in (Linf(RADIUS / 2), Linf(2 * RADIUS), attacks.L2(1.0)):
+      with self.assertRaisesRegex(
+        InputError, 'the attack searches L.*but threat is Linf'
+      ):
+        attack_images(EASY, *GREY, attacks.autoattack(ball), threat=Linf(RADIUS))
+
+  def test_verdicts_of_another_classifier(self):
+    with self.assertRaisesRegex(InputError, 'call 100 % .* of another classifier'):
+      on_grey(EASY, attack_images(lambda x: -EASY(x), *GREY, attacks.pgd(Linf(RADIUS))))
+
+  def test_verdicts_with_an_index(self):
+    index = np.arange(24) + 100
+    found = attack_images(EASY, *GREY, attacks.pgd(Linf(RADIUS)), index=index)
+    self.assertEqual(
+      on_grey(EASY, found, index=index)['a stronger attack was found'].status, 'pass'
+    )
+
+  def test_a_larger_ball_counts_for_this_one(self):
+    masked = lambda x: EASY(jnp.round(x * 1e6) / 1e6)
+    found = attack_images(masked, *GREY, ATTACKS['fgsm'](Linf(2 * RADIUS)))
+    column = Column(found, 'fgsm', Linf(2 * RADIUS))
+    panel = trust.panel(
+      *(Subject(Given(masked), ((), ())), loaded_grey(), Linf(RADIUS), jax.random.key(0)),
+      table={'large': column},
+    )
+    status = {c.name: c for c in panel.checks}['a stronger attack was found']
+    self.assertEqual((status.status, status.value), ('fail', 100))
+
 
 def loaded_grey():
   images, labels = GREY

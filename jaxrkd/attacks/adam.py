@@ -80,4 +80,4 @@ def adam_search(
     images, _, broken, carry = state
     return Climbed(images, carry, broken)
 
-  return Search(climb, queries=steps)
+  return Search(climb, queries=steps, threat=threat)

@@ -142,7 +142,8 @@ def _apgd(
   first = choose(STARTS, start, 'start') if isinstance(start, str) else start
   shape = (runs, eot, targeted)
   if isinstance(threat, L1):
-    return Stepwise(*l1_steps(threat, asked, steps, large_eps, first), *shape)
+    own = l1_steps(threat, asked, steps, large_eps, first)
+    return Stepwise(*own, *shape, threat=threat)
   if large_eps:
     raise InputError(
       f'attack.large_eps is on, but the threat set is {threat}; it is a part of APGD in '
@@ -209,4 +210,4 @@ def _apgd(
       not_finite=state.not_finite | seen.not_finite,
     )
 
-  return Stepwise(begin, step, steps + 1, *shape)
+  return Stepwise(begin, step, steps + 1, *shape, threat=threat)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jaxrkd.attacks import doors
 from jaxrkd.attacks.objectives import LogitsFn, Objective, cross_entropy
+from jaxrkd.attacks.threat import Threat
 from jaxrkd.particles import merge, part
 
 Array = jax.Array
@@ -72,6 +73,7 @@ class Search:
       [B, H, W, C], n, carry) -> `Climbed` with n particles per image, for a search whose
       particles know of each other; None lets each climb by itself.
     queries: evaluations of the objective for an image in a call; 0 where unknown.
+    threat: where images move; None where it is not known.
   """
 
   climb: Callable[[Array, CarryObjective, Array, Carry], Climbed]
@@ -79,6 +81,7 @@ class Search:
     None
   )
   queries: int = 0
+  threat: Threat | None = None
 
   def __call__(self, key: Array, objective: Objective, images: Array) -> Array:
     """Returns adversarial images, shaped as `images` and detached from the graph.
@@ -125,7 +128,7 @@ class Search:
       found = climbed(together(keys, single, clean, 1, carry), keys[None])
       return Climbed(found.images[0], found.carry, found.not_finite[0])
 
-    return Search(climb)
+    return Search(climb, threat=self.threat)
 
   def together(
     self, key: Array, objective: Objective, images: Array, count: int
@@ -139,7 +142,7 @@ class Search:
       images: [B, H, W, C] in [0, 1].
       count: particles per image.
     """
-    key, images = doors.search_arguments(key, objective, images)
+    key, images = doors.search_arguments(key, objective, images, count)
     found, _ = self.together_with_carry(
       key, lambda x, carry: (objective(x), carry), images, count, ()
     )
@@ -175,6 +178,11 @@ class Attack:
 
   search: Search
   objective: Callable[[LogitsFn, Array], Objective] = cross_entropy
+
+  @property
+  def threat(self) -> Threat | None:
+    """Where images move; None where it is not known."""
+    return self.search.threat
 
   def __call__(
     self, key: Array, logits_fn: LogitsFn, images: Array, labels: Array

@@ -40,14 +40,37 @@ def attack_arguments(
   return checked_key(key, len(checked)), checked, checked_labels
 
 
-def search_arguments(key: Any, objective: Any, images: Any) -> tuple[Array, Array]:
-  """Checks what a search is called with; returns key and images to work with."""
+def search_arguments(
+  key: Any, objective: Any, images: Any, particles: int | None = None
+) -> tuple[Array, Array]:
+  """Checks what a search is called with; returns key and images to work with.
+
+  Args:
+    key: see `base.Search`.
+    objective: see `base.Search`.
+    images: see `base.Search`.
+    particles: how many of each image the objective is about, in `together`.
+
+  Raises:
+    InputError: something else in the place of an argument.
+  """
   if callable(key) or callable(images) or not callable(objective):
     raise InputError(
       f'objective is {told(objective)}; the order of arguments is search(key, objective, '
       'images), with a function from images to one value each in the second place'
     )
   checked = checked_images(images)
+  if not isinstance(checked, jax.core.Tracer):
+    many = () if particles is None else (particles,)
+    asked = jax.ShapeDtypeStruct((*many, *checked.shape), checked.dtype)
+    given = jax.eval_shape(objective, asked)
+    wanted = (*many, len(checked))
+    if getattr(given, 'shape', None) != wanted:
+      # A sum or a mean would let images see each other.
+      raise InputError(
+        f'objective gives {told(given)} for images of shape {asked.shape}; it must give one '
+        f'value for each, {list(wanted)}'
+      )
   return checked_key(key, len(checked)), checked
 
 

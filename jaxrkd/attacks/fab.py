@@ -265,4 +265,4 @@ def _fab(
       image=pick(rows, state.nearest, state.image),
     )
 
-  return Stepwise(begin, step, steps, runs, 2, targeted, forget)
+  return Stepwise(begin, step, steps, runs, 2, targeted, forget, threat)

@@ -60,7 +60,7 @@ def _pgd_search(
     images, broken, carry = repeat(steps, step, (begin, nowhere(clean), carry))
     return Climbed(images, carry, broken)
 
-  return Search(climb, queries=steps)
+  return Search(climb, queries=steps, threat=threat)
 
 
 def pgd(

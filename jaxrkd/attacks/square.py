@@ -87,7 +87,7 @@ def square(
     found = pick(better, tried, state.found)
     return Progress(wrong, found, pick(better, margin, state.margin))
 
-  return Stepwise(begin, step, queries + 1, restarts)
+  return Stepwise(begin, step, queries + 1, restarts, threat=threat)
 
 
 def p_schedule(queries: int, p: float, rescale: bool) -> np.ndarray:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxrkd.attacks import doors
 from jaxrkd.attacks.base import Attack, example_keys
 from jaxrkd.attacks.objectives import LogitsFn
+from jaxrkd.attacks.threat import Threat
 from jaxrkd.errors import InputError, whole_number
 
 Array = jax.Array
@@ -74,6 +75,7 @@ class Stepwise:
     targeted: whether run r aims at the class ranked r + 2 on the clean image.
     forget: (state, rows [B] bool) -> state that goes on where those rows were not broken
       after all; None only clears `fooled`.
+    threat: where images move; None where it is not known.
   """
 
   begin: Callable[[Points], Any]
@@ -83,6 +85,7 @@ class Stepwise:
   queries: int = 1
   targeted: bool = False
   forget: Callable[[Any, Array], Any] | None = None
+  threat: Threat | None = None
 
   def refuted(self, state: Any, rows: Array) -> Any:
     """The state after a success in `rows` turned out to be none."""
@@ -160,6 +163,12 @@ class Cascade:
     # Attacks of one call are steps of their own.
     whole = tuple((name, stepwise(attack)) for name, attack in self.attacks)
     object.__setattr__(self, 'attacks', whole)
+
+  @property
+  def threat(self) -> Threat | None:
+    """Where all of its attacks move images; None where it is not one known set."""
+    known = {attack.threat for _, attack in self.attacks}
+    return known.pop() if len(known) == 1 else None
 
   def __call__(
     self, key: Array, logits_fn: LogitsFn, images: Array, labels: Array
@@ -336,7 +345,9 @@ def one_step(attack: Attack | Plain, runs: int = 1) -> Stepwise:
     InputError: no run at all.
   """
   whole_number(runs, 1, 'attack.restarts')
-  queries = attack.search.queries if isinstance(attack, Attack) else 0
+  queries, threat = 0, None
+  if isinstance(attack, Attack):
+    queries, threat = attack.search.queries, attack.threat
 
   def begin(points: Points) -> _Whole:
     no = jnp.zeros(points.label.shape, bool)
@@ -353,7 +364,7 @@ def one_step(attack: Attack | Plain, runs: int = 1) -> Stepwise:
     logits = ask(logits_fn, found, keys)
     return _Whole(fools(logits, points.label), found, broken)
 
-  return Stepwise(begin, step, 1, runs, queries)
+  return Stepwise(begin, step, 1, runs, queries, threat=threat)
 
 
 def stepwise(attack: AnyAttack) -> Stepwise:
@@ -402,4 +413,5 @@ def uninterrupted(attack: Stepwise) -> Stepwise:
     return _Whole(yes, state.found, not_finite(state))
 
   queries = attack.queries * attack.steps
-  return Stepwise(begin, step, 1, attack.runs, queries, attack.targeted)
+  shape = (1, attack.runs, queries, attack.targeted)
+  return Stepwise(begin, step, *shape, threat=attack.threat)

@@ -173,7 +173,7 @@ def svgd_search(
 
   # A call asks one network, whatever `gradient` says, once for each pair or particle.
   asked = max(particles, 1) ** (2 if gradient == 'receiver' else 1)
-  return Search(climb, climb_together, queries=steps * asked)
+  return Search(climb, climb_together, queries=steps * asked, threat=threat)
 
 
 @functools.wraps(svgd_search, assigned=())

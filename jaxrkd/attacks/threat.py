@@ -70,7 +70,7 @@ def check_threat(threat: Any) -> None:
 
 
 def _check_number(eps: Any) -> None:
-  if not is_number(eps):
+  if not is_number(eps) or not math.isfinite(eps):
     raise InputError(
       f'eps is {eps!r}; give the radius as one number in [0, 1] pixels, such as 8 / 255'
     )
@@ -81,6 +81,20 @@ def ascend(threat: Threat, images: Array, clean: Array, gradient: Array, size: A
   if hasattr(threat, 'ascend'):
     return threat.ascend(images, clean, gradient, size)
   return threat.project(images + size * threat.steepest(gradient), clean)
+
+
+def told(threat: Threat) -> str:
+  """A threat set in a few words, the same for radii that differ by rounding."""
+  if isinstance(threat, _Ball):
+    return f'{type(threat).__name__}({threat.eps:.6g})'
+  return repr(threat)
+
+
+def holds(outer: Threat | None, inner: Threat) -> bool:
+  """Whether one ball is known to hold another one of the same norm and middle."""
+  return (
+    isinstance(outer, _Ball) and type(outer) is type(inner) and outer.eps >= inner.eps
+  )
 
 
 def _levels(eps: float, allowed: str) -> InputError:
@@ -101,6 +115,8 @@ class _Ball:
       return  # a radius that a compiled program is told when it runs
     _check_number(self.eps)
     self._check_scale(self.eps)
+    # Of numpy or JAX, it would make a set that cannot be looked up.
+    object.__setattr__(self, 'eps', float(self.eps))
 
   def _check_scale(self, eps: float) -> None:
     raise NotImplementedError

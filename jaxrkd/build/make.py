@@ -1,9 +1,10 @@
 """What a resolved config names, built: data, networks, methods, attacks, schedules."""
 
+import contextlib
 import functools
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -160,12 +161,24 @@ def average(config: ConfigDict) -> Average | Amalgamation:
   return choose(AVERAGES, name, 'ensemble')
 
 
+@contextlib.contextmanager
+def _about(where: str) -> Iterator[None]:
+  """Mistakes in here name the group of the config."""
+  try:
+    yield
+  except InputError as error:
+    if str(error).startswith('config.'):
+      raise
+    raise InputError(f'{where}: {error}') from error
+
+
 def search(config: ConfigDict) -> Search:
   """Builds the search that training uses."""
   node = config.attack.to_dict()
   node.pop('bn')
-  row = choose(SEARCHES, node.pop('name'), 'training attack')
-  return row(_threat(config.threat, where='config.threat'), **node)
+  threat = _threat(config.threat, where='config.threat')
+  with _about('config.attack'):
+    return choose(SEARCHES, node.pop('name'), 'training attack')(threat, **node)
 
 
 def _threat(
@@ -179,10 +192,12 @@ def _threat(
     raise InputError(f'{where} is {node.name}: {error}') from error
 
 
-def _attack(node: ConfigDict, threat: ConfigDict) -> AnyAttack:
+def _attack(node: ConfigDict, threat: ConfigDict, where: str) -> AnyAttack:
   chosen = {key: value for key, value in node.items() if key != 'surrogate'}
   request = json.dumps(chosen, sort_keys=True)
-  return _attack_in(request, _threat(threat, node.eps))
+  ball = _threat(threat, node.eps)
+  with _about(where):
+    return _attack_in(request, ball)
 
 
 @functools.lru_cache(maxsize=64)
@@ -217,14 +232,18 @@ def evaluation_threats(config: ConfigDict) -> dict[str, Threat | None]:
 def evaluation_attacks(config: ConfigDict) -> dict[str, AnyAttack]:
   """Builds the attacks of the final measurement, by column."""
   part = config.evaluation
-  return {name: _attack(node, part.threat) for name, node in part.attacks.items()}
+  return {
+    name: _attack(node, part.threat, f'config.evaluation.attacks.{name}')
+    for name, node in part.attacks.items()
+  }
 
 
 def selection_attack(config: ConfigDict) -> AnyAttack | None:
   """Builds the attack that chooses the best checkpoint; None if clean accuracy does."""
   if config.select.metric == 'clean':
     return None
-  return _attack(config.select.attack, config.evaluation.threat)
+  threat = config.evaluation.threat
+  return _attack(config.select.attack, threat, 'config.select.attack')
 
 
 def schedule(config: ConfigDict, steps_per_epoch: int) -> Schedule:

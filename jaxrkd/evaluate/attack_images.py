@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxrkd.attacks import AnyAttack, LogitsFn, Threat, cascade, doors, objectives
 from jaxrkd.attacks.stepwise import Randomised, ask
-from jaxrkd.attacks.threat import check_threat
+from jaxrkd.attacks.threat import check_threat, told
 from jaxrkd.errors import InputError, whole_number
 from jaxrkd.evaluate.fingerprint import describe, fingerprint, images_digest
 from jaxrkd.evaluate.inputs import (
@@ -83,7 +83,8 @@ def attack_images(
     labels: [N] integers.
     attack: such as `attacks.autoattack(attacks.Linf(8 / 255))`, or a function of your own,
       (key, logits_fn, images, labels) -> images.
-    threat: if given, what is outside this ball does not count as a success.
+    threat: if given, what is outside this ball does not count as a success; by default the
+      attack is trusted to stay in its own.
     batch_size: images at a time; made a multiple of the devices.
     seed: of all random numbers.
     index: [N], which random numbers belong to an image; 0 ... N - 1 by default.
@@ -103,11 +104,13 @@ def attack_images(
 
   Raises:
     InputError: images outside [0, 1], labels or logits of the wrong kind, probabilities, a
-      classifier whose answers change, or a path that cannot be written.
+      classifier whose answers change, an attack in another ball than `threat`, or a path
+      that cannot be written.
   """
   whole = cascade(attack, 'attack')
   if threat is not None:
     check_threat(threat)
+    _check_same_ball(whole.threat, threat)
   subject, loaded = _loaded(logits_fn, images, labels, index, batch_size, check)
   key = jax.random.key(seed)
   clean = look_at_clean(subject, loaded, key)
@@ -142,7 +145,8 @@ def attack_images(
     return compute(None)
   made_by = {key: value for key, value in versions().items() if key != 'device'}
   kinds = [search is not None, other is not None, keep_images]
-  about = describe(whole, loaded.images, classes)
+  attacked = search_logits_fn or surrogate or logits_fn
+  about = describe(whole, loaded.images, classes, attacked)
   path = expanded(path)
   if path.suffix != '.npz':
     raise InputError(f'path is {str(path)!r}; verdicts are written as .npz, so name one')
@@ -150,7 +154,7 @@ def attack_images(
   names, opaque = zip(*(signature(f, loaded.images.pixels(np.arange(1))) for f in asked))
   settings = [
     seed,
-    about,
+    about.parts,
     repr(threat),
     kinds,
     made_by,
@@ -160,8 +164,19 @@ def attack_images(
   answers = [clean.margin, *(_margins(s, loaded, key) for s in (search, other) if s)]
   if any(opaque):
     answers += [_slopes(f, loaded) for f in asked]
-  sketch = Sketch(np.concatenate(answers), OPAQUE if any(opaque) else KNOWN)
+  outside = any(opaque) or len(about.found) > 0
+  answers.append(about.found)
+  sketch = Sketch(np.concatenate(answers), OPAQUE if outside else KNOWN)
   return stored([path], fingerprint(settings), compute, sketch, told=True)
+
+
+def _check_same_ball(searched: Threat | None, threat: Threat) -> None:
+  if searched is not None and told(searched) != told(threat):
+    raise InputError(
+      f'the attack searches {told(searched)}, but threat is {told(threat)}: what lies '
+      'between the two would look robust; make the attack for the ball that is asked about, '
+      'or leave threat out'
+    )
 
 
 def _margins(subject: Subject, loaded: Loaded, key: jax.Array) -> np.ndarray:
@@ -205,6 +220,7 @@ def trust_panel(
   count: int = 100,
   batch_size: int = 256,
   seed: int = 0,
+  index: np.ndarray | None = None,
   surrogates: dict[str, LogitsFn] | None = None,
   verdicts: Verdicts | Mapping[str, Verdicts] | None = None,
 ) -> Panel:
@@ -219,6 +235,7 @@ def trust_panel(
     count: images to use at most.
     batch_size: see `attack_images`.
     seed: see `attack_images`.
+    index: see `attack_images`; that of the verdicts.
     surrogates: other classifiers for the transfer check, by name.
     verdicts: of `attack_images` on these images and this threat, or several by name: what
       is judged. Without them the panel judges its own short attacks only.
@@ -227,7 +244,7 @@ def trust_panel(
     InputError: images, labels, threat or verdicts of the wrong kind.
   """
   check_threat(threat)
-  subject, loaded = _loaded(logits_fn, images, labels, None, batch_size, check=False)
+  subject, loaded = _loaded(logits_fn, images, labels, index, batch_size, check=False)
   if isinstance(verdicts, Verdicts):
     verdicts = {'attack': verdicts}
   others = {n: Subject(Given(f), ((), ())) for n, f in (surrogates or {}).items()}

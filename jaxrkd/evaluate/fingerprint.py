@@ -1,19 +1,22 @@
 """Short names for settings, images, weights and attacks, to recognise results that hold."""
 
+import functools
 import hashlib
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrkd.attacks import Cascade, Stepwise
+from jaxrkd.attacks import Cascade, LogitsFn, Stepwise
 from jaxrkd.attacks.stepwise import Points
 from jaxrkd.evaluate.task import Images
-from jaxrkd.evaluate.trace import digest
+from jaxrkd.evaluate.trace import OPAQUE, digest, primitives
 
 Tree = Any
+# Images on which an attack of another framework is tried.
+LOOKED_AT = 8
 
 
 def fingerprint(settings: Any) -> str:
@@ -38,20 +41,45 @@ def weights_digest(tree: Tree) -> str:
   return _digest(*map(plain, jax.tree.leaves(tree)))
 
 
-def describe(whole: Cascade, images: Images, classes: int) -> list[list[Any]]:
-  """What tells an attack from others: all that its steps compute, constants included."""
-  first = jnp.asarray(images.pixels(np.arange(1)))
-  zero = jnp.zeros(1, jnp.int32)
-  points = Points(jax.random.split(jax.random.key(0), 1), first, zero, zero, zero)
+class Described(NamedTuple):
+  """What tells an attack from others.
+
+  Attributes:
+    parts: of each attack its name, steps, runs and all that a step computes, constants
+      included.
+    found: what the parts found on a few images whose work is done in another framework,
+      where it cannot be read; flat.
+  """
+
+  parts: list[list[Any]]
+  found: np.ndarray
+
+
+def describe(
+  whole: Cascade, images: Images, classes: int, logits_fn: LogitsFn
+) -> Described:
+  """What tells an attack on a classifier from others."""
+  points = _points(images, np.arange(1))
   plain = lambda x: jnp.broadcast_to(jnp.sum(x, axis=(1, 2, 3))[:, None], (1, classes))
-  found: list[list[Any]] = []
+  few = _points(images, np.arange(len(images))[:LOOKED_AT])
+  parts: list[list[Any]] = []
+  found = [np.zeros(0, np.float32)]
   for name, part in whole.attacks:
 
-    def once(points: Points, part: Stepwise = part) -> Any:
-      return part.step(plain, points, part.begin(points), points.label)
+    def once(asked: LogitsFn, points: Points, part: Stepwise = part) -> Any:
+      return part.step(asked, points, part.begin(points), points.run)
 
-    found.append([name, part.steps, part.runs, digest(jax.make_jaxpr(once)(points))])
-  return found
+    program = jax.make_jaxpr(functools.partial(once, plain))(points)
+    parts.append([name, part.steps, part.runs, digest(program)])
+    if not primitives(program.jaxpr).isdisjoint(OPAQUE):
+      found.append(np.asarray(once(logits_fn, few).found).ravel())
+  return Described(parts, np.concatenate(found))
+
+
+def _points(images: Images, places: np.ndarray) -> Points:
+  keys = jax.random.split(jax.random.key(0), len(places))
+  clean, label = jnp.asarray(images.pixels(places)), jnp.asarray(images.label[places])
+  return Points(keys, clean, label, label * 0, label * 0)
 
 
 def _digest(*arrays: np.ndarray) -> str:

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jaxrkd.attacks import AnyAttack, Cascade, Stepwise, Threat, cascade, uninterrupted
+from jaxrkd.attacks.threat import told
 from jaxrkd.data import Split
 from jaxrkd.data.batches import plain_order
 from jaxrkd.evaluate.cascade import run_cascade
@@ -140,6 +141,7 @@ def judge(
   correct = clean.right(label)
   own = surrogate is None
   classes = clean.targets.shape[1] + 1
+  ball = threat if threat is not None else parts.threat
   return Verdicts(
     index=loaded.images.index,
     label=label,
@@ -159,6 +161,7 @@ def judge(
       'runs': {name: part.runs_on(classes) for name, part in parts.attacks},
       'search_robust': float(np.mean(correct & ~ledger.claimed)) if own else None,
       'refuted': int(ledger.refuted.sum()) if own else None,
+      'threat': told(ball) if ball is not None else None,
     },
     images=task.found,
   )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrkd.attacks import Threat
+from jaxrkd.attacks.threat import holds, told
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate.task import Images
 from jaxrkd.evaluate.verdicts import Verdicts
@@ -14,6 +15,8 @@ from jaxrkd.evaluate.verdicts import Verdicts
 ONE_STEP, MANY_STEPS = ('fgsm',), ('pgd',)
 SLOPES = ('fgsm', 'pgd', 'cw_inf', 'apgd', 'fab', 'svgd', 'autoattack')
 RANDOM = ('square',)
+# Share of images that two looks at one classifier may tell apart by rounding.
+OTHER = 0.05
 
 
 class Share(NamedTuple):
@@ -72,20 +75,31 @@ class Table:
     images: those of the checks: all are right without an attack.
 
   Raises:
-    InputError: the columns do not have the images of the checks.
+    InputError: the columns are of other images, another ball or another classifier.
   """
 
   def __init__(self, columns: Mapping[str, Column], threat: Threat, images: Images):
+    inside = {name: column for name, column in columns.items() if column.ball}
     self._columns = {
-      name: column
-      for name, column in columns.items()
-      if column.ball and column.threat in (None, threat)
+      name: column for name, column in inside.items() if column.threat in (None, threat)
     }
-    self._images = images
-    for name, column in self._columns.items():
-      self._check(name, column.verdicts)
+    # What is robust in a larger ball is so in this one, too.
+    self._larger = {
+      name: column
+      for name, column in inside.items()
+      if column.threat not in (None, threat) and holds(column.threat, threat)
+    }
+    self._images, self._threat = images, threat
+    for name, column in (self._columns | self._larger).items():
+      self._check(name, column)
 
-  def _check(self, name: str, found: Verdicts) -> None:
+  def _check(self, name: str, column: Column) -> None:
+    found, asked = column.verdicts, told(column.threat or self._threat)
+    if found.about.get('threat') not in (None, asked):
+      raise InputError(
+        f'the verdicts {name!r} are of the ball {found.about["threat"]}, but the checks ask '
+        f'about {asked}; give both the same'
+      )
     place = self._places(found)
     known = place >= 0
     if not np.all(known) or np.any(found.label[place] != self._images.label):
@@ -93,6 +107,14 @@ class Table:
         f'the verdicts {name!r} are of other images: {int(np.sum(~known))} of the '
         f'{len(known)} images of the checks are not among them, or have another label; '
         'give verdicts of the same images, in the same order'
+      )
+    wrong = float(np.mean(~found.clean_correct[place])) if len(place) else 0.0
+    # Rounding in another batch turns a few at most.
+    if wrong > OTHER:
+      raise InputError(
+        f'the verdicts {name!r} call {100 * wrong:.0f} % of the images of the checks wrong '
+        'without an attack, and this classifier is right on all of them: they are of '
+        'another classifier, or its answers change'
       )
 
   def _places(self, found: Verdicts) -> np.ndarray:
@@ -125,9 +147,10 @@ class Table:
 
   def beaten(self, broken: np.ndarray) -> list[Share]:
     """Images that all columns call robust and that an attack of the checks breaks."""
-    if not self._columns:
+    columns = [*self._columns.values(), *self._larger.values()]
+    if not columns:
       return []
-    robust = np.all([self._own(column) for column in self._columns.values()], axis=0)
+    robust = np.all([self._own(column) for column in columns], axis=0)
     # No sample of others: each one proves the table wrong.
     return [Share(float(np.mean(robust & broken)), 0)]
 

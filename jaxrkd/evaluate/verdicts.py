@@ -36,7 +36,8 @@ class Verdicts:
       which do not count.
     about: 'attacks', their names; 'seconds' of each; 'runs' of each; 'search_robust', the
       robust accuracy if the search's own precision had the last word, and 'refuted', how
-      often it took an image for broken that float32 did not (both None in a transfer).
+      often it took an image for broken that float32 did not (both None in a transfer);
+      'threat', the ball in words, None where it is not known.
     images: float32 [N, H, W, C], the adversarial images; None if they were not kept.
   """
 
