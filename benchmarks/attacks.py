@@ -2,8 +2,10 @@
 
 Usage: python benchmarks/attacks.py [--network=resnet18] [--batch=32] [--precision=float32]
                                     [--attacks=fgsm,pgd_sat,...] [--peers=eager,channels_last]
-                                    [--repeats=3]
+                                    [--threats=linf,l2,l1] [--before=CHECKOUT] [--repeats=3]
 
+`--before` adds another checkout of this project, such as one of an older commit, which runs
+beside this one in turns: whether a change made attacks slower.
 The network is untrained, so attacks that stop at the first success run to their end: the
 labels are its own predictions and the ball is tiny. What PyTorch does is PGD in a Python loop
 with as many gradients; attacks without a counterpart there have no ratio. AutoAttack against
@@ -11,6 +13,9 @@ its own PyTorch program is `autoattack.py`.
 """
 
 import argparse
+import os
+import subprocess
+import sys
 import time
 
 import jax
@@ -18,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd import build
-from jaxrkd.attacks import ATTACKS, Linf
+from jaxrkd.attacks import ATTACKS, THREATS
 from jaxrkd.runtime import host_memory
 
 # Gradient steps of what has a counterpart in PyTorch.
@@ -27,23 +32,55 @@ STEPS = {'fgsm': 1, 'pgd_sat': 20, 'pgd_trades': 20, 'cw_inf': 30}
 EPS = 1e-6
 
 
-def ours(network, batch, precision, names):
-  """name -> function that attacks the batch and waits."""
+def ours(network, batch, precision, names, threats):
+  """(name, threat) -> function that attacks the batch and waits."""
   net = build.network(build.network_node(dict(name=network)), 10, (32, 32, 3), precision)
   params, stats = jax.jit(net.init)(jax.random.key(0))
   rng = np.random.default_rng(0)
   images = jnp.asarray(rng.uniform(size=(batch, 32, 32, 3)), jnp.float32)
   labels = jnp.argmax(jax.jit(net.apply)(params, stats, images), -1)
   found = {}
-  for name in names:
-    attack = ATTACKS[name](Linf(EPS))
+  for name, threat in ((name, threat) for name in names for threat in threats):
+    attack = ATTACKS[name](THREATS[threat](EPS))
 
     def run(params, stats, images, labels, attack=attack):
       return attack(jax.random.key(1), net.logits_fn(params, stats), images, labels)
 
     compiled = jax.jit(run)
-    found[name] = lambda f=compiled: f(params, stats, images, labels).block_until_ready()
+    found[name, threat] = lambda f=compiled: f(
+      params, stats, images, labels
+    ).block_until_ready()
   return found
+
+
+def serve(given):
+  """Runs what it is told on standard input; says when it has."""
+  made = ours(*given)
+  print('ready', flush=True)
+  for line in sys.stdin:
+    made[tuple(line.split())]()
+    print('done', flush=True)
+
+
+def elsewhere(checkout, given, arguments):
+  """As `ours`, by the package of another checkout."""
+  process = subprocess.Popen(
+    [sys.executable, os.path.abspath(__file__), *arguments, '--serve'],
+    env={**os.environ, 'PYTHONPATH': os.path.abspath(checkout)},
+    cwd=checkout,
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+  assert process.stdout.readline() == 'ready\n'
+
+  def run(case):
+    process.stdin.write(' '.join(case) + '\n')
+    process.stdin.flush()
+    assert process.stdout.readline() == 'done\n'
+
+  *_, names, threats = given
+  return {(n, t): lambda c=(n, t): run(c) for n in names for t in threats}
 
 
 def theirs(network, batch, precision, kind, names):
@@ -69,7 +106,9 @@ def theirs(network, batch, precision, kind, names):
         x = torch.min(torch.max(x, clean - EPS), clean + EPS).clamp(0, 1)
     return float(x[0, 0, 0, 0])
 
-  return {name: lambda s=STEPS[name]: attack(s) for name in names if name in STEPS}
+  return {
+    (name, 'linf'): lambda s=STEPS[name]: attack(s) for name in names if name in STEPS
+  }
 
 
 def main():
@@ -81,19 +120,28 @@ def main():
   usual = 'fgsm,pgd_sat,pgd_trades,cw_inf,apgd_ce,apgd_t,fab_t,square,svgd'
   parser.add_argument('--attacks', type=words, default=words(usual))
   parser.add_argument('--peers', type=words, default=['eager', 'channels_last'])
+  parser.add_argument('--threats', type=words, default=['linf'])
+  parser.add_argument('--before', default='')
+  parser.add_argument('--serve', action='store_true', help=argparse.SUPPRESS)
   parser.add_argument('--repeats', type=int, default=3)
   options = parser.parse_args()
   host_memory.keep_freed()  # as `launch/main.py` does
   given = options.network, options.batch, options.precision
-  sides = {'jaxrkd': ours(*given, options.attacks)}
+  cases = (*given, options.attacks, options.threats)
+  if options.serve:
+    return serve(cases)
+  sides = {'jaxrkd': ours(*cases)}
+  if options.before:
+    sides['before'] = elsewhere(options.before, cases, sys.argv[1:])
   for kind in options.peers:
     sides[f'torch {kind}'] = theirs(*given, kind, options.attacks)
   device = jax.devices()[0].device_kind
   print(f'{options.network}, batch {options.batch}, {options.precision}, {device}')
-  print(f'{"attack":12}{"side":22}{"first s":>9}{"s":>9}{"images/s":>10}{"ratio":>7}')
-  for name in options.attacks:
+  print(f'{"attack":17}{"side":22}{"first s":>9}{"s":>9}{"images/s":>10}{"ratio":>7}')
+  for name, threat in ((a, t) for a in options.attacks for t in options.threats):
     best, first = {}, {}
-    here = {side: made[name] for side, made in sides.items() if name in made}
+    case = name, threat
+    here = {side: made[case] for side, made in sides.items() if case in made}
     for repeat in range(options.repeats + 1):
       for side, run in here.items():
         began = time.perf_counter()
@@ -105,7 +153,7 @@ def main():
           first[side] = spent
     for side, spent in best.items():
       print(
-        f'{name:12}{side:22}{first[side]:9.1f}{spent:9.3f}{options.batch / spent:10.1f}'
+        f'{name + " " + threat:17}{side:22}{first[side]:9.1f}{spent:9.3f}{options.batch / spent:10.1f}'
         f'{spent / best["jaxrkd"]:7.2f}',
         flush=True,
       )

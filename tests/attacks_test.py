@@ -190,9 +190,12 @@ class StartTest(parameterized.TestCase):
 
 
 class ThreatTest(parameterized.TestCase):
-  @parameterized.parameters(8, -0.1, float('nan'), 1.5)
-  def test_linf_radius_must_be_pixels(self, eps):
-    with self.assertRaisesRegex(InputError, r'eps is .*between 0 and 1'):
+  @parameterized.parameters(
+    *((8, 'between 0 and 1'), (-0.1, 'between 0 and 1'), (1.5, 'between 0 and 1')),
+    *((float('nan'), 'one number'), (float('inf'), 'one number')),
+  )
+  def test_linf_radius_must_be_pixels(self, eps, message):
+    with self.assertRaisesRegex(InputError, f'eps is .*{message}'):
       Linf(eps)
 
   def test_message_converts_levels(self):

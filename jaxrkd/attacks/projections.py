@@ -222,14 +222,21 @@ def _served(urgency: Array, room: Array, total: float | Array) -> Array:
   largest = jnp.max(jnp.abs(urgency))
   urgency = urgency / jnp.where(largest > 0, largest, 1)
 
-  def halve(_, bounds):
-    low, high = bounds
+  def halve(state):
+    low, high, _, count = state
     middle = (low + high) / 2
     over = jnp.sum(jnp.where(urgency > middle, room, 0)) > total
-    return jnp.where(over, middle, low), jnp.where(over, high, middle)
+    low, high = jnp.where(over, middle, low), jnp.where(over, high, middle)
+    between = (urgency > low) & (urgency <= high) & (room > 0)
+    return low, high, jnp.sum(between), count + 1
+
+  def unfinished(state):
+    _, _, between, count = state
+    return (between > 1) & (count < BISECTIONS)
 
   two = jnp.full((), 2, urgency.dtype)
-  low, high = jax.lax.fori_loop(0, BISECTIONS, halve, (-two, two))
+  begin = (-two, two, jnp.sum(room > 0), jnp.int32(0))
+  low, high, *_ = jax.lax.while_loop(unfinished, halve, begin)
   first = jnp.where(urgency > high, room, 0)
   next_ones = jnp.where((urgency > low) & (urgency <= high), room, 0)
   left = jnp.maximum(total - jnp.sum(first), 0)

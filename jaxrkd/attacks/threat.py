@@ -231,7 +231,7 @@ class L2(_Sum):
     # Pixels without a slope stay: behind a maximum or a ReLU they may have had one.
     largest = _per_image(jnp.max, jnp.abs(gradient))
     scaled = gradient / jnp.where(largest > 0, largest, 1)
-    moved = l2_ball_and_box(images - clean, clean, self.eps)
+    moved = self.project(images, clean) - clean
     way = l2_corner(scaled, clean, self.eps) - moved / 2
     way = jnp.where(scaled == 0, 0, way)
     moved = moved + size * way / jnp.maximum(_length(way), 1e-12)
