@@ -153,7 +153,8 @@ def main():
           first[side] = spent
     for side, spent in best.items():
       print(
-        f'{name + " " + threat:17}{side:22}{first[side]:9.1f}{spent:9.3f}{options.batch / spent:10.1f}'
+        f'{name + " " + threat:17}{side:22}{first[side]:9.1f}{spent:9.3f}'
+        f'{options.batch / spent:10.1f}'
         f'{spent / best["jaxrkd"]:7.2f}',
         flush=True,
       )

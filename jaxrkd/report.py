@@ -33,20 +33,22 @@ def write_report(
     path: of the page.
     title: what was measured, and how.
     rows: name -> `results.summarize` of that network.
-    found: what results.json holds; `trust`, `selection` and `threat_note` are read.
+    found: what results.json holds; `trust`, `selection`, `threat_note` and
+      `data_notes` are read.
     about: where it comes from: run, seed, versions.
 
   Raises:
     InputError: the page cannot be written.
   """
-  first, note = next(iter(rows.values())), found.get('threat_note', '')
+  first = next(iter(rows.values()))
+  notes = [*filter(None, [found.get('threat_note')]), *found.get('data_notes', ())]
   parts = [
     f'<h1>{html.escape(title)}</h1>',
     f'<p>{first["images"]} images; 95% confidence intervals below the accuracies in %. An '
     'image that is wrong without an attack is not robust. '
     f'{html.escape(found["selection"]["note"].capitalize())}.</p>',
     *([f'<p><small>{html.escape(about)}</small></p>'] if about else []),
-    *([f'<p class="warn">{html.escape(note.capitalize())}.</p>'] if note else []),
+    *(f'<p class="warn">{html.escape(_sentence(note))}</p>' for note in notes),
     _accuracies(rows),
     *_cascades(rows),
     *(_panel(found['trust']) if found.get('trust') else []),
@@ -56,6 +58,10 @@ def write_report(
     f'<style>{STYLE}</style>{"".join(parts)}\n'
   )
   files.write_text(path, page)
+
+
+def _sentence(text: str) -> str:
+  return f'{text[:1].upper()}{text[1:]}.'
 
 
 def _accuracies(rows: Mapping[str, Mapping[str, Any]]) -> str:

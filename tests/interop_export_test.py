@@ -14,6 +14,7 @@ from absl.testing import absltest, parameterized
 
 from jaxrkd import build, interop
 from jaxrkd import run as experiment
+from jaxrkd.build.places import without_folders
 from jaxrkd.errors import InputError
 from jaxrkd.interop import FORMATS, formats
 from jaxrkd.interop.formats.base import Format
@@ -99,6 +100,34 @@ class ExportTest(parameterized.TestCase):
         given = (torch.tensor(images.transpose(0, 3, 1, 2)) - 0.3) / 0.4
         theirs = module(given).numpy()
       np.testing.assert_allclose(net.apply(*variables, images), theirs, atol=1e-5)
+
+  def test_a_full_disk_is_one_sentence_and_leaves_nothing(self):
+    path = self.folder / 'full.npz'
+    path.write_bytes(b'of before')
+    full = OSError(28, 'No space left on device')
+
+    def write(trial, *given):
+      trial.write_bytes(b'half')
+      raise full
+
+    row = FORMATS['.npz']
+    with (
+      mock.patch.dict(FORMATS, {'.npz': row._replace(write=write)}),
+      self.assertRaisesRegex(InputError, 'full.npz.*No space left.*is kept'),
+    ):
+      interop.export(self.folder / 'run', [path], check=False)
+    self.assertEqual(path.read_bytes(), b'of before')
+    self.assertEqual(list(self.folder.glob('.full*')), [])
+
+  def test_cards_hold_no_folders(self):
+    config = tiny.config('mtard', data=dict(name='npz', path='/home/me/images.npz'))
+    config.teachers.clean.workdir = '/home/me/runs/clean'
+    config.evaluation.attacks.moved = dict(name='pgd', surrogate='/home/me/runs/other')
+    found = config.to_dict()
+    without_folders(found)
+    self.assertNotIn('/home', json.dumps(found))
+    self.assertEqual(found['data']['path'], 'images.npz')
+    self.assertEqual(found['teachers']['clean']['workdir'], 'clean')
 
   def test_stablehlo_is_for_all_platforms(self):
     path = self.folder / 'all.stablehlo'

@@ -1,5 +1,7 @@
 """Where a config's paths lead: the same wherever it is read again."""
 
+import pathlib
+from collections.abc import Callable
 from typing import Any
 
 from jaxrkd import paths
@@ -13,17 +15,30 @@ def absolute_paths(config: dict[str, Any]) -> None:
   Args:
     config: as `ConfigDict.to_dict` gives it, whole or of another version; is changed.
   """
+  _each(config, paths.absolute_text)
+
+
+def without_folders(config: dict[str, Any]) -> None:
+  """Leaves the last name of every path: what a file that is passed on may tell.
+
+  Args:
+    config: see `absolute_paths`.
+  """
+  _each(config, lambda text: pathlib.PurePath(text).name)
+
+
+def _each(config: dict[str, Any], change: Callable[[str], str]) -> None:
   for group, key in (('data', 'path'), ('extra', 'path')):
-    _replace(config.get(group), key)
+    _replace(config.get(group), key, change)
   for column in _rows(_part(config, 'evaluation').get('attacks')):
     # Without a / it is the name of a teacher; those with one are paths.
     name = column.get('surrogate')
     if isinstance(name, str) and '/' in name and name not in _part(config, 'teachers'):
-      _replace(column, 'surrogate')
+      _replace(column, 'surrogate', change)
   for entry in _rows(config.get('teachers')):
     for key in ('workdir', 'file'):
-      _replace(entry, key)
-    absolute_paths(_part(entry, 'config'))
+      _replace(entry, key, change)
+    _each(_part(entry, 'config'), change)
 
 
 def _part(node: dict[str, Any], key: str) -> dict[str, Any]:
@@ -39,6 +54,6 @@ def _rows(node: Any) -> list[dict[str, Any]]:
   )
 
 
-def _replace(node: Any, key: str) -> None:
+def _replace(node: Any, key: str, change: Callable[[str], str]) -> None:
   if isinstance(node, dict) and isinstance(node.get(key), str):
-    node[key] = paths.absolute_text(node[key])
+    node[key] = change(node[key])

@@ -11,6 +11,7 @@ import numpy as np
 
 import jaxrkd
 from jaxrkd import build
+from jaxrkd.build.places import without_folders
 from jaxrkd.errors import InputError, choose
 from jaxrkd.interop.check_images import CheckImages, check_images, logits_of
 from jaxrkd.interop.formats import FORMATS, Format, Student
@@ -107,6 +108,9 @@ def _card(
   node = build.network_node(nodes[name].to_dict())
   shape = found.record['image_shape']
   mean, std = constants(node.normalisation, node.mean, node.std, shape[-1])
+  # Folders are this machine's.
+  config = json.loads(found.config.to_json())
+  without_folders(config)
   return {
     'jaxrkd': jaxrkd.__version__,
     'network': node.to_dict(),
@@ -115,12 +119,11 @@ def _card(
     'mean': list(mean),
     'std': list(std),
     'data': found.config.data.name,
-    # Without folders, which are this machine's.
     'run': run.resolve().name,
     'name': name,
     'checkpoint': checkpoint,
     'step': found.record['step'],
-    'config': json.loads(found.config.to_json()),
+    'config': config,
   }
 
 
@@ -137,11 +140,14 @@ def _export_one(
   # Under another name, so that a good file of before stays until a better one is there.
   trial = path.with_name(f'.{path.stem}.new{path.suffix}')
   try:
-    row.write(trial, student, own)
+    with files.writing(path):
+      row.write(trial, student, own)
     if seen is not None:
       own['measured'] = _measure(trial, path, row, student, seen)
-      row.write(trial, student, own)
-    os.replace(trial, path)
+      with files.writing(path):
+        row.write(trial, student, own)
+    with files.writing(path):
+      os.replace(trial, path)
   finally:
     trial.unlink(missing_ok=True)
   files.write_json(path.with_name(f'{path.name}.json'), own)

@@ -67,6 +67,7 @@ def evaluate_run(
   found['selection'] = _selection(config, best.record['best'])
   found['training_threat'] = config.threat.to_dict()
   found['threat_note'] = threat_note(config, is_imported(workdir))
+  found['data_notes'] = list(data.notes)
   found['evaluation'] = json.loads(config.evaluation.to_json())
   found['seed'] = config.seed
   found['members'] = config.members
