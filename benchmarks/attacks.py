@@ -22,8 +22,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrkd import build
 from jaxrkd.attacks import ATTACKS, THREATS
+from jaxrkd.models.named import named_network, network_options
 from jaxrkd.runtime import host_memory
 
 # Gradient steps of what has a counterpart in PyTorch.
@@ -34,7 +34,7 @@ EPS = 1e-6
 
 def ours(network, batch, precision, names, threats):
   """(name, threat) -> function that attacks the batch and waits."""
-  net = build.network(build.network_node(dict(name=network)), 10, (32, 32, 3), precision)
+  net = named_network(network_options(dict(name=network)), 10, (32, 32, 3), precision)
   params, stats = jax.jit(net.init)(jax.random.key(0))
   rng = np.random.default_rng(0)
   images = jnp.asarray(rng.uniform(size=(batch, 32, 32, 3)), jnp.float32)

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import steps
 
-from jaxrkd import build
 from jaxrkd.flops import count_flops
+from jaxrkd.models.named import named_network, network_options
 from jaxrkd.runtime import sharding
 
 EVERY = (
@@ -36,7 +36,7 @@ def step_flops(method, data, student):
 
 
 def forward_flops(network, classes):
-  net = build.network(build.network_node(dict(name=network)), classes, (32, 32, 3))
+  net = named_network(network_options(dict(name=network)), classes, (32, 32, 3))
   image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
   return count_flops(net.apply, *jax.eval_shape(net.init, jax.random.key(0)), image)
 

@@ -29,10 +29,10 @@ import zipfile
 import jax
 import numpy as np
 
-from jaxrkd import build
 from jaxrkd.errors import InputError
 from jaxrkd.interop import read_network
 from jaxrkd.interop.state_dict import to_state_dict
+from jaxrkd.models.named import named_network, network_options
 
 SHAPE, CLASSES = (8, 8, 1), 3
 SMALL = {'name': 'convnet', 'widths': (2, 4), 'strides': (1, 2)}
@@ -82,7 +82,7 @@ STRANGE += (b'ccollections\nOrderedDict\n', b'cnumpy\nndarray\n', b'M\xff\xff', 
 
 def variables(node, classes, shape):
   """Parameters and statistics of a network, all of them multiples of 1/256."""
-  net = build.network(build.network_node(node), classes, shape)
+  net = named_network(network_options(node), classes, shape)
   random_numbers = np.random.default_rng(0)
   return jax.tree.map(
     lambda leaf: (random_numbers.integers(1, 257, leaf.shape) / 256).astype(np.float32),

@@ -18,9 +18,9 @@ import numpy as np
 
 from jaxrkd import build
 from jaxrkd import config as configs
+from jaxrkd.run.setup import prepare
 from jaxrkd.runtime import host_memory, sharding
 from jaxrkd.train.feed import make_feed
-from jaxrkd.train.setup import prepare
 
 
 def feed_of(stream, images, batch, folder):
@@ -56,7 +56,7 @@ def measure(setup, feed, steps):
       began = time.perf_counter()
     total = total + look(key, jnp.int32(step + 10), *feed.next(step + 10))
   jax.block_until_ready(total)
-  return steps * setup.config.batch_size / (time.perf_counter() - began)
+  return steps * setup.batch_size / (time.perf_counter() - began)
 
 
 def loader(images, batch, steps):

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 import torch_networks
 
-from jaxrkd import build
 from jaxrkd.models.conv import conv2d
 from jaxrkd.models.depthwise import depthwise_conv2d
+from jaxrkd.models.named import named_network, network_options
 from jaxrkd.runtime import host_memory
 
 # (name, size of the kernel, stride, input channels, output channels, pixels); depthwise if
@@ -86,7 +86,7 @@ def layer(size, stride, inputs, outputs, pixels, batch):
 
 def network(name, batch):
   """(ours, theirs): three passes each."""
-  net = build.network(build.network_node({'name': name}), 10, (32, 32, 3))
+  net = named_network(network_options({'name': name}), 10, (32, 32, 3))
   params, stats = jax.jit(net.init)(jax.random.key(0))
   images = jax.random.uniform(jax.random.key(1), (batch, 32, 32, 3))
   total = lambda logits: jax.nn.logsumexp(logits, -1).sum()

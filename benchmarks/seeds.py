@@ -61,7 +61,7 @@ def main():
         best[name] = min(best[name], spent)
       else:
         first[name] = spent
-  images = options.steps * options.seeds * apart[0].setup.config.batch_size
+  images = options.steps * options.seeds * apart[0].setup.batch_size
   print(f'{options.config}, {options.seeds} seeds, {jax.devices()[0].device_kind}')
   print(f'{"":8}{"first s":>9}{"images/s":>10}{"ratio":>7}')
   for name, spent in best.items():

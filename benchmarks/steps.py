@@ -14,8 +14,10 @@ from jaxrkd import config as configs
 from jaxrkd.data import Dataset
 from jaxrkd.flops import count_flops
 from jaxrkd.models import Net
+from jaxrkd.models.named import named_network
+from jaxrkd.run.setup import prepare
 from jaxrkd.runtime import sharding
-from jaxrkd.train.setup import Setup, prepare
+from jaxrkd.train.setup import Setup
 
 CONFIGS = pathlib.Path(__file__).parent.parent / 'configs'
 # What the papers learn from, and what is small enough for a CPU.
@@ -110,7 +112,7 @@ def teachers_of(config: ConfigDict, data: Dataset) -> dict[str, Net]:
   """The networks of a config's teachers, by name."""
   shape = data.classes, data.image_shape, config.precision
   return {
-    name: build.network(entry.config.student, *shape)
+    name: named_network(entry.config.student, *shape)
     for name, entry in config.teachers.items()
   }
 

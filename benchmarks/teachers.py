@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrkd import build, losses
+from jaxrkd import losses
 from jaxrkd.config import ConfigDict
 from jaxrkd.models.group import evaluate, is_mapped, make_group
+from jaxrkd.models.named import NETWORK_KEYS, named_network
 from jaxrkd.runtime import host_memory
 
 SIDES = {'vmap': True, 'loop': False}
@@ -32,8 +33,8 @@ def main():
   options = parser.parse_args()
   host_memory.keep_freed()  # as `launch/main.py` does
 
-  node = ConfigDict({'name': options.network, **build.NETWORK_KEYS})
-  net = build.network(node, 10, (32, 32, 3))
+  node = ConfigDict({'name': options.network, **NETWORK_KEYS})
+  net = named_network(node, 10, (32, 32, 3))
   init = jax.jit(net.init)
   members = [init(jax.random.key(k)) for k in range(options.count)]
   rng = np.random.default_rng(0)

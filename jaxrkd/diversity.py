@@ -16,9 +16,9 @@ from jaxrkd.evaluate import diversity, robustness
 from jaxrkd.paths import absolute, expanded
 from jaxrkd.plane import draw_plane
 from jaxrkd.run import train_and_evaluate
+from jaxrkd.run.load import load_trained, read_config
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
-from jaxrkd.train.load import load_trained, read_config
 
 STEPS = 20
 COLUMNS = {

@@ -23,12 +23,13 @@ from jaxrkd.evaluate.task import Subject
 from jaxrkd.evaluate.teacher_checks import Finding
 from jaxrkd.interop import RECIPES, read_unwritten
 from jaxrkd.models import NORMALISATIONS, Net
+from jaxrkd.models.named import named_network
 from jaxrkd.models.normalisation import constants
 from jaxrkd.paths import expanded
+from jaxrkd.run.load import IMPORTED, Trained, is_imported, load_trained
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.precision import float32_products
 from jaxrkd.runtime.progress import say
-from jaxrkd.train.load import IMPORTED, Trained, is_imported, load_trained
 
 Tree = Any
 # Columns of PGD with 20 steps that papers report, the best known first.
@@ -106,7 +107,7 @@ def examine(
   found = [checks.check_shape(patient.classes, patient.image_shape, data)]
   found.append(checks.check_weights(_broken(patient.variables)))
   say(
-    f'{teacher}: {patient.node.name} on {data.name} {patient.config.evaluation.split}, '
+    f'{teacher}: {patient.node["name"]} on {data.name} {patient.config.evaluation.split}, '
     f'{patient.config.evaluation.threat.name} eps '
     f'{patient.config.evaluation.threat.eps:.4g}'
   )
@@ -155,8 +156,8 @@ def _admit(
     )
   given = ConfigDict(found.config.to_dict())
   config = build.resolve(given, overrides)
-  node, shape = config.student, tuple(found.record['image_shape'])
-  net = build.network(node, found.record['classes'], shape)
+  node, shape = config.student.to_dict(), tuple(found.record['image_shape'])
+  net = named_network(node, found.record['classes'], shape)
   variables = (found.state.params, found.state.stats)
   facts = found.record['classes'], shape
   return Patient(net, variables, config, node, *facts, path, _kind(path, config))
@@ -206,8 +207,8 @@ class _Room:
     self.key = jax.random.key(config.seed)
     # One that tells the constants apart is made of the network without any.
     bare = {'normalisation': 'none', 'mean': (), 'std': ()}
-    node = ConfigDict({**patient.node.to_dict(), **bare})
-    self.bare = build.network(node, patient.classes, patient.image_shape)
+    node = {**patient.node, **bare}
+    self.bare = named_network(node, patient.classes, patient.image_shape)
     self._ask = jax.jit(self._logits, out_shardings=sharding.replicated(self.mesh))
     whole = min(images or len(self.split), len(self.split))
     self.images, self.attacked = whole, min(attacked or whole, whole)
@@ -232,7 +233,7 @@ class _Room:
 
   def _constants(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
     node, channels = self.patient.node, self.patient.image_shape[-1]
-    return constants(node.normalisation, node.mean, node.std, channels)
+    return constants(node['normalisation'], node['mean'], node['std'], channels)
 
   def logits(
     self, images: Loaded, normal: tuple[Sequence[float], Sequence[float]]
@@ -299,7 +300,7 @@ class _Room:
       if normal != own
     }
     node = self.patient.node
-    name = node.normalisation if not node.mean else 'its mean and std'
+    name = node['normalisation'] if not node['mean'] else 'its mean and std'
     return checks.check_normalisation(right, others, name)
 
   def _attack(self, column: str) -> Any:

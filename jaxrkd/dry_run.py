@@ -13,12 +13,14 @@ from ml_collections import ConfigDict
 from jaxrkd import build, predict
 from jaxrkd import config as configs
 from jaxrkd.amalgamation import AMALGAMATIONS
-from jaxrkd.build.tables import PRECISIONS
 from jaxrkd.data import Dataset
 from jaxrkd.flops import count_flops
 from jaxrkd.interop import read_network
 from jaxrkd.models import Net, parameter_count
+from jaxrkd.models.named import PRECISIONS, named_network
+from jaxrkd.run.load import Trained, chosen, load_trained
 from jaxrkd.run.notes import tell
+from jaxrkd.run.setup import prepare
 from jaxrkd.run.teachers import (
   check_classes,
   check_sources,
@@ -28,9 +30,8 @@ from jaxrkd.run.teachers import (
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.feed import make_feed
-from jaxrkd.train.load import Trained, chosen, load_trained
 from jaxrkd.train.loop import Program
-from jaxrkd.train.setup import Setup, prepare
+from jaxrkd.train.setup import Setup
 
 # Seconds below which a first step is mostly what only the first call costs.
 QUICK_SECONDS, TIMED_STEPS = 5.0, 4
@@ -70,9 +71,9 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     rule = config.ensemble.name if config.ensemble.name in AMALGAMATIONS else ''
     say(f'answering as {role!r}: {", ".join(shares) + f", by {rule}" if rule else who}')
   state = setup.parts.init()
-  for name, net in state.nets.items():
+  for name, trained in state.nets.items():
     node = config.online.get(name, config.student)
-    say(f'{name}: {node.name}, {parameter_count(net.params):,} parameters')
+    say(f'{name}: {node["name"]}, {parameter_count(trained.params):,} parameters')
   say(f'method: {config.method.name}')
   attacks = build.method(config).inner.prepare is not None
   if attacks:
@@ -101,8 +102,8 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     f'TFLOP per step; at the {rate / 1e12:.3g} TFLOP/s of a matrix product here in '
     f'{config.precision} at least {_clock(least)} a step'
   )
-  if not _tell_memory(compiled, setup, nodes, arguments):
-    _tell_hours('at least', least, setup)
+  if not _tell_memory(compiled, config, setup, nodes, arguments):
+    _tell_hours('at least', least, config, setup)
     return {}
   scalars, spent = _timed(compiled, *arguments)
   found = {name: float(value.mean()) for name, value in scalars.items()}
@@ -111,7 +112,7 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     f'one step: {_clock(spent)}, {images / spent:.3g} images/s, {least / spent:.0%} '
     f'of that rate; {shown}'
   )
-  _tell_hours('about', spent, setup)
+  _tell_hours('about', spent, config, setup)
   return found
 
 
@@ -144,9 +145,8 @@ def _clock(seconds: float) -> str:
   return f'{seconds:.2f} s' if seconds >= 1 else f'{1e3 * seconds:.1f} ms'
 
 
-def _tell_hours(how: str, seconds: float, setup: Setup) -> None:
+def _tell_hours(how: str, seconds: float, config: ConfigDict, setup: Setup) -> None:
   """What all steps take; those of teachers that are missing are a dry run of their own."""
-  config = setup.config
   hours = seconds * setup.total_steps * config.members / 3600
   missing = [name for name, e in config.teachers.items() if not e.workdir and not e.file]
   more = f'; training {" and ".join(missing)} first is not in that' if missing else ''
@@ -154,14 +154,14 @@ def _tell_hours(how: str, seconds: float, setup: Setup) -> None:
 
 
 def _tell_memory(
-  compiled: Any, setup: Setup, nodes: Mapping[str, Any], arguments: Sequence[Any]
+  compiled: Any,
+  config: ConfigDict,
+  setup: Setup,
+  nodes: Mapping[str, Any],
+  arguments: Sequence[Any],
 ) -> bool:
   """Says what a step takes and, where it does not fit, what would; whether it fits."""
-  memory, limit, config = (
-    predict.memory_of(compiled),
-    predict.device_limit(),
-    setup.config,
-  )
+  memory, limit = predict.memory_of(compiled), predict.device_limit()
   if memory is None:
     return True
   say(f'memory per device: {memory}; there are {limit / predict.MEBI:,.0f} MiB')
@@ -176,7 +176,7 @@ def _tell_memory(
     other = ConfigDict(config.to_dict())
     other.micro_batch, other.remat = size, remat or config.remat
     sizes = setup.data.classes, setup.data.image_shape, config.precision, other.remat
-    nets = {name: build.network(node, *sizes) for name, node in nodes.items()}
+    nets = {name: named_network(node, *sizes) for name, node in nodes.items()}
     again = prepare(other.lock(), setup.data, nets, setup.mesh)
     program = Program([again] * max(len(config.seeds), 1))
     return predict.memory_of(program.step.lower(*arguments).compile())
@@ -239,7 +239,7 @@ def _teachers(
       nodes = build.network_nodes(own, build.method(own))
       node = nodes[entry.network or next(iter(nodes))]
       options = config.precision, config.remat
-      net = build.network(node, data.classes, data.image_shape, *options)
+      net = named_network(node, data.classes, data.image_shape, *options)
       init = jax.jit(net.init, out_shardings=sharding.replicated(mesh))
       values = init(jax.random.key(0))
       text = f'would be trained first, {own.epochs} epochs of {own.method.name}'
@@ -249,7 +249,7 @@ def _teachers(
       net,
       values,
       node,
-      f'teacher {name}: {node.name if node else "ensemble"}, {count:,} parameters, {text}',
+      f'teacher {name}: {node["name"] if node else "ensemble"}, {count:,} parameters, {text}',
     )
 
 

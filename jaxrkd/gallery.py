@@ -10,9 +10,9 @@ from jaxrkd import build, pictures
 from jaxrkd.attacks import ATTACKS, example_keys
 from jaxrkd.errors import InputError, choose, in_range
 from jaxrkd.paths import expanded
+from jaxrkd.run.load import load_trained, read_config
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
-from jaxrkd.train.load import load_trained, read_config
 
 
 def gallery(

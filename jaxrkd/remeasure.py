@@ -10,12 +10,12 @@ from jaxrkd import config as configs
 from jaxrkd.errors import InputError
 from jaxrkd.paths import absolute
 from jaxrkd.run import seeds, train_teachers
+from jaxrkd.run.load import read_config, seed_folder
 from jaxrkd.run.notes import tell
 from jaxrkd.run.result_names import ending
 from jaxrkd.run.results import evaluate_run
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
-from jaxrkd.train.load import read_config, seed_folder
 
 FREE = ('evaluation', 'seed')
 

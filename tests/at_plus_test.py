@@ -12,6 +12,7 @@ from jaxrkd.data.augment import cutmix, cutout
 from jaxrkd.data.batches import extra_rows, mixed_order
 from jaxrkd.data.targets import smoothed
 from jaxrkd.errors import InputError
+from jaxrkd.models.named import named_network
 
 
 class AugmentTest(absltest.TestCase):
@@ -208,7 +209,7 @@ class RecipeTest(parameterized.TestCase):
   def test_mistakes(self, overrides, message):
     with self.assertRaisesRegex(InputError, message) as caught:
       config = build.resolve(tiny.config('mtard'), overrides)
-      build.network(config.student, 3, (8, 8, 1))
+      named_network(config.student, 3, (8, 8, 1))
     self.assertNotIn('\n', str(caught.exception))
 
 

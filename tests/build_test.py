@@ -11,6 +11,7 @@ from jaxrkd import config as configs
 from jaxrkd.errors import InputError
 from jaxrkd.interop import RECIPES
 from jaxrkd.methods import METHODS
+from jaxrkd.models.named import named_network, network_options
 
 CONFIGS = pathlib.Path(__file__).parent.parent / 'configs'
 EXPERIMENTS = [
@@ -131,7 +132,7 @@ class ShippedConfigsTest(parameterized.TestCase):
     ):
       config, known = experiment(spec), RECIPES[recipe]
       self.assertEqual(config.expected.to_dict(), known.expected)
-      node = build.network_node(known.network)
+      node = network_options(known.network)
       self.assertEqual(config.student.to_dict(), node.to_dict())
     for spec, clean, autoattack in (
       ('teachers/mmard:wrn_34_20', 88.70, 53.26),
@@ -411,13 +412,13 @@ class NetworkOptionsTest(absltest.TestCase):
   def test_normalisation_needs_a_value_per_channel(self):
     config = build.resolve(tiny.config(), ['student.mean=0.5,0.5', 'student.std=1,1'])
     with self.assertRaisesRegex(InputError, 'images of 3 channels'):
-      build.network(config.student, 10, (8, 8, 3))
+      named_network(config.student, 10, (8, 8, 3))
 
   def test_same_request_same_network(self):
     config = build.resolve(tiny.config())
     self.assertIs(
-      build.network(config.student, 3, (8, 8, 1)),
-      build.network(config.student, 3, (8, 8, 1)),
+      named_network(config.student, 3, (8, 8, 1)),
+      named_network(config.student, 3, (8, 8, 1)),
     )
 
 

@@ -148,7 +148,7 @@ class DoctorTest(absltest.TestCase):
 
   def test_a_file_with_the_wrong_constants(self):
     state = interop.read_network(self.folder / 't.pt')
-    self.assertEqual(tuple(state.node.std), (0.5,))
+    self.assertEqual(tuple(state.node['std']), (0.5,))
     found = self.examine(
       self.folder / 't.pt', overrides=['student.mean=0,', 'student.std=1,']
     )

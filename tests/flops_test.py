@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build
 from jaxrkd.flops import count_flops
 from jaxrkd.models.conv import conv2d
+from jaxrkd.models.named import named_network, network_options
 
 
 def zeros(*shape):
@@ -47,7 +47,7 @@ class FlopsTest(parameterized.TestCase):
   def test_the_networks_of_the_papers(self):
     # Published as 0.56 GMAC (kuangliu's ResNet-18) and 5.2 GMAC (WRN-28-10).
     for name, giga in (('resnet18', 0.556), ('wrn_28_10', 5.25)):
-      net = build.network(build.network_node(dict(name=name)), 10, (32, 32, 3))
+      net = named_network(network_options(dict(name=name)), 10, (32, 32, 3))
       variables = jax.eval_shape(net.init, jax.random.key(0))
       found = count_flops(net.apply, *variables, zeros(1, 32, 32, 3))
       self.assertAlmostEqual(found / 2e9, giga, delta=0.01)

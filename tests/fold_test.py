@@ -8,8 +8,8 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build
 from jaxrkd.models import net as nets
+from jaxrkd.models.named import named_network, network_options
 
 
 def folding(on):
@@ -28,8 +28,8 @@ class FrozenTest(parameterized.TestCase):
   )
   def test_logits_and_input_gradients(self, name, normalisation):
     options = dict(depth=10, width=1) if name == 'wrn' else {}
-    node = build.network_node(dict(name=name, normalisation=normalisation, **options))
-    net = build.network(node, 7, (16, 16, 3))
+    node = network_options(dict(name=name, normalisation=normalisation, **options))
+    net = named_network(node, 7, (16, 16, 3))
     params, stats = jax.jit(net.init)(jax.random.key(0))
     stats = moved_stats(stats)
     images = jax.random.uniform(jax.random.key(1), (3, 16, 16, 3))
@@ -45,8 +45,8 @@ class FrozenTest(parameterized.TestCase):
       np.testing.assert_allclose(one, other, rtol=0, atol=2e-5 * size)
 
   def test_convolutions_are_in_the_compute_type(self):
-    node = build.network_node(dict(name='resnet8'))
-    net = build.network(node, 7, (16, 16, 3), 'bfloat16')
+    node = network_options(dict(name='resnet8'))
+    net = named_network(node, 7, (16, 16, 3), 'bfloat16')
     with folding(True):
       still, fold = net.frozen()
     params, stats = jax.eval_shape(fold, *jax.eval_shape(net.init, jax.random.key(0)))

@@ -16,9 +16,10 @@ from jaxrkd import config as configs
 from jaxrkd import run as experiment
 from jaxrkd.dry_run import dry_run
 from jaxrkd.errors import InputError
+from jaxrkd.models.named import named_network
 from jaxrkd.run import summary, teachers
+from jaxrkd.run.load import Trained, load_trained
 from jaxrkd.runtime import sharding
-from jaxrkd.train.load import Trained, load_trained
 from jaxrkd.train.state import NetState
 
 
@@ -225,7 +226,7 @@ class DivergenceTest(absltest.TestCase):
   def test_a_teacher_with_weights_that_are_not_numbers(self):
     config = build.resolve(small('sat'))
     data = build.dataset(config)
-    net = build.network(config.student, 3, (8, 8, 1))
+    net = named_network(config.student, 3, (8, 8, 1))
     params, stats = net.init(jax.random.key(0))
     params = jax.tree.map(lambda leaf: leaf.at[(0,) * leaf.ndim].set(jnp.nan), params)
     trained = Trained(
@@ -242,7 +243,7 @@ class DivergenceTest(absltest.TestCase):
   def test_a_teacher_of_other_classes(self):
     config = build.resolve(small('sat'))
     trained = Trained(
-      build.network(config.student, 4, (8, 8, 1)),
+      named_network(config.student, 4, (8, 8, 1)),
       NetState({}, {}, {}, {}),
       {'classes': 4, 'image_shape': [8, 8, 1]},
       ConfigDict(),

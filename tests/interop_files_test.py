@@ -26,8 +26,9 @@ from jaxrkd import build, interop
 from jaxrkd.errors import InputError
 from jaxrkd.interop import RECIPES, read_network, torch_net
 from jaxrkd.interop.weights_file import read_weights
+from jaxrkd.models.named import network_options
+from jaxrkd.run.load import load_trained
 from jaxrkd.runtime import sharding
-from jaxrkd.train.load import load_trained
 
 WRN = dict(name='wrn', depth=10, width=2)
 
@@ -138,8 +139,8 @@ class FileTest(parameterized.TestCase):
     module = layouts.randomise(layouts.ResNet(10, 3, (1, 1, 1), 16, style='kuangliu'))
     torch.save(tensors(module), self.path)
     found = self.check_logits(module)
-    self.assertEqual(found.node.name, 'resnet8')
-    self.assertEqual(found.node.shortcut, 'projection')
+    self.assertEqual(found.node['name'], 'resnet8')
+    self.assertEqual(found.node['shortcut'], 'projection')
 
   def test_safetensors(self):
     module = small_wrn()
@@ -161,7 +162,7 @@ class FileTest(parameterized.TestCase):
     np.save(content, pair, allow_pickle=True)
     self.path.write_bytes(content.getvalue())
     found = self.check_logits(module)
-    self.assertEqual((found.about['kind'], found.node.name), ('haiku', 'dm_wrn'))
+    self.assertEqual((found.about['kind'], found.node['name']), ('haiku', 'dm_wrn'))
 
   def test_without_torch(self):
     module = small_wrn()
@@ -547,7 +548,7 @@ class RecipeTest(parameterized.TestCase):
   @parameterized.parameters(*RECIPES)
   def test_networks_exist(self, name):
     recipe = RECIPES[name]
-    node = build.network_node(recipe.network)
+    node = network_options(recipe.network)
     self.assertIsNotNone(torch_net.family(node.name))
     self.assertIn('clean', recipe.expected)
     self.assertTrue(all(0 <= value <= 100 for value in recipe.expected.values()))

@@ -10,11 +10,11 @@ import torch
 import torch_layouts as layouts
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build
 from jaxrkd.interop import architecture, torch_net
 from jaxrkd.interop.state_dict import fit, from_state_dict, to_state_dict
 from jaxrkd.interop.unwrap import unwrap
 from jaxrkd.models import NETWORKS, NORMALISATIONS
+from jaxrkd.models.named import folded_network, named_network, network_options
 
 CLASSES = 7
 
@@ -26,8 +26,8 @@ class Case(NamedTuple):
   make: Any
 
   def net(self, classes=CLASSES, channels=3):
-    node = build.network_node(self.node)
-    return node, build.network(node, classes, (32, 32, channels))
+    node = network_options(self.node)
+    return node, named_network(node, classes, (32, 32, channels))
 
 
 def resnet(blocks, width, style='kuangliu', **options):
@@ -187,7 +187,7 @@ class NetworkTest(parameterized.TestCase):
     node, net = CASES[case].net()
     like = jax.eval_shape(net.init, jax.random.key(0))
     variables = from_state_dict(fit(arrays(module), *like).state, *like)
-    folded, fold = build.folded_network(node, CLASSES, (32, 32, 3))
+    folded, fold = folded_network(node, CLASSES, (32, 32, 3))
     images = np.random.default_rng(0).random((2, 32, 32, 3), np.float32)
     want = jax.jit(net.apply)(*variables, images)
     params, stats = fold(*variables)
@@ -206,21 +206,21 @@ class NetworkTest(parameterized.TestCase):
       for key, tensor in module.state_dict().items()
       if not key.endswith('num_batches_tracked')
     }
-    net = build.network(build.network_node({'name': name}), classes, (32, 32, 3))
+    net = named_network(network_options({'name': name}), classes, (32, 32, 3))
     fitted = fit(state, *jax.eval_shape(net.init, jax.random.key(0)))
     self.assertTrue(fitted.whole, fitted[1:])
     with self.subTest('recognised'):
       self.assertEqual(architecture.classes_of(state), classes)
       self.assertEqual(architecture.channels_of(state), 3)
-      found = build.network_node(architecture.guess(state))
-      own = build.network_node({'name': name})
+      found = network_options(architecture.guess(state))
+      own = network_options({'name': name})
       drop = lambda node: {k: v for k, v in node.items() if k not in ('name', 'strides')}
       self.assertEqual(drop(found), drop(own))
 
   @parameterized.parameters(*CASES)
   def test_small_ones_are_recognised(self, case):
-    found = build.network_node(architecture.guess(arrays(CASES[case].make(CLASSES, 3))))
-    own = build.network_node(CASES[case].node)
+    found = network_options(architecture.guess(arrays(CASES[case].make(CLASSES, 3))))
+    own = network_options(CASES[case].node)
     # What leaves no trace in a file.
     silent = ('activation', 'normalisation', 'shortcut_reads', 'strides', 'name')
     drop = lambda node: {k: v for k, v in node.items() if k not in silent}

@@ -14,7 +14,7 @@ from absl.testing import absltest, parameterized
 from jaxrkd.runtime import preemption
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.train.log import Log
-from jaxrkd.train.loop import Lane, fit
+from jaxrkd.train.loop import Run, fit
 
 
 def fitted(test, scores, **changes):
@@ -29,7 +29,7 @@ def fitted(test, scores, **changes):
 
   workdir = tiny.folder(test)
   with mock.patch('builtins.print') as said:
-    fit([Lane(run.setup, workdir, judge, 'title')], run.teachers, 'title')
+    fit([Run(run.setup, workdir, judge, 'title')], run.teachers, 'title')
   return workdir, [str(call.args[0]) for call in said.call_args_list if call.args]
 
 
@@ -77,7 +77,7 @@ class LoopTest(parameterized.TestCase):
       lambda nets: {'student': {'robust': 0.5, 'score': 0.5}},
     )
     for lost in ('first', 'second'):
-      fit([Lane(run.setup, workdir, judge, 'title')], run.teachers, 'title')
+      fit([Run(run.setup, workdir, judge, 'title')], run.teachers, 'title')
       (workdir / 'checkpoints' / 'last').rename(workdir / lost)
     self.assertEqual(steps(workdir, 'kept')[0], [1, 2])
     self.assertLen(list((workdir / 'checkpoints' / 'kept_aside').iterdir()), 2)
@@ -90,7 +90,7 @@ class LoopTest(parameterized.TestCase):
       time.sleep(0.5)
       return {'student': {'robust': 0.5, 'score': 0.5}}
 
-    fit([Lane(run.setup, workdir, slow, 'title')], run.teachers, 'title')
+    fit([Run(run.setup, workdir, slow, 'title')], run.teachers, 'title')
     rows = [json.loads(x) for x in (workdir / 'metrics.jsonl').read_text().splitlines()]
     speeds = [row['images_per_second'] for row in rows if 'images_per_second' in row]
     # Two steps of 16 images in half a second would be 64.
@@ -115,7 +115,7 @@ class LoopTest(parameterized.TestCase):
       mock.patch.object(Checkpoints, 'wait', told),
       self.assertRaises(preemption.Preempted),
     ):
-      fit([Lane(run.setup, workdir, judge, 'title')], run.teachers, 'title')
+      fit([Run(run.setup, workdir, judge, 'title')], run.teachers, 'title')
     self.assertLen(done, 2)
     self.assertEqual(steps(workdir, 'last')[0], [4, 8])
     self.assertEqual(preemption.status(), 128 + number)
@@ -153,7 +153,7 @@ class LoopTest(parameterized.TestCase):
       mock.patch.object(Checkpoints, 'restore', told),
       self.assertRaises(preemption.Preempted),
     ):
-      fit([Lane(run.setup, workdir, None, 'title')], run.teachers, 'title')
+      fit([Run(run.setup, workdir, None, 'title')], run.teachers, 'title')
     self.assertEqual(list((workdir / 'checkpoints' / 'last').iterdir()), [])
 
   def test_no_stop_without_the_key_or_for_a_small_fall(self):
@@ -167,7 +167,7 @@ class LoopTest(parameterized.TestCase):
     workdir = tiny.folder(self)
     for score in (0.5, 0.7):
       judge = lambda nets, s=score: {'student': {'robust': s, 'score': s}}
-      fit([Lane(run.setup, workdir, judge, 'title')], run.teachers, 'title')
+      fit([Run(run.setup, workdir, judge, 'title')], run.teachers, 'title')
       # As if no checkpoint of `last` could be read.
       (workdir / 'checkpoints' / 'last').rename(workdir / f'lost{score}')
     store = Checkpoints(workdir / 'checkpoints' / 'best', writable=False)
@@ -181,7 +181,7 @@ class LogTest(parameterized.TestCase):
   @parameterized.named_parameters(('device_behind', False), ('host_runs_steps', True))
   def test_speed_of_windows_of_any_length(self, at_once):
     """Two epochs of eight steps of a second, with 4 images each, logged every third."""
-    setup = mock.Mock(steps_per_epoch=8, config=mock.Mock(batch_size=4))
+    setup = mock.Mock(steps_per_epoch=8, batch_size=4)
     setup.parts.schedule.rate = lambda step: 0.1
     speeds, now = {}, 1
     note = lambda step, row: speeds.update({step: row['images_per_second']})

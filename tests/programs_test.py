@@ -18,8 +18,8 @@ from absl.testing import absltest, parameterized
 from jaxrkd import build
 from jaxrkd import run as experiment
 from jaxrkd.errors import InputError
+from jaxrkd.run.load import load_trained
 from jaxrkd.runtime import sharding, workdir_lock
-from jaxrkd.train.load import load_trained
 
 # How often runs are interrupted, at random moments; a long test of its own.
 KILLS = int(os.environ.get('JAXRKD_TEST_KILLS', '0'))

@@ -25,6 +25,7 @@ from jaxrkd.interop import FORMATS, RECIPES
 from jaxrkd.interop.state_dict import to_state_dict
 from jaxrkd.methods import INNERS, METHODS
 from jaxrkd.models import ACTIVATIONS, NETWORKS, NORMALISATIONS
+from jaxrkd.models.named import named_network, network_options
 from jaxrkd.optimizers import SCHEDULES
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -107,7 +108,7 @@ class ReadmeTest(absltest.TestCase):
     (block,) = re.findall(r'```python\n(.*?)```', NETWORK_PAGE, re.S)
     names = {}
     with tempfile.TemporaryDirectory() as folder:
-      net = build.network(build.network_node({'name': 'resnet8'}), 10, (32, 32, 3))
+      net = named_network(network_options({'name': 'resnet8'}), 10, (32, 32, 3))
       state = to_state_dict(*net.init(jax.random.key(0)))
       safetensors.numpy.save_file(state, pathlib.Path(folder) / 'weights.pt')
       with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()) as printed:

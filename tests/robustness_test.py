@@ -10,7 +10,6 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build
 from jaxrkd.attacks import ATTACKS, Linf
 from jaxrkd.data import SOURCES
 from jaxrkd.errors import InputError
@@ -18,6 +17,7 @@ from jaxrkd.evaluate import lanes, results, robustness
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.evaluate.verdicts import stored
 from jaxrkd.models import Net, conv
+from jaxrkd.models.named import named_network, network_options
 from jaxrkd.runtime import sharding
 
 ATTACK_NAMES = tuple((name, name) for name in ATTACKS if name != 'autoattack')
@@ -45,7 +45,7 @@ def linear_net(classes=10):
 class PrecisionTest(absltest.TestCase):
   def test_float32_means_all_its_digits_on_every_device(self):
     # What a GPU would round to TF32, and a TPU to bfloat16, says so where it is traced.
-    net = build.network(build.network_node({'name': 'resnet8'}), 4, (8, 8, 1))
+    net = named_network(network_options({'name': 'resnet8'}), 4, (8, 8, 1))
     variables = jax.eval_shape(net.init, jax.random.key(0))
     batch = {'index': jnp.arange(2), 'label': jnp.zeros(2, int)}
     batch |= dict.fromkeys(('image', 'clean'), jnp.zeros((2, 8, 8, 1)))

@@ -11,9 +11,9 @@ from absl.testing import absltest, parameterized
 from jaxrkd import build, remeasure
 from jaxrkd import run as experiment
 from jaxrkd.errors import InputError
+from jaxrkd.run.load import load_trained, read_config
 from jaxrkd.run.result_names import ending
 from jaxrkd.runtime import sharding
-from jaxrkd.train.load import load_trained, read_config
 from jaxrkd.train.loop import Program
 
 

@@ -14,9 +14,9 @@ from jaxrkd.data import SOURCES
 from jaxrkd.data.lazy import LazyImages
 from jaxrkd.data.stream import Stream
 from jaxrkd.errors import InputError
+from jaxrkd.run.load import load_trained
 from jaxrkd.runtime import sharding
 from jaxrkd.train.feed import Resident, make_feed
-from jaxrkd.train.load import load_trained
 
 
 def write_set(folder, train=72, test=24, size=8):

@@ -17,8 +17,8 @@ from jaxrkd.models import AVERAGES, Net, ensemble, from_nnx
 from jaxrkd.models.convnet import ConvNet
 from jaxrkd.models.layers import Layers
 from jaxrkd.run import results
+from jaxrkd.run.load import load_trained
 from jaxrkd.runtime import sharding
-from jaxrkd.train.load import load_trained
 from jaxrkd.train.teachers import make_faculty
 
 

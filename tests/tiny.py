@@ -9,8 +9,9 @@ from ml_collections import ConfigDict
 from jaxrkd import build
 from jaxrkd import config as configs
 from jaxrkd.methods import METHODS
+from jaxrkd.models.named import named_network
+from jaxrkd.run.setup import prepare
 from jaxrkd.runtime import sharding
-from jaxrkd.train.setup import prepare
 
 # Options with which attacks of many steps take few.
 QUICK: dict[str, dict[str, int]] = {
@@ -94,7 +95,7 @@ class Run:
     everywhere = sharding.replicated(self.mesh)
     self.nets, variables = {}, {}
     for number, name in enumerate(self.config.teachers):
-      net = build.network(
+      net = named_network(
         self.config.teachers[name].config.student,
         self.data.classes,
         self.data.image_shape,

@@ -496,7 +496,10 @@ class ProgramTest(parameterized.TestCase):
 
     row = results.summarize({'<b>': attack_images(linear_digits, images, labels, found)})
     path = tiny.folder(self) / 'report.html'
-    said = {'threat_note': 'trained in l2', 'data_notes': ['9 test images are trained on']}
+    said = {
+      'threat_note': 'trained in l2',
+      'data_notes': ['9 test images are trained on'],
+    }
     report.write_report(path, 'a < b', {'x': row}, {'selection': {'note': 'n'}, **said})
     self.assertIn('a &lt; b', path.read_text())
     self.assertNotIn('<b>', path.read_text())

@@ -14,13 +14,13 @@ from jaxrkd.build.tables import (
   EVALUATIONS,
   KINDS,
   METRICS,
-  PRECISIONS,
   SPLITS,
   STREAM,
 )
 from jaxrkd.errors import InputError, choose, in_range, nearest, one_of
 from jaxrkd.methods import Method
 from jaxrkd.models import STACKING
+from jaxrkd.models.named import PRECISIONS
 from jaxrkd.optimizers import check_decay, sgd
 
 

@@ -4,8 +4,7 @@ import contextlib
 import functools
 import inspect
 import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 from ml_collections import ConfigDict
 
@@ -19,21 +18,12 @@ from jaxrkd.attacks import (
   Search,
   Threat,
 )
-from jaxrkd.build.tables import (
-  DATA_KEYS,
-  NETWORK_KEYS,
-  PRECISIONS,
-  PROBLEMS,
-  network_keys,
-)
+from jaxrkd.build.tables import DATA_KEYS, PROBLEMS
 from jaxrkd.data import SOURCES, Dataset, assemble, extra_images, with_extra
 from jaxrkd.errors import InputError, choose
 from jaxrkd.methods import METHODS, Inner, Method
-from jaxrkd.models import NETWORKS, Net, from_nnx, normalized
-from jaxrkd.models.fold import folded
-from jaxrkd.models.layers import Layers
-from jaxrkd.models.net import Fold
-from jaxrkd.models.normalisation import Constants, constants
+from jaxrkd.models import Net
+from jaxrkd.models.named import named_network
 from jaxrkd.optimizers import SCHEDULES, Schedule
 
 
@@ -57,71 +47,6 @@ def _dataset(request: str, data_dir: str) -> Dataset:
   return assemble(name, train, test, **sizes)
 
 
-def network(
-  node: ConfigDict,
-  classes: int,
-  image_shape: tuple[int, ...],
-  precision: str = 'float32',
-  remat: bool = False,
-) -> Net:
-  """Builds the network that a `student` group names.
-
-  The same request gives the same object, so that what was compiled for it is found again.
-  """
-  request = json.dumps(node.to_dict(), sort_keys=True)
-  return _network(request, classes, tuple(image_shape), precision, remat)
-
-
-def folded_network(
-  node: ConfigDict, classes: int, image_shape: tuple[int, ...]
-) -> tuple[Net, Fold]:
-  """The same network with BatchNorm folded into convolutions; see `models.fold`."""
-  make, (mean, std) = _maker(node, classes, tuple(image_shape), 'float32', False)
-  net, fold = folded(make)
-  return (normalized(net, mean, std) if mean else net), fold
-
-
-@functools.lru_cache(maxsize=64)
-def _network(
-  request: str, classes: int, image_shape: tuple[int, ...], precision: str, remat: bool
-) -> Net:
-  node = ConfigDict(json.loads(request))
-  make, (mean, std) = _maker(node, classes, image_shape, precision, remat)
-  still, fold = folded(make)
-  net = from_nnx(make)._replace(fold=fold, folded=still.apply)
-  return normalized(net, mean, std) if mean else net
-
-
-def _maker(
-  node: ConfigDict,
-  classes: int,
-  image_shape: tuple[int, ...],
-  precision: str,
-  remat: bool,
-) -> tuple[Callable[[Any], Any], Constants]:
-  """What builds the module of a network, and its normalisation."""
-  # Nodes of older runs lack newer keys.
-  chosen = {**network_keys(node), **node.to_dict()}
-  row = choose(NETWORKS, chosen.pop('name'), 'network')
-  common = {key: chosen.pop(key) for key in NETWORK_KEYS}
-  channels = image_shape[-1]
-  normalisation = constants(
-    *(common['normalisation'], common['mean'], common['std'], channels)
-  )
-
-  def make(rngs):
-    layers = Layers(
-      rngs,
-      dtype=PRECISIONS[precision],
-      bn_variance=common['bn_variance'],
-      bn_momentum=common['bn_momentum'],
-      remat=remat,
-    )
-    return row(layers, classes, channels, **chosen)
-
-  return make, normalisation
-
-
 def method(config: ConfigDict) -> Method:
   """Builds the training method, with the inner problem that the config puts under it."""
   node = config.method.to_dict()
@@ -136,7 +61,7 @@ def group(
 ) -> dict[str, Net]:
   """The networks that a method trains together, by name; see `Method.group`."""
   return {
-    name: network(
+    name: named_network(
       node, classes, image_shape, config.precision, config.get('remat', False)
     )
     for name, node in network_nodes(config, made).items()

@@ -9,10 +9,11 @@ from ml_collections import ConfigDict
 from jaxrkd import config as configs
 from jaxrkd.build.check import check
 from jaxrkd.build.places import absolute_paths
-from jaxrkd.build.tables import CLIMBERS, DATA_KEYS, Table, options, tables
+from jaxrkd.build.tables import CLIMBERS, DATA_KEYS, SUPPLIED, Table, options, tables
 from jaxrkd.build.threats import with_measurement
-from jaxrkd.errors import InputError, choose, nearest
+from jaxrkd.errors import InputError, nearest
 from jaxrkd.methods import METHODS
+from jaxrkd.rows import completed
 
 
 def resolve(
@@ -62,16 +63,6 @@ def resolve(
   resolved = ConfigDict(whole)
   check(resolved, past)
   return resolved.lock()
-
-
-def network_node(given: Mapping[str, Any]) -> ConfigDict:
-  """A `student` group with every option filled in.
-
-  Raises:
-    InputError: an unknown network, or an option that it does not have.
-  """
-  table, keys = tables({'student': given})['student']
-  return ConfigDict(_named(given, 'student', table, keys, 'student'))
 
 
 def _add_teachers(teachers: dict[str, Any], pairs: list[tuple[str, str]]) -> None:
@@ -196,14 +187,7 @@ def _named(
       f'unknown {path}.name {name!r}{nearest(name, METHODS)} (known: '
       f'{", ".join(sorted(METHODS))}; a method of your own needs --plugins=FILE)'
     )
-  allowed = {**extra, **options(choose(table, name, f'{path}.name'))}
-  unknown = [k for k in node if k != 'name' and k not in allowed]
-  if unknown:
-    raise InputError(
-      f'{name!r} has no option {path}.{unknown[0]}{nearest(unknown[0], allowed)} '
-      f'(its options: {", ".join(allowed) or "none"})'
-    )
-  return {'name': name, **allowed, **node}
+  return completed(node, table, extra, path, key, SUPPLIED)
 
 
 def _teacher(entry: Mapping[str, Any], path: str) -> dict[str, Any]:

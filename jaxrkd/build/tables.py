@@ -1,23 +1,20 @@
 """Which table each named group of a config picks its row from, and a row's options."""
 
-import functools
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax.numpy as jnp
-
 from jaxrkd import config as configs
+from jaxrkd import rows
 from jaxrkd.amalgamation import AMALGAMATIONS, AVERAGES
 from jaxrkd.attacks import ATTACKS, SEARCHES, THREATS, UNFORESEEN
 from jaxrkd.data import SOURCES
 from jaxrkd.methods import INNERS, METHODS
-from jaxrkd.models import BATCH_NORMS, NETWORKS
+from jaxrkd.models import NETWORKS
+from jaxrkd.models.named import network_keys
 from jaxrkd.optimizers import SCHEDULES
 
-Table = Mapping[str, Callable[..., Any]]
+Table = rows.Table
 
-PRECISIONS = {'float32': None, 'bfloat16': jnp.bfloat16}
 ATTACK_BN = ('eval', 'batch', 'train')
 KINDS = ('clean', 'robust')
 METRICS = ('weighted', 'robust', 'clean')
@@ -25,13 +22,6 @@ STREAM = ('auto', 'always', 'never')
 SPLITS = ('heldout', 'test')
 # Arguments that the program supplies, not the config.
 SUPPLIED = ('data_dir', 'epochs', 'steps_per_epoch')
-NETWORK_KEYS = {
-  'bn_variance': 'unbiased',
-  'bn_momentum': 0.9,
-  'normalisation': 'none',
-  'mean': (),
-  'std': (),
-}
 # Searches whose steps mean the same.
 CLIMBERS = ('pgd', 'svgd', 'svgd_paper')
 DATA_KEYS = {'heldout': 0, 'train_limit': 0, 'test_limit': 0}
@@ -55,23 +45,8 @@ RULES: Table = {**dict.fromkeys(AVERAGES, _own), **AMALGAMATIONS}
 
 
 def options(row: Callable[..., Any]) -> dict[str, Any]:
-  """The keyword arguments of a table's row and their defaults."""
-  fixed = row.keywords if isinstance(row, functools.partial) else {}
-  target = row.func if isinstance(row, functools.partial) else row
-  if isinstance(target, type):
-    # The metaclass of NNX modules hides the signature of the class itself.
-    target = vars(target)['__init__']
-  defaults = {
-    name: parameter.default
-    for name, parameter in inspect.signature(target).parameters.items()
-    if parameter.default is not inspect.Parameter.empty and name not in SUPPLIED
-  }
-  return {**defaults, **fixed}
-
-
-def network_keys(node: Mapping[str, Any]) -> dict[str, Any]:
-  """What every network takes beside its own options, with the defaults of this one."""
-  return {**NETWORK_KEYS, **BATCH_NORMS.get(node.get('name', ''), {})}
+  """The options of a row that a config may set, and their defaults."""
+  return rows.options(row, SUPPLIED)
 
 
 def tables(config: Mapping[str, Any]) -> dict[str, tuple[Table, dict[str, Any]]]:

@@ -15,12 +15,13 @@ from jaxrkd.build.places import without_folders
 from jaxrkd.errors import InputError, choose
 from jaxrkd.interop.check_images import CheckImages, check_images, logits_of
 from jaxrkd.interop.formats import FORMATS, Format, Student
+from jaxrkd.models.named import network_options
 from jaxrkd.models.normalisation import constants
 from jaxrkd.paths import expanded
+from jaxrkd.run.load import Trained, chosen, load_trained
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.precision import float32_products
 from jaxrkd.runtime.progress import say
-from jaxrkd.train.load import Trained, chosen, load_trained
 
 # Of the largest logit: float32 rounding in another order stays well below.
 TOLERANCE = 1e-3
@@ -97,7 +98,7 @@ def _student(found: Trained, name: str) -> Student:
   variables = (found.state.params, found.state.stats)
   shape = tuple(found.record['image_shape'])
   # With the defaults of keys that are newer than the run.
-  node = build.network_node(nodes[name].to_dict())
+  node = network_options(nodes[name].to_dict())
   return Student(found.net, variables, node, found.record['classes'], shape)
 
 
@@ -105,15 +106,17 @@ def _card(
   found: Trained, run: pathlib.Path, name: str, checkpoint: str
 ) -> dict[str, Any]:
   nodes = build.network_nodes(found.config, build.method(found.config))
-  node = build.network_node(nodes[name].to_dict())
+  node = network_options(nodes[name].to_dict())
   shape = found.record['image_shape']
-  mean, std = constants(node.normalisation, node.mean, node.std, shape[-1])
+  mean, std = constants(
+    node['normalisation'], tuple(node['mean']), tuple(node['std']), shape[-1]
+  )
   # Folders are this machine's.
   config = json.loads(found.config.to_json())
   without_folders(config)
   return {
     'jaxrkd': jaxrkd.__version__,
-    'network': node.to_dict(),
+    'network': node,
     'classes': found.record['classes'],
     'image_shape': shape,
     'mean': list(mean),

@@ -15,10 +15,10 @@ from jaxrkd.data import SOURCES
 from jaxrkd.errors import InputError
 from jaxrkd.interop.read_network import ReadNetwork, read_network
 from jaxrkd.paths import expanded
+from jaxrkd.run.load import IMPORTED, is_imported
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.runtime.progress import say
-from jaxrkd.train.load import IMPORTED, is_imported
 from jaxrkd.train.state import NetState
 
 # What is taken where neither a recipe nor the user says which data a network knows.
@@ -145,7 +145,7 @@ def _config(
       config.evaluation.threat.update(value['threat'])
     else:
       config[group] = value
-  config.student = found.node.to_dict()
+  config.student = dict(found.node)
   config.select.split = 'test'
   config.select.metric = 'clean'
   return build.resolve(config, list(overrides))

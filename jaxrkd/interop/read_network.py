@@ -6,9 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
-from jaxrkd import build
 from jaxrkd.errors import InputError
 from jaxrkd.interop import architecture
 from jaxrkd.interop.haiku_names import to_torch_names
@@ -19,6 +17,7 @@ from jaxrkd.interop.state_dict import Fit, State, fit, from_state_dict
 from jaxrkd.interop.unwrap import Unwrapped, unwrap
 from jaxrkd.interop.weights_file import WeightsFile, own_card, read_weights
 from jaxrkd.models import Net
+from jaxrkd.models.named import NETWORK_KEYS, named_network, network_options
 from jaxrkd.models.normalisation import constants
 
 Tree = Any
@@ -45,7 +44,7 @@ class ReadNetwork(NamedTuple):
 
   net: Net
   variables: tuple[Tree, Tree]
-  node: ConfigDict
+  node: dict[str, Any]
   classes: int
   image_shape: tuple[int, int, int]
   settings: dict[str, Any]
@@ -59,7 +58,7 @@ class _Suited(NamedTuple):
   state: State
   net: Net
   like: tuple[Tree, Tree]
-  node: ConfigDict
+  node: dict[str, Any]
   classes: int
   image_shape: tuple[int, int, int]
 
@@ -112,7 +111,7 @@ def read_network(
     count = _classes(where, inside.state, card, asked, source)
     shape = _image_shape(where, inside.state, card, tuple(image_shape))
     try:
-      net = build.network(node, count, shape, precision, remat)
+      net = named_network(node, count, shape, precision, remat)
       like = jax.eval_shape(net.init, jax.random.key(0))
     except (TypeError, ArithmeticError) as error:
       if not card:
@@ -145,14 +144,14 @@ def read_network(
     'notes': notes,
     'recipe': recipe,
     'card': bool(card),
-    'network': node.to_dict(),
+    'network': dict(node),
     'classes': count,
     'image_shape': list(shape),
     'parameters': int(sum(leaf.size for leaf in jax.tree.leaves(variables[0]))),
   }
   if check:
     # In float32, whatever it will be computed in.
-    plain = build.network(node, count, shape)
+    plain = named_network(node, count, shape)
     about['logit_check'] = check_logits(plain, variables, node, shape, where)
   settings = _known_of_recipe(known) if known else _known_of_card(card)
   return ReadNetwork(net, variables, node, count, shape, settings, about)
@@ -292,14 +291,14 @@ def _node(
   guessed: Mapping[str, Any] | None,
   where: str,
   state: State,
-) -> ConfigDict:
+) -> dict[str, Any]:
   """The resolved `student` group: what was asked for, over what is known or guessed."""
   given = dict(network or {})
   base = dict(known or guessed or {})
   if 'name' in given and given['name'] != base.get('name'):
     # Another network: of the old one only what every network has can stay.
     same = guessed if guessed and guessed['name'] == given['name'] else {}
-    base = {**{k: v for k, v in base.items() if k in build.NETWORK_KEYS}, **(same or {})}
+    base = {**{k: v for k, v in base.items() if k in NETWORK_KEYS}, **(same or {})}
   node = {**base, **given}
   if 'name' not in node:
     begin = sorted({name.partition('.')[0] for name in state})
@@ -310,7 +309,7 @@ def _node(
       '--config.student.name=resnet18, or a recipe; or say which part it is (--key) or what '
       'is not wanted (--ignore)'
     )
-  return build.network_node(node)
+  return network_options(node)
 
 
 def _misfit(
@@ -331,7 +330,7 @@ def _misfit(
       more = f' and {len(names) - SHOWN} more' if len(names) > SHOWN else ''
       parts.append(f'{what} are {", ".join(names[:SHOWN])}{more}')
   own = {k: v for k, v in (guessed or {}).items() if k != 'name'}
-  other = build.network_node(guessed) if guessed else node
+  other = network_options(guessed) if guessed else node
   differs = any(other.get(key) != node.get(key) for key in ('name', *own))
   hint = 'take another file, or ignore names that belong to nothing wanted (--ignore)'
   if guessed and differs:

@@ -4,6 +4,8 @@ In [0, 1] pixels, per channel. Two sets circulate for CIFAR-10; a network must h
 it was trained with (methods that share a teacher file share its constants).
 """
 
+from collections.abc import Sequence
+
 from jaxrkd.errors import InputError, choose
 
 Constants = tuple[tuple[float, ...], tuple[float, ...]]
@@ -25,7 +27,7 @@ NORMALISATIONS: dict[str, Constants] = {
 
 
 def constants(
-  name: str, mean: tuple[float, ...], std: tuple[float, ...], channels: int
+  name: str, mean: Sequence[float], std: Sequence[float], channels: int
 ) -> Constants:
   """Mean and standard deviation, by name or as numbers; empty for none.
 

@@ -12,12 +12,20 @@ from ml_collections import ConfigDict
 from jaxrkd import build
 from jaxrkd.data import Dataset
 from jaxrkd.evaluate import results
+from jaxrkd.models.named import named_network
 from jaxrkd.paths import absolute
 from jaxrkd.run import seeds
 from jaxrkd.run.claim import claim
 from jaxrkd.run.judge import make_judge
+from jaxrkd.run.load import (
+  Trained,
+  load_teacher,
+  member_folder,
+  teacher_folder,
+)
 from jaxrkd.run.notes import tell
 from jaxrkd.run.results import evaluate_run, threat_note
+from jaxrkd.run.setup import check_batch_fits, check_micro_batch, prepare
 from jaxrkd.run.summary import table_rows
 from jaxrkd.run.teachers import (
   check_classes,
@@ -29,14 +37,7 @@ from jaxrkd.run.teachers import (
 from jaxrkd.runtime import sharding, workdir_lock
 from jaxrkd.runtime.progress import say
 from jaxrkd.runtime.shared_folder import check_shared
-from jaxrkd.train.load import (
-  Trained,
-  load_teacher,
-  member_folder,
-  teacher_folder,
-)
-from jaxrkd.train.loop import Lane, fit
-from jaxrkd.train.setup import check_batch_fits, check_micro_batch, prepare
+from jaxrkd.train.loop import Run, fit
 
 
 def train_and_evaluate(
@@ -78,7 +79,7 @@ def train_and_evaluate(
   data = sharding.first_then_others(lambda: build.dataset(config, data_dir))
   for name, classes in known.items():
     check_classes(name, classes, data.image_shape, data)
-  build.network(config.student, data.classes, data.image_shape, config.precision)
+  named_network(config.student, data.classes, data.image_shape, config.precision)
   check_batch_fits(config, data)
   check_shared(workdir)
   with workdir_lock.hold(workdir):
@@ -147,17 +148,17 @@ def train_students(
     title: for what is printed.
   """
   nets = {name: teacher.net for name, teacher in teachers.items()}
-  lanes = []
+  ready = []
   for config, workdir in runs:
     setup = prepare(config, data, nets, mesh)
     own = f'{title}, seed {config.seed}' if len(runs) > 1 else title
-    lanes.append(Lane(setup, workdir, make_judge(setup), own))
-  idle = [name for name in teachers if name not in lanes[0].setup.faculty.names]
+    ready.append(Run(setup, workdir, make_judge(config, setup), own))
+  idle = [name for name in teachers if name not in ready[0].setup.faculty.names]
   if idle:
     method = runs[0][0].method.name
     say(f'{title}: method {method} does not ask {", ".join(idle)}; measured only')
   variables = {name: (t.state.params, t.state.stats) for name, t in teachers.items()}
-  fit(lanes, lanes[0].setup.join_teachers(variables), title)
+  fit(ready, ready[0].setup.join_teachers(variables), title)
 
 
 def train_members(

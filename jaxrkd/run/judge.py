@@ -3,22 +3,23 @@
 from collections.abc import Mapping
 
 import jax
+from ml_collections import ConfigDict
 
 from jaxrkd import build
 from jaxrkd.evaluate import robustness
 from jaxrkd.train.crew import STUDENT
-from jaxrkd.train.looks import Judge
+from jaxrkd.train.selection import Judge
 from jaxrkd.train.setup import Setup
 from jaxrkd.train.state import NetState
 
 
-def make_judge(setup: Setup) -> Judge:
+def make_judge(config: ConfigDict, setup: Setup) -> Judge:
   """Scores students on the selection split, as `config.select` says."""
-  select = setup.config.select
+  select = config.select
   split = getattr(setup.data, select.split)
-  loaded = robustness.load_split(split, setup.config.evaluation.batch_size, setup.mesh)
-  attack = build.selection_attack(setup.config)
-  key = jax.random.key(setup.config.seed)
+  loaded = robustness.load_split(split, config.evaluation.batch_size, setup.mesh)
+  attack = build.selection_attack(config)
+  key = jax.random.key(config.seed)
 
   crew = setup.parts.crew
   judged = (STUDENT,) if crew.student else crew.names

@@ -7,7 +7,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxrkd.evaluate.fingerprint import fingerprint
-from jaxrkd.train.load import teacher_folder
+from jaxrkd.run.load import teacher_folder
 
 # Keys of `evaluation` that change no number, and so need no other file.
 INERT = ('batch_size', 'trust')

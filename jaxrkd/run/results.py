@@ -18,6 +18,14 @@ from jaxrkd.evaluate.measure import Measurement, Surrogate
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.paths import expanded
 from jaxrkd.report import write_report
+from jaxrkd.run.load import (
+  Trained,
+  chosen,
+  is_imported,
+  load_teacher,
+  load_trained,
+  teacher_folder,
+)
 from jaxrkd.run.summary import (
   page_head,
   table_rows,
@@ -27,14 +35,6 @@ from jaxrkd.run.summary import (
 )
 from jaxrkd.runtime import files, preemption, sharding
 from jaxrkd.runtime.progress import say
-from jaxrkd.train.load import (
-  Trained,
-  chosen,
-  is_imported,
-  load_teacher,
-  load_trained,
-  teacher_folder,
-)
 
 
 def evaluate_run(

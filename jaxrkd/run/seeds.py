@@ -9,9 +9,9 @@ from ml_collections import ConfigDict
 
 from jaxrkd.evaluate import results, trust
 from jaxrkd.run.claim import claim
+from jaxrkd.run.load import seed_folder, teacher_folder
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
-from jaxrkd.train.load import seed_folder, teacher_folder
 
 Run = tuple[ConfigDict, pathlib.Path]
 

@@ -11,15 +11,15 @@ from ml_collections import ConfigDict
 from jaxrkd.data import Dataset
 from jaxrkd.errors import InputError
 from jaxrkd.interop import import_network, read_network
-from jaxrkd.runtime import sharding
-from jaxrkd.runtime.progress import say
-from jaxrkd.train.load import (
+from jaxrkd.run.load import (
   Trained,
   is_imported,
   read_config,
   seed_folder,
   teacher_folder,
 )
+from jaxrkd.runtime import sharding
+from jaxrkd.runtime.progress import say
 
 
 def check_sources(config: ConfigDict, workdir: pathlib.Path) -> dict[str, int]:

@@ -63,7 +63,7 @@ class Streamed:
     if setup.data.extra is not None:
       self._parts.append(setup.data.extra)
     self._place = sharding.rows(setup.mesh)
-    shape = (setup.config.batch_size,)
+    shape = (setup.batch_size,)
     owned = self._place.addressable_devices_indices_map(shape).values()
     # This process's rows of a batch, each once.
     self._rows = np.unique(np.concatenate([np.arange(*shape)[part] for part in owned]))
@@ -106,7 +106,7 @@ class Streamed:
     return self._state
 
   def _put(self, host: dict[str, np.ndarray]) -> Given:
-    size = self._setup.config.batch_size
+    size = self._setup.batch_size
 
     def place(leaf: np.ndarray) -> jax.Array:
       whole = (size, *leaf.shape[1:])

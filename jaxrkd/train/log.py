@@ -76,7 +76,7 @@ class Log:
     now, runs = time.monotonic(), len(self._writers)
     finished = len(rows) + sum(map(_is_done, self._pending))
     timed = max(finished - self._untimed, 0)
-    speed = timed * self._setup.config.batch_size * runs / max(now - self._clock, 1e-9)
+    speed = timed * self._setup.batch_size * runs / max(now - self._clock, 1e-9)
     # Rows of before a kill may be more than one window has.
     self._clock, self._untimed = now, max(finished, self._untimed) - len(rows)
     shared = {

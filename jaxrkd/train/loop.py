@@ -12,21 +12,20 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrkd.models.group import is_mapped
 from jaxrkd.runtime import preemption, sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.runtime.metrics import MetricsWriter
 from jaxrkd.runtime.progress import Progress, say
 from jaxrkd.train.feed import make_feed
 from jaxrkd.train.log import Log
-from jaxrkd.train.looks import Judge, Looks, Stores
-from jaxrkd.train.setup import Setup
+from jaxrkd.train.selection import Judge, Selection, Stores
+from jaxrkd.train.setup import Setup, Step
 from jaxrkd.train.state import TrainState
 
 Tree = Any
 
 
-class Lane(NamedTuple):
+class Run(NamedTuple):
   """One run in the loop.
 
   Attributes:
@@ -42,11 +41,11 @@ class Lane(NamedTuple):
   title: str
 
 
-def fit(lanes: Sequence[Lane], teacher_vars: Tree, title: str) -> None:
+def fit(runs: Sequence[Run], teacher_vars: Tree, title: str) -> None:
   """Trains to the end of the config's epochs, from the newest checkpoints if there are any.
 
   Args:
-    lanes: one run, or several whose configs differ in the seed alone.
+    runs: one run, or several whose configs differ in the seed alone.
     teacher_vars: see `Setup.join_teachers`.
     title: for the progress display.
 
@@ -54,42 +53,43 @@ def fit(lanes: Sequence[Lane], teacher_vars: Tree, title: str) -> None:
     Preempted: told to end; everything is saved.
   """
   preemption.end_if_asked()
-  setup, first = lanes[0].setup, sharding.is_first_process()
+  setup, first = runs[0].setup, sharding.is_first_process()
   with contextlib.ExitStack() as opened:
     # Left last: checkpoints are still being written while the rest is closed.
     opened.enter_context(preemption.saving_loop())
-    begun = [_Begun(lane, opened) for lane in lanes]
+    begun = [_Begun(run, opened) for run in runs]
     # A kill between the checkpoints of two runs leaves one of them behind.
-    while len({run.step for run in begun}) > 1:
-      step = min(run.step for run in begun)
-      for run in begun:
-        run.go_back_to(step)
+    while len({one.step for one in begun}) > 1:
+      step = min(one.step for one in begun)
+      for one in begun:
+        one.go_back_to(step)
     step = begun[0].step
-    for run in begun:
-      run.continue_from(step)
+    for one in begun:
+      one.continue_from(step)
     writers = [
-      opened.enter_context(closing(MetricsWriter(lane.workdir, step, enabled=first)))
-      for lane in lanes
+      opened.enter_context(closing(MetricsWriter(run.workdir, step, enabled=first)))
+      for run in runs
     ]
     progress = opened.enter_context(
       closing(Progress(title, setup.total_steps, step, enabled=first))
     )
-    several = [lane.setup.config.seed for lane in lanes] if len(lanes) > 1 else []
+    several = [run.setup.seed for run in runs] if len(runs) > 1 else []
     log = Log(setup, writers, progress, several)
-    log.take_up([run.record.pop('pending', []) for run in begun])
-    looks = [
-      Looks(setup.config, lane.judge, writer, run.stores, say, lane.title)
-      for lane, writer, run in zip(lanes, writers, begun)
+    log.take_up([one.record.pop('pending', []) for one in begun])
+    selections = [
+      Selection(setup.timetable, run.judge, writer, one.stores, say, run.title)
+      for run, writer, one in zip(runs, writers, begun)
     ]
-    _epochs(Program([lane.setup for lane in lanes]), begun, teacher_vars, log, looks)
+    program = Program([run.setup for run in runs])
+    _epochs(program, begun, teacher_vars, log, selections)
 
 
 class _Begun:
   """A run with its checkpoints open: where it is."""
 
-  def __init__(self, lane: Lane, opened: contextlib.ExitStack):
-    self._lane, setup = lane, lane.setup
-    folder = lane.workdir / 'checkpoints'
+  def __init__(self, run: Run, opened: contextlib.ExitStack):
+    self._run, setup = run, run.setup
+    folder = run.workdir / 'checkpoints'
     store = lambda name, **options: opened.enter_context(
       closing(Checkpoints(folder / name, **options))
     )
@@ -99,12 +99,12 @@ class _Begun:
       last=store('last'),
       best=store('best'),
       own={name: store(f'best_{name}') for name in several},
-      kept=store('kept', keep=None) if setup.config.keep_epochs else None,
+      kept=store('kept', keep=None) if setup.timetable.keep_epochs else None,
     )
     self._read()
 
   def _read(self) -> None:
-    setup = self._lane.setup
+    setup = self._run.setup
     found = self.stores.last.restore(setup.parts.like, say=say)
     self.state: TrainState
     self.record: dict[str, Any]
@@ -123,10 +123,10 @@ class _Begun:
 
   def continue_from(self, step: int) -> None:
     """Says so, and moves what is newer in the other stores away."""
-    setup = self._lane.setup
+    setup = self._run.setup
     if step:
       text = f'resuming at step {step} of {setup.total_steps}'
-      say(f'{self._lane.title}: {text}')
+      say(f'{self._run.title}: {text}')
     for store in (self.stores.best, *self.stores.own.values()):
       store.set_aside_after(step)
     if self.stores.kept:
@@ -151,9 +151,9 @@ class Program:
   def _numbers(self) -> range:
     return range(len(self._setups))
 
-  def _together(self) -> Any:
+  def _together(self) -> Step:
     one = self.first.train_step
-    if is_mapped(self.first.config.stacking):
+    if self.first.mapped:
       return jax.vmap(one, in_axes=(0, None, None, 0))
 
     def each(state: Tree, teacher_vars: Tree, data: Tree, order: jax.Array) -> Tree:
@@ -184,10 +184,10 @@ def _epochs(
   runs: Sequence[_Begun],
   teacher_vars: Tree,
   log: Log,
-  looks: Sequence[Looks],
+  selections: Sequence[Selection],
 ) -> None:
   setup, step = program.first, runs[0].step
-  config = setup.config
+  timetable = setup.timetable
   feed = make_feed(
     setup, program.order, step, runs[0].record.pop('feed', {}), len(runs) > 1
   )
@@ -202,33 +202,34 @@ def _epochs(
   def leave() -> None:
     note()
     pending = log.pending()
-    for look, own, run, rows in zip(looks, program.split(state), runs, pending):
-      look.leave(step, own, run.record, rows)
+    for selection, own, run, rows in zip(selections, program.split(state), runs, pending):
+      selection.leave(step, own, run.record, rows)
     raise preemption.Preempted
 
   if preemption.asked():
     raise preemption.Preempted  # While checkpoints were read: there is nothing new to save.
-  for epoch in range(step // setup.steps_per_epoch, config.epochs):
+  for epoch in range(step // setup.steps_per_epoch, timetable.epochs):
     for _ in range(step % setup.steps_per_epoch, setup.steps_per_epoch):
       state, scalars = program.step(state, teacher_vars, *feed.next(step))
       step += 1
       log.add(scalars)
-      if step % config.log_every == 0:
+      if step % timetable.log_every == 0:
         log.flush(step)
       # What is due after an epoch comes first, or it would never come.
       if step % setup.steps_per_epoch and preemption.asked():
         leave()
-    if looks[0].due(epoch + 1):
+    if selections[0].due(epoch + 1):
       # No mean reaches across a checkpoint, so that a resumed run logs the same.
       log.flush(step, keep=0)
       note()
       own = program.split(state)
       # All of them look, also where one of them says that this is the end.
       going = [
-        look.look(epoch + 1, step, own[k], runs[k].record) for k, look in enumerate(looks)
+        selection.look(epoch + 1, step, own[k], runs[k].record)
+        for k, selection in enumerate(selections)
       ]
       if not all(going):
         break
       log.restart(state)
-    if epoch + 1 < config.epochs and preemption.asked():
+    if epoch + 1 < timetable.epochs and preemption.asked():
       leave()

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
-from jaxrkd import build
 from jaxrkd.errors import InputError
 from jaxrkd.models import Net, plain_convolutions
+from jaxrkd.models.named import folded_network
 
 Tree = Any
 # images [B, H, W, C] in [0, 1], float32 -> logits [B, classes].
@@ -25,14 +24,14 @@ class Student(NamedTuple):
   Attributes:
     net: its functions, in float32.
     variables: (params, stats).
-    node: the resolved `student` group.
+    node: its name and options; see `models.named`.
     classes: number of logits.
     image_shape: (H, W, C).
   """
 
   net: Net
   variables: tuple[Tree, Tree]
-  node: ConfigDict
+  node: Mapping[str, Any]
   classes: int
   image_shape: tuple[int, int, int]
 
@@ -85,7 +84,7 @@ class Format(NamedTuple):
 
 def folded_function(student: Student) -> Callable[[jax.Array], jax.Array]:
   """images -> logits with BatchNorm folded and the weights as constants."""
-  net, fold = build.folded_network(student.node, student.classes, student.image_shape)
+  net, fold = folded_network(student.node, student.classes, student.image_shape)
   params, stats = jax.tree.map(np.asarray, fold(*student.variables))
 
   def logits(images: jax.Array) -> jax.Array:

@@ -8,13 +8,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
-from jaxrkd import build
 from jaxrkd.errors import InputError
 from jaxrkd.interop.formats.base import Format, Predict, Student
 from jaxrkd.interop.own_npz import CARD, read_own
 from jaxrkd.models import Net
+from jaxrkd.models.named import named_network
 from jaxrkd.paths import expanded
 from jaxrkd.runtime import files
 
@@ -44,7 +43,7 @@ def load_exported(
     read_own(path),
   )
   shape = tuple(card['image_shape'])
-  net = build.network(ConfigDict(card['network']), card['classes'], shape, precision)
+  net = named_network(card['network'], card['classes'], shape, precision)
   return net, (params, stats), card
 
 

@@ -13,11 +13,12 @@ from jaxrkd import build
 from jaxrkd.amalgamation import Amalgamation
 from jaxrkd.errors import InputError, nearest
 from jaxrkd.models import Net, ensemble
+from jaxrkd.models.named import named_network
 from jaxrkd.paths import expanded
+from jaxrkd.run.setup import parts
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.train.crew import STUDENT, Crew, make_crew
-from jaxrkd.train.setup import parts
 from jaxrkd.train.state import NetState
 
 Tree = Any
@@ -175,7 +176,7 @@ def _load_imported(
   if record is not None:
     shape = tuple(record['image_shape'])
     options = config.precision, config.get('remat', False)
-    net = build.network(config.student, record['classes'], shape, *options)
+    net = named_network(config.student, record['classes'], shape, *options)
     restored = store.restore(like_imported(net, mesh))
   store.close()
   if restored is None:

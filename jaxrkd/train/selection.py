@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from ml_collections import ConfigDict
-
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.runtime.metrics import MetricsWriter
+from jaxrkd.train.setup import Timetable
 from jaxrkd.train.state import NetState
 
 # Networks -> scores on the selection split of each student; 'score' decides which
@@ -30,40 +29,40 @@ class Stores(NamedTuple):
   kept: Checkpoints | None
 
 
-class Looks:
+class Selection:
   """What happens after an epoch: the selection split is measured, checkpoints are saved."""
 
   def __init__(
     self,
-    config: ConfigDict,
+    timetable: Timetable,
     judge: Judge,
     writer: MetricsWriter,
     stores: Stores,
     tell: Callable[[str], None],
     title: str,
   ):
-    self._config, self._judge, self._writer = config, judge, writer
+    self._timetable, self._judge, self._writer = timetable, judge, writer
     self._last, self._best, self._own, self._kept = stores
     self._tell, self._title = tell, title
 
   def _judged(self, done: int) -> bool:
-    return done == self._config.epochs or done % self._config.select.every == 0
+    return done == self._timetable.epochs or done % self._timetable.select_every == 0
 
   def _saved(self, done: int) -> bool:
-    if self._config.select.max_drop:
+    if self._timetable.max_drop:
       # What is kept has been looked at, so that a collapse is never what is left.
       return self._judged(done)
-    return done == self._config.epochs or done % self._config.checkpoint_every == 0
+    return done == self._timetable.epochs or done % self._timetable.checkpoint_every == 0
 
   def due(self, done: int) -> bool:
     """Whether anything happens after this epoch, counted from 1."""
-    return self._judged(done) or self._saved(done) or done in self._config.keep_epochs
+    return self._judged(done) or self._saved(done) or done in self._timetable.keep_epochs
 
   def look(self, done: int, step: int, state: Any, record: dict[str, Any]) -> bool:
     """Does it; False ends the training. Changes `record`."""
     if self._judged(done) and not self._measure(done, step, state, record):
       return False
-    if self._kept and done in self._config.keep_epochs:
+    if self._kept and done in self._timetable.keep_epochs:
       # Complete before `last` is: training never continues from behind a missing one.
       self._kept.save(done, state, {**record, 'step': step})
       self._kept.wait()
@@ -82,7 +81,7 @@ class Looks:
       record: see `look`.
       pending: rows that are not logged yet.
     """
-    if self._config.select.max_drop:
+    if self._timetable.max_drop:
       # What is kept has been looked at: training continues from the look before.
       self._tell(f'{self._title}: told to end at step {step}')
       return
@@ -91,15 +90,15 @@ class Looks:
     self._tell(f'{self._title}: told to end; saved at step {step}')
 
   def _measure(self, done: int, step: int, state: Any, record: dict[str, Any]) -> bool:
-    select = self._config.select
+    split, most = self._timetable.select_split, self._timetable.max_drop
     each = self._judge(state.nets)
     network = max(each, key=lambda name: each[name]['score'])
     scores = each[network]
     if len(each) > 1:
       scores = {**scores, **{name: found['score'] for name, found in each.items()}}
-    self._writer.write(step, {f'{select.split}_{k}': v for k, v in scores.items()})
+    self._writer.write(step, {f'{split}_{k}': v for k, v in scores.items()})
     fall = record.get('robust', 0) - scores.get('robust', 0)
-    if select.max_drop and fall > select.max_drop:
+    if most and fall > most:
       self._tell(
         f'{self._title}: stopped after epoch {done}, because robust accuracy fell by '
         f'{fall:.3f}; the last checkpoint is that of the look before'
