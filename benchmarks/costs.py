@@ -3,10 +3,10 @@
 Usage: python benchmarks/costs.py [--methods=mtard,rslad,...] [--data=cifar10,cifar100]
                                   [--student=resnet18] [--tflops=230]
 
-GFLOP per image are counted from the traced training step (`jaxrkd.flops`): attack, teachers
-and training passes; nothing is run. Hours are those of the recipe's epochs of 50,000 images at
-`--tflops` sustained (measure them with `train_step.py`: matrix rate times share). AutoAttack
-is counted for images that withstand all of it, 10,000 test images, half of them robust.
+GFLOP per image are counted from the traced training step (`jaxrkd.programs.flops`): attack,
+teachers and training passes; nothing is run. Hours are those of the recipe's epochs of 50,000
+images at `--tflops` sustained (measure them with `train_step.py`: matrix rate times share).
+AutoAttack is counted for images that withstand all of it, 10,000 test images, half of them robust.
 """
 
 import argparse
@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import steps
 
-from jaxrkd.flops import count_flops
 from jaxrkd.models.named import named_network, network_options
+from jaxrkd.programs.flops import count_flops
 from jaxrkd.runtime import sharding
 
 EVERY = (

@@ -89,7 +89,7 @@ GUARDS = (
   ),
   Guard(
     "another norm with the old one's radius",
-    'jaxrkd/build/threats.py',
+    'jaxrkd/experiment/threats.py',
     *("if name != old['name'] and told.isdisjoint(given):", 'if False:'),
     'tests/steps_test.py::ConfigTest and mistakes',
   ),
@@ -151,17 +151,25 @@ GUARDS = (
   ),
   Guard(
     'an attack of zero steps in training',
-    *('jaxrkd/build/check.py', 'config.attack.steps < 1:', 'config.attack.steps < -1:'),
+    *(
+      'jaxrkd/experiment/check.py',
+      'config.attack.steps < 1:',
+      'config.attack.steps < -1:',
+    ),
     'tests/steps_test.py::test_mistakes',
   ),
   Guard(
     'the measurement follows the threat set',
-    *('jaxrkd/build/resolve.py', 'pairs = with_measurement(config, pairs)', 'pass'),
+    *('jaxrkd/experiment/resolve.py', 'pairs = with_measurement(config, pairs)', 'pass'),
     'tests/steps_test.py::moves',
   ),
   Guard(
     'a training ball that differs is said',
-    *('jaxrkd/build/threats.py', 'or own.to_dict() == measured.to_dict():', 'or True:'),
+    *(
+      'jaxrkd/experiment/threats.py',
+      'or own.to_dict() == measured.to_dict():',
+      'or True:',
+    ),
     'tests/steps_test.py::moves',
   ),
   # Slopes that are no numbers.
@@ -363,7 +371,7 @@ GUARDS = (
   # Where programs run.
   Guard(
     'one job at a time in a workdir',
-    'jaxrkd/run/experiment.py',
+    'jaxrkd/experiment/run.py',
     *('with workdir_lock.hold(workdir):', 'with contextlib.nullcontext():'),
     'tests/workdir_test.py::holds_its_workdir',
   ),

@@ -16,9 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrkd import build
-from jaxrkd import config as configs
-from jaxrkd.run.setup import prepare
+from jaxrkd import experiment
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment.prepare import prepare
 from jaxrkd.runtime import host_memory, sharding
 from jaxrkd.train.feed import make_feed
 
@@ -32,8 +32,8 @@ def feed_of(stream, images, batch, folder):
     config.data = dict(name='npy', path=str(folder))
   config.select.split = 'test'
   config.student = dict(name='resnet8')
-  config = build.resolve(config)
-  data = build.dataset(config)
+  config = experiment.resolve(config)
+  data = experiment.dataset(config)
   setup = prepare(config, data, {}, sharding.data_mesh())
   order = lambda epoch: setup.order(jnp.int32(epoch))
   return setup, make_feed(setup, order, 0, {})

@@ -12,8 +12,8 @@ import time
 import jax
 import steps
 
-from jaxrkd import build
-from jaxrkd import config as configs
+from jaxrkd import experiment
+from jaxrkd.experiment import config_files as configs
 from jaxrkd.runtime import host_memory
 from jaxrkd.train.loop import Program
 
@@ -33,7 +33,7 @@ def main():
     found = []
     for seed in range(options.seeds):
       config.seed = seed
-      found.append(steps.make_step(build.resolve(config, overrides)))
+      found.append(steps.make_step(experiment.resolve(config, overrides)))
     return found
 
   sides, first = {}, {}

@@ -31,7 +31,7 @@ def main():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--config', default=str(ROOT / 'configs' / 'mtard_digits.py'))
   options, more = parser.parse_known_args()
-  print(f'import: {import_seconds("jaxrkd.run"):.1f} s')
+  print(f'import: {import_seconds("jaxrkd.experiment"):.1f} s')
   if importlib.util.find_spec('torch'):
     print(f'import of PyTorch: {import_seconds("torch"):.1f} s')
   with tempfile.TemporaryDirectory() as folder:

@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from jaxrkd import build
-from jaxrkd import config as configs
+from jaxrkd import experiment
 from jaxrkd.data import Dataset
-from jaxrkd.flops import count_flops
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment.prepare import prepare
 from jaxrkd.models import Net
 from jaxrkd.models.named import named_network
-from jaxrkd.run.setup import prepare
+from jaxrkd.programs.flops import count_flops
 from jaxrkd.runtime import sharding
 from jaxrkd.train.setup import Setup
 
@@ -58,7 +58,7 @@ def teacher_networks(teachers: str, data: str) -> dict[str, str]:
   return TEACHERS[teachers][data]
 
 
-def experiment(
+def config_of(
   method: str,
   data: str,
   student: str,
@@ -85,7 +85,7 @@ def experiment(
       config.online[name] = dict(config.student)
     config.batch_size = batch
     config.precision = precision
-  return build.resolve(config, list(overrides))
+  return experiment.resolve(config, list(overrides))
 
 
 def arguments(usage: str, teachers: str) -> argparse.ArgumentParser:
@@ -105,7 +105,7 @@ def experiment_of(
 ) -> ConfigDict:
   """The experiment of `arguments`."""
   names = ('method', 'data', 'student', 'teachers', 'batch', 'precision')
-  return experiment(*(getattr(options, name) for name in names), overrides)
+  return config_of(*(getattr(options, name) for name in names), overrides)
 
 
 def teachers_of(config: ConfigDict, data: Dataset) -> dict[str, Net]:
@@ -122,7 +122,7 @@ def make_step(
 ) -> Step:
   """The step of an experiment whose teachers are untrained."""
   mesh = mesh or sharding.data_mesh(fsdp=config.mesh.fsdp)
-  data = build.dataset(config)
+  data = experiment.dataset(config)
   nets, variables = teachers_of(config, data), {}
   for number, (name, net) in enumerate(nets.items()):
     init = jax.jit(net.init, out_shardings=sharding.replicated(mesh))
@@ -139,7 +139,7 @@ def make_step(
 
 def described(config: ConfigDict, mesh: jax.sharding.Mesh) -> tuple[Setup, list[Any]]:
   """(a run, its step's arguments as shapes that lie as in a run): nothing is computed."""
-  data = build.dataset(config)
+  data = experiment.dataset(config)
   nets = teachers_of(config, data)
   first = lambda net: jax.eval_shape(net.init, jax.random.key(0))
   variables = {name: first(net) for name, net in nets.items()}

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd import losses
-from jaxrkd.config import ConfigDict
+from jaxrkd.experiment.config_files import ConfigDict
 from jaxrkd.models.group import evaluate, is_mapped, make_group
 from jaxrkd.models.named import NETWORK_KEYS, named_network
 from jaxrkd.runtime import host_memory

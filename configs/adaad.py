@@ -5,7 +5,7 @@ Words:     data, student, en, at_plus, smoke; see `setting.py`
 Result:    digits in docs/methods.md; CIFAR not measured yet
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, 'setting.py')
 

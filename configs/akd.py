@@ -14,7 +14,7 @@ Paper:     ResNet-18, PGD-7 teacher, CIFAR-10: akd_table2
 Result:    digits in docs/methods.md; CIFAR not measured yet
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, 'setting.py')
 FAMILY = configs.sibling(__file__, 'teachers/akd.py')

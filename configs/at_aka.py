@@ -18,7 +18,7 @@ alpha:     the paper tunes it and prints none: --config.method.alpha=...; the de
 Result:    digits in docs/methods.md; CIFAR not measured yet
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, 'setting.py')
 RULES = SETTING.RULES

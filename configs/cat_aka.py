@@ -11,7 +11,7 @@ alpha:     as in `at_aka.py`
 Result:    digits in docs/methods.md; CIFAR not measured yet
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, 'setting.py')
 FAMILY = configs.sibling(__file__, 'at_aka.py')

@@ -6,7 +6,7 @@ Paper:     a definition only (AKD, equation 1; MTARD, equation 2); no table has 
 Result:    digits in docs/methods.md; CIFAR not measured yet
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, 'setting.py')
 

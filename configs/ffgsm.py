@@ -6,7 +6,7 @@ Collapse:  --config.select.max_drop=0.2 stops when robust accuracy falls by a fi
 Result:    digits in docs/methods.md; CIFAR not measured yet
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, 'setting.py')
 

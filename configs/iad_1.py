@@ -8,7 +8,7 @@ Schedule:  the intended second drop; --config.schedule.lr_bug=true is the releas
 Result:    digits in docs/methods.md; CIFAR not measured yet
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, 'setting.py')
 

@@ -7,7 +7,7 @@ Epochs:    the code's 120 (90 for WideResNets); its author names 100: --config.e
 Result:    digits in docs/methods.md; CIFAR not measured yet
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, 'setting.py')
 

@@ -8,7 +8,7 @@ Figure 4:  (B) --config.inner=kl_teacher_clean, (C) --config.method.alpha=0
 Result:    digits in docs/methods.md; CIFAR not measured yet
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, 'setting.py')
 

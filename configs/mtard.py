@@ -8,7 +8,7 @@ Paper:     CIFAR-10: ResNet-18 87.36 clean, 50.73 PGD_sat; MobileNetV2 89.26, 44
 Result:    digits in README.md, "What the demo shows"; CIFAR not measured yet
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, 'setting.py')
 

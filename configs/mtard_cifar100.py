@@ -6,7 +6,7 @@ Smoke:     ':smoke', or ':mobilenet_v2,smoke'; a minute on a CPU
 
 import pathlib
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 MTARD = pathlib.Path(__file__).parent / 'mtard.py'
 

@@ -8,7 +8,7 @@ Result:    README.md, "What the demo shows"
 
 import pathlib
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 MTARD = pathlib.Path(__file__).parent / 'mtard.py'
 

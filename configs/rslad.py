@@ -9,7 +9,7 @@ In AKD:    `configs/akd.py:rslad` has AKD's schedule and teachers
 Result:    digits in docs/methods.md; CIFAR not measured yet
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, 'setting.py')
 

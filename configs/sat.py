@@ -8,7 +8,7 @@ Paper:     ResNet-18 on CIFAR-10 84.20 clean (MTARD), AA 45.83 (MMARD)
 Result:    digits in docs/methods.md; CIFAR not measured yet
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, 'setting.py')
 

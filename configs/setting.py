@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from jaxrkd import config as configs
 from jaxrkd.errors import InputError
+from jaxrkd.experiment import config_files as configs
 
 TEACHERS = pathlib.Path(__file__).parent / 'teachers'
 DATA = ('cifar10', 'cifar100', 'digits')

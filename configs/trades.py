@@ -8,7 +8,7 @@ Paper:     ResNet-18 on CIFAR-10 83.00 (MTARD), 81.93 (MMARD) clean
 Result:    digits in docs/methods.md; CIFAR not measured yet
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, 'setting.py')
 

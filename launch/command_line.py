@@ -13,9 +13,9 @@ from collections.abc import Callable
 from absl import flags
 from ml_collections import ConfigDict
 
-from jaxrkd import build
-from jaxrkd import config as configs
+from jaxrkd import experiment
 from jaxrkd.errors import InputError
+from jaxrkd.experiment import config_files as configs
 from jaxrkd.paths import absolute, expanded
 from jaxrkd.runtime import compiled, distributed, host_memory, preemption
 from jaxrkd.runtime.progress import put
@@ -137,7 +137,7 @@ def read_config(overrides: list[str]) -> ConfigDict:
     raise InputError(
       'no --config; name an experiment, such as --config=configs/mtard_digits.py'
     )
-  return build.resolve(configs.load_spec(flags.FLAGS.config), overrides)
+  return experiment.resolve(configs.load_spec(flags.FLAGS.config), overrides)
 
 
 def required_workdir() -> str:

@@ -17,10 +17,10 @@ import pathlib
 import command_line
 from absl import flags
 
-from jaxrkd import compare
-from jaxrkd import config as configs
 from jaxrkd.errors import InputError
+from jaxrkd.experiment import config_files as configs
 from jaxrkd.methods import METHODS
+from jaxrkd.programs import compare
 from jaxrkd.runtime.progress import say
 
 CONFIGS = pathlib.Path(__file__).parent.parent / 'configs'

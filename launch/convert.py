@@ -17,7 +17,7 @@ is said) nor its normalisation (none); a recipe knows both. What comes out can t
 import command_line
 from absl import flags
 
-from jaxrkd import interop
+from jaxrkd import experiment, interop
 from jaxrkd.errors import InputError
 from jaxrkd.runtime.progress import say
 
@@ -65,9 +65,9 @@ def main(overrides: list[str]) -> None:
         f'--config.{overrides[0]}: with --out there is nothing to override'
       )
     options = dict(checkpoint=found.checkpoint, data_dir=found.data_dir)
-    interop.export(workdir, [out], **options)
+    experiment.export(workdir, [out], **options)
     return
-  about = interop.import_network(
+  about = experiment.import_network(
     file,
     workdir,
     overrides=overrides,

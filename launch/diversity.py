@@ -13,8 +13,8 @@ import pathlib
 import command_line
 from absl import flags
 
-from jaxrkd import diversity
 from jaxrkd.errors import InputError
+from jaxrkd.programs import diversity
 
 flags.DEFINE_list('configs', [], 'Config files, each optionally with :word.')
 flags.DEFINE_list('runs', [], 'Workdirs of finished runs, each [NAME=]PATH[:network].')

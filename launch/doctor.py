@@ -17,9 +17,9 @@ import sys
 import command_line
 from absl import flags
 
-from jaxrkd import doctor
 from jaxrkd.errors import InputError, one_of
 from jaxrkd.evaluate.teacher_checks import verdict
+from jaxrkd.programs import doctor
 
 flags.DEFINE_string('teacher', '', 'Workdir of a run or an import, or a file of weights.')
 flags.DEFINE_string('recipe', '', 'Which public teacher a file is.')

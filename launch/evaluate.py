@@ -16,7 +16,7 @@ import sys
 import command_line
 from absl import flags
 
-from jaxrkd import remeasure
+from jaxrkd.programs import evaluate as remeasure
 from jaxrkd.runtime.progress import put
 
 flags.DEFINE_list(

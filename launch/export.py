@@ -13,7 +13,7 @@ config that trained it.
 import command_line
 from absl import flags
 
-from jaxrkd import interop
+from jaxrkd import experiment, interop
 from jaxrkd.errors import InputError, one_of
 
 flags.DEFINE_list('out', [], f'Files, ending in {", ".join(interop.FORMATS)}.')
@@ -33,7 +33,7 @@ def main(overrides: list[str]) -> None:
   if found.images < 0:
     raise InputError(f'--images is {found.images}; give a number of images, or 0 for all')
   workdir = command_line.required_workdir()
-  interop.export(
+  experiment.export(
     workdir,
     [command_line.home(path) for path in found.out],
     network=found.network,

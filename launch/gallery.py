@@ -12,8 +12,8 @@ import pathlib
 import command_line
 from absl import flags
 
-from jaxrkd import gallery
 from jaxrkd.errors import InputError
+from jaxrkd.programs import gallery
 
 flags.DEFINE_list('attacks', [], 'Names of attacks; all if empty.')
 flags.DEFINE_string('network', '', 'One of several networks; empty takes the student.')

@@ -9,7 +9,8 @@ may take an argument after a colon, such as `:smoke`.
 import command_line
 from absl import flags
 
-from jaxrkd import dry_run, run
+from jaxrkd import experiment
+from jaxrkd.programs import plan
 
 flags.DEFINE_string('config', '', 'Config file, optionally with :argument.')
 flags.DEFINE_bool(
@@ -20,10 +21,10 @@ flags.DEFINE_bool(
 def main(overrides: list[str]) -> None:
   config = command_line.read_config(overrides)
   if flags.FLAGS.dry_run:
-    dry_run.dry_run(config, flags.FLAGS.data_dir)
+    plan.dry_run(config, flags.FLAGS.data_dir)
   else:
     workdir = command_line.required_workdir()
-    run.train_and_evaluate(config, workdir, flags.FLAGS.data_dir)
+    experiment.train_and_evaluate(config, workdir, flags.FLAGS.data_dir)
 
 
 if __name__ == '__main__':

@@ -11,13 +11,13 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build
+from jaxrkd import experiment
+from jaxrkd.amalgamation.simplex import nearest_mixture
 from jaxrkd.errors import InputError
 from jaxrkd.methods import METHODS, Attacked, Networks
 from jaxrkd.models import NETWORKS, from_nnx
 from jaxrkd.models.group import make_group
 from jaxrkd.models.layers import Layers
-from jaxrkd.simplex import nearest_mixture
 from jaxrkd.train.attack import attack_all
 from jaxrkd.train.step import make_update
 
@@ -355,7 +355,7 @@ def step_with_padding(method, bn, masked=True, devices=1, garbage=0.0, **options
       parts.crew,
       run.setup.faculty,
       parts.method,
-      build.search(run.config),
+      experiment.search(run.config),
       parts.optimizers,
       attack_bn=bn,
     )
@@ -421,7 +421,7 @@ class PaddingTest(parameterized.TestCase):
       parts.method,
       {},
       batch,
-      build.search(run.config),
+      experiment.search(run.config),
       'eval',
     )
     seen = [*made.particles, made.student]
@@ -483,13 +483,13 @@ class AmalgamatedTeachersTest(parameterized.TestCase):
   )
   def test_bad_input(self, overrides, text):
     with self.assertRaisesRegex(InputError, text):
-      build.resolve(tiny.config('rslad'), overrides)
+      experiment.resolve(tiny.config('rslad'), overrides)
 
   def test_fixed_shares_beside_found_weights(self):
     made = tiny.config('rslad', [('r1', 'robust'), ('r2', 'robust')])
     made.teachers.r1.weight, made.teachers.r2.weight = 0.3, 0.7
     with self.assertRaisesRegex(InputError, 'r1.weight fixes a share'):
-      build.resolve(made, ['ensemble=naive'])
+      experiment.resolve(made, ['ensemble=naive'])
 
 
 class MistakesTest(parameterized.TestCase):
@@ -503,23 +503,23 @@ class MistakesTest(parameterized.TestCase):
   )
   def test_at_aka(self, overrides, text):
     with self.assertRaisesRegex(InputError, text):
-      build.resolve(tiny.config('at_aka'), overrides)
+      experiment.resolve(tiny.config('at_aka'), overrides)
 
   def test_no_teachers_and_one_for_pareto(self):
     made = tiny.config('at_aka')
     made.online = {}
     with self.assertRaisesRegex(InputError, 'config.online names none'):
-      build.resolve(made)
+      experiment.resolve(made)
     made.online = {'t1': dict(made.student)}
-    build.resolve(made)
+    experiment.resolve(made)
     with self.assertRaisesRegex(InputError, 'pareto with 1 network'):
-      build.resolve(made, ['method.amalgamation=pareto'])
+      experiment.resolve(made, ['method.amalgamation=pareto'])
 
   def test_online_teachers_by_override(self):
-    made = build.resolve(tiny.config('at_aka'), ['online.t3.name=resnet8'])
+    made = experiment.resolve(tiny.config('at_aka'), ['online.t3.name=resnet8'])
     self.assertEqual(list(made.online), ['t1', 't2', 't3'])
     self.assertEqual(made.online.t3.width, 16)
-    made = build.resolve(
+    made = experiment.resolve(
       tiny.config('at_aka'), ['online.t3=convnet', 'online.t3.widths=(3,4)']
     )
     self.assertEqual(made.online.t3.widths, (3, 4))

@@ -8,8 +8,8 @@ from absl.testing import absltest, parameterized
 from scipy import optimize
 
 from jaxrkd.amalgamation import AMALGAMATIONS, amalgamation, check_pareto
+from jaxrkd.amalgamation.simplex import nearest_mixture
 from jaxrkd.errors import InputError
-from jaxrkd.simplex import nearest_mixture
 
 N, B, C = 3, 5, 4
 

@@ -6,7 +6,7 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import attacks, build
+from jaxrkd import attacks, experiment
 from jaxrkd.data import extra_images
 from jaxrkd.data.augment import cutmix, cutout
 from jaxrkd.data.batches import extra_rows, mixed_order
@@ -208,7 +208,7 @@ class RecipeTest(parameterized.TestCase):
   )
   def test_mistakes(self, overrides, message):
     with self.assertRaisesRegex(InputError, message) as caught:
-      config = build.resolve(tiny.config('mtard'), overrides)
+      config = experiment.resolve(tiny.config('mtard'), overrides)
       named_network(config.student, 3, (8, 8, 1))
     self.assertNotIn('\n', str(caught.exception))
 

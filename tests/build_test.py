@@ -6,9 +6,9 @@ import pathlib
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build
-from jaxrkd import config as configs
+from jaxrkd import experiment
 from jaxrkd.errors import InputError
+from jaxrkd.experiment import config_files as configs
 from jaxrkd.interop import RECIPES
 from jaxrkd.methods import METHODS
 from jaxrkd.models.named import named_network, network_options
@@ -85,17 +85,19 @@ EXPERIMENTS = [
 ]
 
 
-def experiment(spec, overrides=()):
+def config_of(spec, overrides=()):
   name, _, argument = spec.partition(':')
-  return build.resolve(configs.load(CONFIGS / f'{name}.py', argument), list(overrides))
+  return experiment.resolve(
+    configs.load(CONFIGS / f'{name}.py', argument), list(overrides)
+  )
 
 
 class ColumnsTest(absltest.TestCase):
   def test_short_names(self):
-    config = build.resolve(
+    config = experiment.resolve(
       tiny.config('mtard', evaluation__threat=dict(name='linf', eps=0.2))
     )
-    found = build.columns(
+    found = experiment.columns(
       ['pgd_40', 'square_100', 'cw_inf', 'fgsm@robust', 'svgd'], config
     )
     self.assertEqual(found['pgd_40'], {'name': 'pgd', 'steps': 40})
@@ -106,20 +108,20 @@ class ColumnsTest(absltest.TestCase):
     self.assertEqual(found['fgsm_from_robust']['surrogate'], 'robust')
     self.assertEqual(found['svgd'], {'name': 'svgd'})
     with self.assertRaisesRegex(InputError, 'two columns .pgd_7_from_x'):
-      build.columns(['pgd_7@a/x', 'pgd_7@b/x'], config)
+      experiment.columns(['pgd_7@a/x', 'pgd_7@b/x'], config)
 
   def test_a_transfer_column_stays_one(self):
     made = tiny.config('mtard')
     made.evaluation.attacks.t = dict(name='fgsm', surrogate='robust')
-    config = build.resolve(made)
-    self.assertEqual(build.columns(['t'], config)['t']['surrogate'], 'robust')
+    config = experiment.resolve(made)
+    self.assertEqual(experiment.columns(['t'], config)['t']['surrogate'], 'robust')
 
 
 class ShippedConfigsTest(parameterized.TestCase):
   @parameterized.parameters(*EXPERIMENTS)
   def test_resolves_and_survives_json(self, spec):
-    config = experiment(spec)
-    again = build.resolve(configs.ConfigDict(json.loads(config.to_json())))
+    config = config_of(spec)
+    again = experiment.resolve(configs.ConfigDict(json.loads(config.to_json())))
     self.assertEqual(json.loads(again.to_json()), json.loads(config.to_json()))
 
   def test_teachers_know_what_the_papers_report(self):
@@ -130,7 +132,7 @@ class ShippedConfigsTest(parameterized.TestCase):
       ('teachers/cifar:cifar100', 'deepmind_cifar100_wrn_70_16_without'),
       ('teachers/cifar:cifar100,clean', 'mtard_wrn_22_6'),
     ):
-      config, known = experiment(spec), RECIPES[recipe]
+      config, known = config_of(spec), RECIPES[recipe]
       self.assertEqual(config.expected.to_dict(), known.expected)
       node = network_options(known.network)
       self.assertEqual(config.student.to_dict(), node.to_dict())
@@ -139,7 +141,7 @@ class ShippedConfigsTest(parameterized.TestCase):
       ('teachers/at_plus:cifar100', 61.98, 29.58),
       ('teachers/akd:cifar10,pgd7', 84.22, 46.99),
     ):
-      expected = experiment(spec).expected
+      expected = config_of(spec).expected
       self.assertEqual((expected.clean, expected.autoattack), (clean, autoattack))
 
   def test_every_file_is_listed_here(self):
@@ -151,7 +153,9 @@ class ShippedConfigsTest(parameterized.TestCase):
   @parameterized.parameters(*sorted(p.name for p in (CONFIGS / 'studies').glob('*.py')))
   def test_rows_of_a_study(self, name):
     rows = configs.load_rows(CONFIGS / 'studies' / name)
-    made = {row: build.resolve(configs.load_spec(spec)) for row, spec in rows.items()}
+    made = {
+      row: experiment.resolve(configs.load_spec(spec)) for row, spec in rows.items()
+    }
     self.assertGreater(len(made), 1)
     self.assertLen({config.to_json() for config in made.values()}, len(made))
 
@@ -178,7 +182,7 @@ class ShippedConfigsTest(parameterized.TestCase):
     ('mart:table4,wrn_34_10', ('gauss', 'eval', 10), 120, 128, 7e-4),
   )
   def test_recipes_of_the_authors(self, spec, attack, epochs, batch, decay):
-    config = experiment(spec)
+    config = config_of(spec)
     found = config.attack
     self.assertEqual((found.start, found.bn, found.steps), attack)
     self.assertEqual((config.epochs, config.batch_size), (epochs, batch))
@@ -199,16 +203,16 @@ class ShippedConfigsTest(parameterized.TestCase):
     ('cat_aka:wrn_34_10', 75, 76),
   )
   def test_first_epoch_at_the_lower_rate(self, spec, last, first):
-    config = experiment(spec)
-    rate = build.schedule(config, 10).rate
+    config = config_of(spec)
+    rate = experiment.schedule(config, 10).rate
     self.assertAlmostEqual(float(rate(10 * last - 1)), 0.1, places=6)
     self.assertAlmostEqual(float(rate(10 * (first - 1))), 0.01, places=6)
 
   def test_words(self):
-    config = experiment('rslad:cifar10,en')
+    config = config_of('rslad:cifar10,en')
     self.assertEqual([e.config.seed for e in config.teachers.values()], [0, 1, 2])
-    self.assertEqual(experiment('sat:cifar10,en').members, 3)
-    config = experiment('akd:std,maximising')
+    self.assertEqual(config_of('sat:cifar10,en').members, 3)
+    config = config_of('akd:std,maximising')
     self.assertEqual((config.method.alpha, config.teachers.std.epoch), (0.6, 20))
     for words, want in (
       ('pgd7', (0.5, 20)),
@@ -220,26 +224,26 @@ class ShippedConfigsTest(parameterized.TestCase):
       ('rslad', (0.5, 30)),
       ('rslad,std', (0.5, 20)),
     ):
-      config = experiment(f'akd:{words}')
+      config = config_of(f'akd:{words}')
       (teacher,) = config.teachers.values()
       self.assertEqual((config.method.alpha, teacher.epoch), want, words)
-    self.assertLen(experiment('akd:mix,en').teachers, 4)
-    config = experiment('ard:cifar100,table6')
+    self.assertLen(config_of('akd:mix,en').teachers, 4)
+    config = config_of('ard:cifar100,table6')
     found = (config.inner.name, config.attack.bn, config.epochs, config.schedule.name)
     self.assertEqual(found, ('kl_teacher_adv', 'eval', 300, 'cosine'))
-    config = experiment('akd:rslad,en')
+    config = config_of('akd:rslad,en')
     self.assertEqual(
       (config.attack.start, config.method.attack_target), ('gauss', 'pgd7_0')
     )
-    config = experiment('akd:pgd7,eps16')
+    config = config_of('akd:pgd7,eps16')
     teacher = config.teachers.pgd7.config
     self.assertAlmostEqual(teacher.threat.eps, 16 / 255)
-    self.assertIn('7 steps of 0.01569', build.attack_in_words(teacher))
+    self.assertIn('7 steps of 0.01569', experiment.attack_in_words(teacher))
     self.assertAlmostEqual(config.threat.eps, 8 / 255)
-    config = experiment('trades:at_plus,wrn_28_10')
+    config = config_of('trades:at_plus,wrn_28_10')
     self.assertEqual((config.method.variant, config.attack.name), ('deepmind', 'adam'))
     self.assertEqual((config.ema.decay, config.student.bn_momentum), (0.995, 0.99))
-    self.assertEqual(experiment('mmard:cut').schedule_len, 300)
+    self.assertEqual(config_of('mmard:cut').schedule_len, 300)
     for spec, message in (
       ('sat:digits,cifar10', "both 'cifar10' and 'digits'"),
       ('sat:digits,mobilenet_v2', "'mobilenet_v2' cannot be used here"),
@@ -252,20 +256,20 @@ class ShippedConfigsTest(parameterized.TestCase):
       ('teachers/cifar:en', "unknown config argument 'en'"),
     ):
       with self.assertRaisesRegex(InputError, message):
-        experiment(spec)
+        config_of(spec)
 
   def test_mtard_settings_of_the_paper(self):
     for data, teachers in (
       ('cifar10', ('resnet56', 'wrn_34_10')),
       ('cifar100', ('dm_wrn_22_6', 'dm_wrn_70_16')),
     ):
-      config = experiment(f'mtard_{data}')
+      config = config_of(f'mtard_{data}')
       found = tuple(config.teachers[n].config.student.name for n in ('clean', 'robust'))
       self.assertEqual(found, teachers)
       self.assertEqual((config.epochs, config.batch_size), (300, 128))
       self.assertEqual(config.schedule.milestones, (215, 260, 285))
       self.assertEqual((config.attack.steps, config.attack.start), (10, 'gauss'))
-      self.assertIn('10 steps of 0.007843', build.attack_in_words(config))
+      self.assertIn('10 steps of 0.007843', experiment.attack_in_words(config))
       self.assertAlmostEqual(config.threat.eps, 8 / 255)
       self.assertEqual(config.method.anl_rate, 0.025)
       self.assertEqual(config.optimizer.weight_decay, 2e-4)
@@ -273,7 +277,7 @@ class ShippedConfigsTest(parameterized.TestCase):
 
   def test_argument_mistake(self):
     with self.assertRaisesRegex(InputError, "'mobilenet'; did you mean 'mobilenet_v2'"):
-      experiment('mtard_cifar10:mobilenet')
+      config_of('mtard_cifar10:mobilenet')
 
 
 class OverrideTest(parameterized.TestCase):
@@ -299,16 +303,16 @@ class OverrideTest(parameterized.TestCase):
     ),
   )
   def test_values(self, text, read, want):
-    self.assertEqual(read(build.resolve(tiny.config(), [text])), want)
+    self.assertEqual(read(experiment.resolve(tiny.config(), [text])), want)
 
   def test_another_method_takes_its_own_options(self):
-    config = build.resolve(tiny.config(), ['method.name=trades', 'method.beta=3'])
+    config = experiment.resolve(tiny.config(), ['method.name=trades', 'method.beta=3'])
     self.assertEqual(config.method.to_dict()['beta'], 3.0)
     self.assertNotIn('anl_rate', config.method)
 
   def test_every_method_and_option_is_accepted_by_its_factory(self):
     for name in METHODS:
-      build.method(build.resolve(tiny.config(name)))
+      experiment.method(experiment.resolve(tiny.config(name)))
 
   @parameterized.parameters(
     ('epocs=3', "'epocs'; did you mean 'epochs'"),
@@ -359,19 +363,19 @@ class OverrideTest(parameterized.TestCase):
   )
   def test_mistakes(self, text, message):
     with self.assertRaisesRegex(InputError, message) as caught:
-      build.resolve(tiny.config(), [text])
+      experiment.resolve(tiny.config(), [text])
     self.assertNotIn('\n', str(caught.exception))
 
   def test_a_finished_teacher_cannot_be_trained_otherwise(self):
     with self.assertRaisesRegex(InputError, "comes from 'run'; give its workdir or its"):
-      build.resolve(
+      experiment.resolve(
         tiny.config(), ['teachers.clean.workdir=run', 'teachers.clean.config.epochs=9']
       )
 
   def test_a_config_without_argument(self):
     path = tiny.folder(self) / 'plain.py'
     path.write_text(
-      'from jaxrkd.config import base\ndef get_config():\n  return base()\n'
+      'from jaxrkd.experiment.config_files import base\ndef get_config():\n  return base()\n'
     )
     self.assertEqual(configs.load(path).epochs, 1)
     with self.assertRaisesRegex(InputError, "takes no argument, not 'smoke'"):
@@ -381,27 +385,27 @@ class OverrideTest(parameterized.TestCase):
     config = tiny.config()
     config.bacth_size = 3
     with self.assertRaisesRegex(InputError, "did you mean 'batch_size'"):
-      build.resolve(config)
+      experiment.resolve(config)
     config = tiny.config()
     config.optimizer.lr = 0.1
     with self.assertRaisesRegex(InputError, "did you mean 'schedule.peak'"):
-      build.resolve(config)
+      experiment.resolve(config)
     config = tiny.config()
     config.method = dict(name='trades', betta=3)
     with self.assertRaisesRegex(
       InputError, "no option method.betta; did you mean 'beta'"
     ):
-      build.resolve(config)
+      experiment.resolve(config)
 
   def test_missing_teachers(self):
     config = tiny.config()
     del config.teachers['robust']
     with self.assertRaisesRegex(InputError, 'needs a robust teacher'):
-      build.resolve(config)
+      experiment.resolve(config)
     config = tiny.config()
     config.teachers.robust = configs.teacher()
     with self.assertRaisesRegex(InputError, 'neither a workdir nor a file nor a config'):
-      build.resolve(config)
+      experiment.resolve(config)
 
   def test_missing_file(self):
     with self.assertRaisesRegex(InputError, "did you mean '.*mtard_digits.py'"):
@@ -410,12 +414,14 @@ class OverrideTest(parameterized.TestCase):
 
 class NetworkOptionsTest(absltest.TestCase):
   def test_normalisation_needs_a_value_per_channel(self):
-    config = build.resolve(tiny.config(), ['student.mean=0.5,0.5', 'student.std=1,1'])
+    config = experiment.resolve(
+      tiny.config(), ['student.mean=0.5,0.5', 'student.std=1,1']
+    )
     with self.assertRaisesRegex(InputError, 'images of 3 channels'):
       named_network(config.student, 10, (8, 8, 3))
 
   def test_same_request_same_network(self):
-    config = build.resolve(tiny.config())
+    config = experiment.resolve(tiny.config())
     self.assertIs(
       named_network(config.student, 3, (8, 8, 1)),
       named_network(config.student, 3, (8, 8, 1)),

@@ -7,9 +7,9 @@ import numpy as np
 import tiny
 from absl.testing import absltest
 
-from jaxrkd import build, compare
-from jaxrkd import run as experiment
+from jaxrkd import experiment
 from jaxrkd.errors import InputError
+from jaxrkd.programs import compare
 
 TESTS = pathlib.Path(__file__).parent
 CONFIG = """
@@ -50,7 +50,7 @@ class CompareTest(absltest.TestCase):
 
   def test_given_teachers_ensembles_and_teachers_that_differ(self):
     folder = tiny.folder(self)
-    given = build.resolve(tiny.config('natural', epochs=1))
+    given = experiment.resolve(tiny.config('natural', epochs=1))
     experiment.train_and_evaluate(given, folder / 'given')
     text = CONFIG.format(tests=str(TESTS), method='rslad')
     specs = {}

@@ -11,12 +11,14 @@ import scipy.io
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build, dry_run, remeasure
+from jaxrkd import experiment
 from jaxrkd.data import SOURCES, Split, assemble, extra_images, make_split, with_extra
 from jaxrkd.data.lazy import LazyImages
 from jaxrkd.errors import InputError
-from jaxrkd.run import experiment
-from jaxrkd.run.notes import tell
+from jaxrkd.experiment import run
+from jaxrkd.experiment.data_notes import tell
+from jaxrkd.programs import evaluate as remeasure
+from jaxrkd.programs import plan
 
 LABELS = np.arange(20) % 5
 
@@ -264,7 +266,7 @@ class NoteTest(parameterized.TestCase):
     self.assertRegex(out.getvalue(), '^note: 20 of 20 test images .*\n$')
 
   @parameterized.parameters(
-    (experiment, 'train_teachers'), (dry_run, '_teachers'), (remeasure, 'train_teachers')
+    (run, 'train_teachers'), (plan, '_teachers'), (remeasure, 'train_teachers')
   )
   def test_programs_say_them_first(self, program, then):
     folder = tiny.folder(self)
@@ -273,7 +275,7 @@ class NoteTest(parameterized.TestCase):
     np.savez(folder / 'x.npz', test_images=IMAGES, **arrays)
     config = tiny.config('natural', data=dict(name='npz', path=str(folder / 'x.npz')))
     config.select.split = 'test'
-    config = build.resolve(config)
+    config = experiment.resolve(config)
     (folder / 'config.json').write_text(config.to_json())
     begun = RuntimeError('training begins')
     out = io.StringIO()
@@ -282,7 +284,7 @@ class NoteTest(parameterized.TestCase):
       contextlib.redirect_stdout(out),
       self.assertRaisesRegex(RuntimeError, 'training begins'),
     ):
-      if program is dry_run:
+      if program is plan:
         program.dry_run(config)
       elif program is remeasure:
         program.remeasure(folder, [])

@@ -9,10 +9,10 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build, doctor, interop
-from jaxrkd import run as experiment
+from jaxrkd import experiment, interop
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import teacher_checks as checks
+from jaxrkd.programs import doctor
 
 
 def share(right, count):
@@ -124,8 +124,8 @@ class DoctorTest(absltest.TestCase):
     config.evaluation.attacks = dict(fgsm=dict())
     config.evaluation.threat.eps = 0.05
     with contextlib.redirect_stdout(io.StringIO()):
-      experiment.train_and_evaluate(build.resolve(config), cls.folder / 'run')
-      interop.export(cls.folder / 'run', [cls.folder / 't.npz', cls.folder / 't.pt'])
+      experiment.train_and_evaluate(experiment.resolve(config), cls.folder / 'run')
+      experiment.export(cls.folder / 'run', [cls.folder / 't.npz', cls.folder / 't.pt'])
 
   def examine(self, teacher, **options):
     with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -163,7 +163,7 @@ class DoctorTest(absltest.TestCase):
     self.assertIn('%', found['clean accuracy'].expected)
 
   def test_weights_that_are_no_numbers_and_other_classes(self):
-    images = build.dataset(build.resolve(tiny.config('natural', teachers=[])))
+    images = experiment.dataset(experiment.resolve(tiny.config('natural', teachers=[])))
     self.assertEqual(checks.check_shape(3, (8, 8, 1), images).status, 'pass')
     self.assertEqual(checks.check_shape(10, (8, 8, 1), images).status, 'fail')
     self.assertEqual(checks.check_shape(3, (32, 32, 3), images).status, 'fail')

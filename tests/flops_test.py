@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 from absl.testing import absltest, parameterized
 
-from jaxrkd.flops import count_flops
 from jaxrkd.models.conv import conv2d
 from jaxrkd.models.named import named_network, network_options
+from jaxrkd.programs.flops import count_flops
 
 
 def zeros(*shape):

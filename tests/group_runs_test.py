@@ -11,14 +11,15 @@ import tiny
 from absl.testing import absltest
 from ml_collections import ConfigDict
 
-from jaxrkd import build, compare, interop, remeasure
-from jaxrkd import config as configs
-from jaxrkd import run as experiment
-from jaxrkd.dry_run import dry_run
+from jaxrkd import experiment, interop
 from jaxrkd.errors import InputError
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment import summary, teachers
+from jaxrkd.experiment.load import Trained, load_trained
 from jaxrkd.models.named import named_network
-from jaxrkd.run import summary, teachers
-from jaxrkd.run.load import Trained, load_trained
+from jaxrkd.programs import compare
+from jaxrkd.programs import evaluate as remeasure
+from jaxrkd.programs.plan import dry_run
 from jaxrkd.runtime import sharding
 from jaxrkd.train.state import NetState
 
@@ -34,7 +35,7 @@ class EqualStudentsTest(absltest.TestCase):
     """Each is reported; the best on the held-out part stands for the run."""
     workdir = tiny.folder(self)
     made = small('cat_aka', ema__decay=0.5)
-    config = build.resolve(made, ['method.students=2', 'attack=svgd'])
+    config = experiment.resolve(made, ['method.students=2', 'attack=svgd'])
     found = experiment.train_and_evaluate(config, workdir)
 
     with self.subTest('results'):
@@ -67,9 +68,9 @@ class EqualStudentsTest(absltest.TestCase):
           logits = trained.net.apply(
             trained.state.params,
             trained.state.stats,
-            jnp.asarray(build.dataset(config).test.image / 255, jnp.float32),
+            jnp.asarray(experiment.dataset(config).test.image / 255, jnp.float32),
           )
-          right = np.asarray(logits).argmax(-1) == build.dataset(config).test.label
+          right = np.asarray(logits).argmax(-1) == experiment.dataset(config).test.label
           self.assertAlmostEqual(rows[version]['clean'], right.mean(), places=6)
         self.assertNotEqual(
           float(jax.tree.leaves(kept.state.params)[0].sum()),
@@ -95,18 +96,18 @@ class EqualStudentsTest(absltest.TestCase):
     with self.subTest('each can be exported'):
       for name, trained in (('student_1', one), ('student_2', two)):
         path = workdir / 'out' / f'{name}.npz'
-        card = interop.export(workdir, [path], network=name)[str(path)]
+        card = experiment.export(workdir, [path], network=name)[str(path)]
         self.assertEqual(card['name'], name)
         self.assertEqual(card['measured']['clean_same_predictions'], 24)
         net, variables, about = interop.load_exported(path)
-        images = jnp.asarray(build.dataset(config).test.image / 255, jnp.float32)
+        images = jnp.asarray(experiment.dataset(config).test.image / 255, jnp.float32)
         want = trained.net.apply(trained.state.params, trained.state.stats, images)
         np.testing.assert_array_equal(net.apply(*variables, images), want)
         self.assertEqual(about['step'], found['students'][name]['best']['step'])
-      card = interop.export(workdir, [path], check=False)[str(path)]
+      card = experiment.export(workdir, [path], check=False)[str(path)]
       self.assertEqual((card['name'], card['measured']), (found['chosen'], None))
       with self.assertRaisesRegex(InputError, "ending of a file '.bin'"):
-        interop.export(workdir, [workdir / 'student.bin'])
+        experiment.export(workdir, [workdir / 'student.bin'])
       with self.assertRaisesRegex(InputError, 'there is no file'):
         interop.load_exported(workdir / 'none.npz')
 
@@ -117,7 +118,7 @@ class EqualStudentsTest(absltest.TestCase):
         'b': configs.teacher(workdir=str(workdir), network='student_2'),
       }
       taught = experiment.train_and_evaluate(
-        build.resolve(given, ['ensemble=pareto']), workdir / 'taught'
+        experiment.resolve(given, ['ensemble=pareto']), workdir / 'taught'
       )
       for name, student in (('a', 'student_1'), ('b', 'student_2')):
         row, own = taught['teachers'][name], found['students'][student]['best']
@@ -164,7 +165,7 @@ class OnlineTeachersTest(absltest.TestCase):
 
   def test_dry_run_names_all_networks(self):
     with mock.patch('builtins.print') as said:
-      found = dry_run(build.resolve(small('at_aka')))
+      found = dry_run(experiment.resolve(small('at_aka')))
     text = '\n'.join(str(call.args[0]) for call in said.call_args_list if call.args)
     for name in ('student', 't1', 't2'):
       self.assertRegex(text, f'\n{name}: convnet, [0-9,]+ parameters')
@@ -177,19 +178,19 @@ class MistakesTest(absltest.TestCase):
     made.teachers.robust.config = small('at_aka')
     made.teachers.robust.network = 't9'
     with self.assertRaisesRegex(InputError, "network is 't9'.*student, t1, t2"):
-      build.resolve(made)
+      experiment.resolve(made)
     made.teachers.robust.network = 't2'
-    config = build.resolve(made, ['teachers.robust.config.online.t3=convnet'])
+    config = experiment.resolve(made, ['teachers.robust.config.online.t3=convnet'])
     self.assertIn('t3', config.teachers.robust.config.online)
 
   def test_one_particle_on_one_network(self):
     with self.assertRaisesRegex(InputError, 'with one particle is pgd'):
-      build.resolve(small('sat'), ['attack=svgd'])
-    build.resolve(small('sat'), ['attack=svgd', 'attack.particles=3'])
+      experiment.resolve(small('sat'), ['attack=svgd'])
+    experiment.resolve(small('sat'), ['attack=svgd', 'attack.particles=3'])
 
   def test_a_run_older_than_a_key_is_finished_and_its_own(self):
     workdir = tiny.folder(self)
-    config = build.resolve(small('sat', epochs=1))
+    config = experiment.resolve(small('sat', epochs=1))
     experiment.train_and_evaluate(config, workdir)
     path = workdir / 'config.json'
     old = json.loads(path.read_text())
@@ -198,34 +199,36 @@ class MistakesTest(absltest.TestCase):
     path.write_text(json.dumps(old))
     with mock.patch('builtins.print') as said:
       experiment.train_and_evaluate(config, workdir)
-      loop = build.resolve(small('sat', epochs=1), ['stacking=loop'])
+      loop = experiment.resolve(small('sat', epochs=1), ['stacking=loop'])
       experiment.train_and_evaluate(loop, workdir)
     self.assertRegex(str(said.call_args_list[0]), 'finished before')
     with self.assertRaisesRegex(InputError, 'holds a run of another config'):
-      experiment.train_and_evaluate(build.resolve(small('sat'), ['seed=3']), workdir)
+      experiment.train_and_evaluate(experiment.resolve(small('sat'), ['seed=3']), workdir)
 
   def test_fog_is_not_part_of_the_worst_case(self):
     workdir = tiny.folder(self)
     made = small('natural', epochs=1)
     made.evaluation.attacks.fog = dict(name='fog', strength=5000.0, steps=1)
-    found = experiment.train_and_evaluate(build.resolve(made), workdir)['student']['best']
+    found = experiment.train_and_evaluate(experiment.resolve(made), workdir)['student'][
+      'best'
+    ]
     self.assertEqual(found['worst_case'], found['attacks']['fgsm']['robust'])
     with self.assertRaisesRegex(InputError, 'fog.*set its strength instead'):
-      build.resolve(made, ['evaluation.attacks.fog.eps=0.1'])
+      experiment.resolve(made, ['evaluation.attacks.fog.eps=0.1'])
 
 
 class DivergenceTest(absltest.TestCase):
   def test_training_that_diverges_stops_before_a_checkpoint(self):
     workdir = tiny.folder(self)
-    config = build.resolve(small('at_aka'), ['schedule.peak=1e30'])
+    config = experiment.resolve(small('at_aka'), ['schedule.peak=1e30'])
     with self.assertRaisesRegex(InputError, 'diverged: .*loss.* not finite.*peak'):
       experiment.train_and_evaluate(config, workdir)
     kept = list((workdir / 'checkpoints').glob('*/[0-9]*'))
     self.assertEqual(kept, [])
 
   def test_a_teacher_with_weights_that_are_not_numbers(self):
-    config = build.resolve(small('sat'))
-    data = build.dataset(config)
+    config = experiment.resolve(small('sat'))
+    data = experiment.dataset(config)
     net = named_network(config.student, 3, (8, 8, 1))
     params, stats = net.init(jax.random.key(0))
     params = jax.tree.map(lambda leaf: leaf.at[(0,) * leaf.ndim].set(jnp.nan), params)
@@ -241,7 +244,7 @@ class DivergenceTest(absltest.TestCase):
       teachers.check_teacher('r', trained, data)
 
   def test_a_teacher_of_other_classes(self):
-    config = build.resolve(small('sat'))
+    config = experiment.resolve(small('sat'))
     trained = Trained(
       named_network(config.student, 4, (8, 8, 1)),
       NetState({}, {}, {}, {}),
@@ -249,7 +252,7 @@ class DivergenceTest(absltest.TestCase):
       ConfigDict(),
     )
     with self.assertRaisesRegex(InputError, "teacher 'r' knows 4 classes.*has 3 classes"):
-      teachers.check_teacher('r', trained, build.dataset(config))
+      teachers.check_teacher('r', trained, experiment.dataset(config))
 
 
 if __name__ == '__main__':

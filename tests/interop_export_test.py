@@ -12,10 +12,9 @@ import torch
 import torch_layouts as layouts
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build, interop
-from jaxrkd import run as experiment
-from jaxrkd.build.places import without_folders
+from jaxrkd import experiment, interop
 from jaxrkd.errors import InputError
+from jaxrkd.experiment.places import without_folders
 from jaxrkd.interop import FORMATS, formats
 from jaxrkd.interop.formats.base import Format
 
@@ -39,7 +38,7 @@ def write_run(folder):
   config.evaluation.attacks = dict(pgd_sat=dict(steps=5, step_size=0.02))
   config.evaluation.threat.eps = 0.05
   config.evaluation.batch_size = 64
-  experiment.train_and_evaluate(build.resolve(config), folder)
+  experiment.train_and_evaluate(experiment.resolve(config), folder)
 
 
 class ExportTest(parameterized.TestCase):
@@ -55,7 +54,7 @@ class ExportTest(parameterized.TestCase):
     if suffix == '.tflite' and not TFLITE:
       self.skipTest('litert_converter is not installed')
     path = self.folder / f'student{suffix}'
-    card = interop.export(self.folder / 'run', [path], images=0)[str(path)]
+    card = experiment.export(self.folder / 'run', [path], images=0)[str(path)]
     found, own = card['measured'], self.results['student']['best']
     self.assertEqual(found['images'], 450)
     self.assertEqual(found['clean_same_predictions'], 450)
@@ -72,7 +71,7 @@ class ExportTest(parameterized.TestCase):
 
   def test_cards_inside_the_files(self):
     paths = [self.folder / f'inside{s}' for s in ('.pt', '.safetensors', '.onnx', '.npz')]
-    cards = interop.export(self.folder / 'run', paths)
+    cards = experiment.export(self.folder / 'run', paths)
     content = torch.load(paths[0], weights_only=True)
     found = [json.loads(content['jaxrkd'])]
     import onnx
@@ -115,7 +114,7 @@ class ExportTest(parameterized.TestCase):
       mock.patch.dict(FORMATS, {'.npz': row._replace(write=write)}),
       self.assertRaisesRegex(InputError, 'full.npz.*No space left.*is kept'),
     ):
-      interop.export(self.folder / 'run', [path], check=False)
+      experiment.export(self.folder / 'run', [path], check=False)
     self.assertEqual(path.read_bytes(), b'of before')
     self.assertEqual(list(self.folder.glob('.full*')), [])
 
@@ -131,18 +130,18 @@ class ExportTest(parameterized.TestCase):
 
   def test_stablehlo_is_for_all_platforms(self):
     path = self.folder / 'all.stablehlo'
-    interop.export(self.folder / 'run', [path], check=False)
+    experiment.export(self.folder / 'run', [path], check=False)
     program = jax.export.deserialize(bytearray(path.read_bytes()))
     self.assertEqual(program.platforms, ('cpu', 'cuda', 'tpu'))
     # No scale of a BatchNorm is left beside the normalisation of the images.
     self.assertEqual(program.mlir_module().count('stablehlo.divide'), 2)
 
   def test_adversarial_images_are_made_once(self):
-    interop.export(self.folder / 'run', [self.folder / 'a.npz'], images=50)
+    experiment.export(self.folder / 'run', [self.folder / 'a.npz'], images=50)
     kept = sorted((self.folder / 'run' / 'export').glob('pgd_sat-*-50.npz'))
     self.assertLen(kept, 1)
     before = kept[0].stat().st_mtime_ns
-    interop.export(self.folder / 'run', [self.folder / 'b.pt'], images=50)
+    experiment.export(self.folder / 'run', [self.folder / 'b.pt'], images=50)
     self.assertEqual(kept[0].stat().st_mtime_ns, before)
     with np.load(kept[0]) as archive:
       self.assertEqual(archive['images'].shape, (50, 8, 8, 1))
@@ -155,12 +154,12 @@ class ExportTest(parameterized.TestCase):
     wrong = FORMATS['.npz']._replace(load=other)
     self.enterContext(mock.patch.dict(formats.FORMATS, {'.npz': wrong}))
     with self.assertRaisesRegex(InputError, 'wrong.npz.* was not kept: in jax'):
-      interop.export(self.folder / 'run', [path])
+      experiment.export(self.folder / 'run', [path])
     self.assertFalse(path.exists())
     with self.subTest('what was there before stays'):
       path.write_bytes(b'good')
       with self.assertRaises(InputError):
-        interop.export(self.folder / 'run', [path])
+        experiment.export(self.folder / 'run', [path])
       self.assertEqual(path.read_bytes(), b'good')
       self.assertEqual(list(self.folder.glob('.wrong*')), [])
 
@@ -168,10 +167,10 @@ class ExportTest(parameterized.TestCase):
   def test_round_trip_through_a_run(self, kind):
     path, again = self.folder / 'once.safetensors', self.folder / 'twice.safetensors'
     between, back = self.folder / f'between.{kind}', self.folder / f'back_{kind}'
-    first = interop.export(self.folder / 'run', [path, between])[str(path)]
-    about = interop.import_network(between, back)
+    first = experiment.export(self.folder / 'run', [path, between])[str(path)]
+    about = experiment.import_network(between, back)
     self.assertEqual((about['kind'], about['card']), (kind, True))
-    second = interop.export(back, [again])[str(again)]
+    second = experiment.export(back, [again])[str(again)]
     for key in ('network', 'classes', 'image_shape', 'mean', 'std'):
       self.assertEqual(first[key], second[key])
     self.assertEqual(first['measured']['robust'], second['measured']['robust'])
@@ -189,14 +188,14 @@ class ExportTest(parameterized.TestCase):
     with self.assertRaisesRegex(
       InputError, "ending of a file '.onx'; did you mean '.onnx'"
     ):
-      interop.export(run, [self.folder / 'a.onx'])
+      experiment.export(run, [self.folder / 'a.onx'])
     for path, what in ((self.folder, 'is a folder'), (self.folder / 'a', 'no ending')):
       with self.assertRaisesRegex(InputError, f'{what}; name a file whose ending'):
-        interop.export(run, [path])
+        experiment.export(run, [path])
     (self.folder / 'a_file').write_text('')
     inside = self.folder / 'a_file' / 'x.npz'
     with self.assertRaisesRegex(InputError, 'cannot write .*a_file'):
-      interop.export(run, [inside])
+      experiment.export(run, [inside])
     for ending in ('.onnx', '.npz', '.tflite'):
       path = self.folder / f'other{ending}'
       path.write_bytes(b'\x08\x0a\x12\x07pytorch')
@@ -205,11 +204,11 @@ class ExportTest(parameterized.TestCase):
       with self.assertRaisesRegex(InputError, 'is no .npz export'):
         interop.load_exported(path)
     with self.assertRaisesRegex(InputError, 'not the workdir of a run'):
-      interop.export(self.folder, [self.folder / 'a.npz'])
+      experiment.export(self.folder, [self.folder / 'a.npz'])
     missing = Format(print, print, 'numpy', '', ('no_such_module',), (), 'onnx')
     self.enterContext(mock.patch.dict(formats.FORMATS, {'.onnx': missing}))
     with self.assertRaisesRegex(InputError, r'no_such_module.*jaxrkd\[onnx\]'):
-      interop.export(run, [self.folder / 'a.onnx'])
+      experiment.export(run, [self.folder / 'a.onnx'])
 
   def test_every_format_is_complete(self):
     for row in FORMATS.values():

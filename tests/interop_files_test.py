@@ -22,12 +22,13 @@ import torch
 import torch_layouts as layouts
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build, interop
+from jaxrkd import experiment
 from jaxrkd.errors import InputError
+from jaxrkd.experiment import make
+from jaxrkd.experiment.load import load_trained
 from jaxrkd.interop import RECIPES, read_network, torch_net
 from jaxrkd.interop.weights_file import read_weights
 from jaxrkd.models.named import network_options
-from jaxrkd.run.load import load_trained
 from jaxrkd.runtime import sharding
 
 WRN = dict(name='wrn', depth=10, width=2)
@@ -179,8 +180,8 @@ class FileTest(parameterized.TestCase):
   def test_numbers_of_the_file_are_kept_bit_for_bit(self):
     module = small_wrn()
     torch.save(tensors(module), self.path)
-    interop.import_network(self.path, self.folder / 'run')
-    interop.export(self.folder / 'run', [self.folder / 'back.pt'], check=False)
+    experiment.import_network(self.path, self.folder / 'run')
+    experiment.export(self.folder / 'run', [self.folder / 'back.pt'], check=False)
     back = torch.load(self.folder / 'back.pt', weights_only=True)['state_dict']
     for name, tensor in tensors(module).items():
       if not name.endswith('num_batches_tracked'):
@@ -450,33 +451,35 @@ class ImportTest(absltest.TestCase):
     self.given = dict(image_shape=(8, 8, 1), data=data)
 
   def test_an_import_is_a_run(self):
-    interop.import_network(self.path, self.run, overrides=self.node, **self.given)
+    experiment.import_network(self.path, self.run, overrides=self.node, **self.given)
     found = load_trained(self.run, 'last', sharding.data_mesh())
     self.assertEqual(found.record['classes'], 3)
     self.assertEqual(found.config.student.name, 'convnet')
-    again = interop.import_network(self.path, self.run, overrides=self.node, **self.given)
+    again = experiment.import_network(
+      self.path, self.run, overrides=self.node, **self.given
+    )
     self.assertEqual(again, json.loads((self.run / 'imported.json').read_text()))
     with self.assertRaisesRegex(InputError, "activation was 'relu' and is now 'elu'"):
       overrides = [*self.node, 'student.activation=elu']
-      interop.import_network(self.path, self.run, overrides=overrides, **self.given)
+      experiment.import_network(self.path, self.run, overrides=overrides, **self.given)
 
   def test_an_import_that_was_cut_off_is_made_again(self):
-    interop.import_network(self.path, self.run, overrides=self.node, **self.given)
+    experiment.import_network(self.path, self.run, overrides=self.node, **self.given)
     (self.run / 'config.json').unlink()  # what is written last
-    interop.import_network(self.path, self.run, overrides=self.node, **self.given)
+    experiment.import_network(self.path, self.run, overrides=self.node, **self.given)
     found = load_trained(self.run, 'best', sharding.data_mesh())
     self.assertEqual(found.record['classes'], 3)
 
   def test_nothing_says_which_data(self):
     options = dict(image_shape=(8, 8, 1))
     with self.assertRaisesRegex(InputError, 'nothing says which data'):
-      interop.import_network(self.path, self.run, overrides=self.node, **options)
+      experiment.import_network(self.path, self.run, overrides=self.node, **options)
 
   def test_it_is_measured_and_teaches(self):
-    from jaxrkd import remeasure
-    from jaxrkd import run as experiment
+    from jaxrkd import experiment
+    from jaxrkd.programs import evaluate as remeasure
 
-    interop.import_network(self.path, self.run, overrides=self.node, **self.given)
+    experiment.import_network(self.path, self.run, overrides=self.node, **self.given)
     found = remeasure.remeasure(
       self.run,
       ['evaluation.batch_size=16', 'evaluation.trust.images=0'],
@@ -486,20 +489,20 @@ class ImportTest(absltest.TestCase):
     self.assertIn('came from a file', found['selection']['note'])
     given = tiny.config('rslad', teachers=[], epochs=1)
     overrides = [f'teachers.robust.workdir={self.run}', 'teachers.robust.checkpoint=last']
-    config = build.resolve(given, overrides)
+    config = experiment.resolve(given, overrides)
     results = experiment.train_and_evaluate(config, self.folder / 'student')
     self.assertIn('robust', results['teachers'])
 
   def test_a_teacher_comes_straight_from_its_file(self):
-    from jaxrkd import dry_run
-    from jaxrkd import run as experiment
+    from jaxrkd import experiment
+    from jaxrkd.programs import plan
 
     given = tiny.config('rslad', epochs=1)
     key = f'teachers.robust.file={self.path}'
-    config = build.resolve(given, [key])
+    config = experiment.resolve(given, [key])
     out = io.StringIO()
     with mock.patch.object(sys, 'stdout', out):
-      dry_run.dry_run(config)
+      plan.dry_run(config)
     self.assertIn(f'from {self.path}', out.getvalue())
     results = experiment.train_and_evaluate(config, self.folder / 'student')
     home = self.folder / 'student' / 'teachers' / 'robust'
@@ -514,13 +517,13 @@ class ImportTest(absltest.TestCase):
       )
 
   def test_a_teacher_that_does_not_suit_is_refused_before_anything_is_read(self):
-    from jaxrkd import run as experiment
+    from jaxrkd import experiment
 
     given = tiny.config('rslad', epochs=1)
     page = self.folder / 'page.pt'
     page.write_text('<html></html>')
     refuse = mock.Mock(side_effect=AssertionError('data were read'))
-    self.enterContext(mock.patch.object(build, 'dataset', refuse))
+    self.enterContext(mock.patch.object(make, 'dataset', refuse))
     for overrides, message in (
       ([f'teachers.robust.file={page}'], "teacher 'robust': .*HTML.*robust.recipe"),
       (
@@ -529,7 +532,7 @@ class ImportTest(absltest.TestCase):
       ),
       ([f'teachers.robust.workdir={self.folder}'], 'is not the workdir of a run'),
     ):
-      config = build.resolve(given, overrides)
+      config = experiment.resolve(given, overrides)
       with self.assertRaisesRegex(InputError, message):
         experiment.train_and_evaluate(config, self.folder / 'refused')
       self.assertFalse((self.folder / 'refused').exists())
@@ -541,7 +544,7 @@ class ImportTest(absltest.TestCase):
       (['teachers.robust.file=a', 'teachers.robust.epoch=3'], 'teachers.robust.epoch=0'),
     ):
       with self.assertRaisesRegex(InputError, message):
-        build.resolve(tiny.config('rslad'), overrides)
+        experiment.resolve(tiny.config('rslad'), overrides)
 
 
 class RecipeTest(parameterized.TestCase):

@@ -12,7 +12,7 @@ import torch
 import torch_layouts as layouts
 from absl.testing import absltest, parameterized
 
-from jaxrkd import interop
+from jaxrkd import experiment
 from jaxrkd.errors import InputError
 from jaxrkd.interop import read_network
 from jaxrkd.interop.state_dict import to_state_dict
@@ -322,9 +322,9 @@ class NamesTest(parameterized.TestCase):
       check=False,
     )
     run = self.path.parent / 'run'
-    interop.import_network(self.path, run, **given)
+    experiment.import_network(self.path, run, **given)
     with self.assertRaisesRegex(InputError, 'holds another import .*wrapper'):
-      interop.import_network(self.path, run, key='ema', **given)
+      experiment.import_network(self.path, run, key='ema', **given)
 
 
 if __name__ == '__main__':

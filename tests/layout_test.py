@@ -6,79 +6,35 @@ import pathlib
 from absl.testing import absltest, parameterized
 
 ROOT = pathlib.Path(__file__).parent.parent / 'jaxrkd'
-LEAVES = {'errors', 'config', 'paths'}
+LEAVES = {'errors', 'paths'}
 ALLOWED = {
   'errors': set(),
-  'defaults': set(),
   'paths': {'errors'},
-  'config': {'defaults', 'errors', 'paths'},
+  'rows': {'errors'},
   'losses': set(),
-  'simplex': {'errors'},
   'particles': set(),
-  'amalgamation': {'errors', 'losses', 'simplex'},
-  'models': {'errors', 'amalgamation'},
-  'data': {'errors', 'paths'},
-  'runtime': {'errors', 'paths'},
+  'amalgamation': {'errors', 'losses'},
+  'models': {'errors', 'rows', 'amalgamation'},
+  'data': LEAVES,
+  'runtime': LEAVES,
   'optimizers': {'errors'},
   'attacks': {'errors', 'losses', 'particles'},
   'methods': {'errors', 'losses', 'amalgamation', 'particles'},
-  'build': {
-    *LEAVES,
-    'amalgamation',
-    'attacks',
-    'methods',
-    'models',
-    'data',
-    'optimizers',
-  },
   'train': {
-    *LEAVES,
-    *('attacks', 'build', 'data', 'losses', 'methods', 'models', 'optimizers'),
+    *('errors', 'attacks', 'data', 'methods', 'models', 'optimizers', 'losses'),
     *('runtime', 'amalgamation', 'particles'),
   },
-  'evaluate': {
-    *LEAVES,
-    *('attacks', 'build', 'data', 'losses', 'models', 'particles', 'runtime'),
+  'evaluate': {*LEAVES, 'attacks', 'data', 'losses', 'models', 'particles', 'runtime'},
+  'interop': {*LEAVES, 'models', 'runtime'},
+  'report': {'evaluate', 'runtime'},
+  # The application: only these two read configs.
+  'experiment': {
+    *(*LEAVES, 'rows', 'amalgamation', 'attacks', 'data', 'evaluate', 'interop'),
+    *('methods', 'models', 'optimizers', 'report', 'runtime', 'train', '__version__'),
   },
-  'run': {
-    *LEAVES,
-    *('build', 'data', 'evaluate', 'interop', 'models', 'report', 'runtime', 'train'),
-  },
-  'report': {'evaluate', 'pictures', 'runtime'},
-  'remeasure': {
-    *LEAVES,
-    *('build', 'evaluate', 'run', 'runtime', 'train'),
-  },
-  'compare': {*LEAVES, 'build', 'evaluate', 'run', 'runtime'},
-  'pictures': {'runtime'},
-  'interop': {
-    *(*LEAVES, 'attacks', 'build', 'data', 'evaluate', 'models', 'runtime', 'train'),
-    '__version__',
-  },
-  'flops': {'models'},
-  'predict': set(),
-  'plane': {'attacks', 'losses', 'pictures'},
-  'gallery': {*LEAVES, 'attacks', 'build', 'pictures', 'runtime', 'train'},
-  'diversity': {
-    *LEAVES,
-    *('attacks', 'build', 'evaluate', 'pictures', 'plane', 'run', 'runtime', 'train'),
-  },
-  'doctor': {
-    *(*LEAVES, 'attacks', 'build', 'data', 'evaluate', 'interop', 'models', 'runtime'),
-    'train',
-  },
-  'dry_run': {
-    *LEAVES,
-    'amalgamation',
-    'build',
-    'data',
-    'flops',
-    'interop',
-    'models',
-    'predict',
-    'run',
-    'runtime',
-    'train',
+  'programs': {
+    *(*LEAVES, 'amalgamation', 'attacks', 'data', 'evaluate', 'experiment', 'interop'),
+    *('losses', 'methods', 'models', 'report', 'runtime', 'train'),
   },
   '__init__': set(),
 }
@@ -90,7 +46,8 @@ OWNERS = {
   'sklearn': {'data/digits.py'},
   'tensorboardX': {'runtime/metrics.py'},
   'tqdm': {'runtime/progress.py'},
-  'matplotlib': {'pictures.py'},
+  'matplotlib': {'report/pictures.py'},
+  'ml_collections': {'experiment', 'programs'},
   'absl': set(),
   'torch': {'interop'},
   'grain': {'data/stream.py'},

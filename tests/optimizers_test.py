@@ -7,7 +7,7 @@ import optax
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build
+from jaxrkd import experiment
 from jaxrkd.errors import InputError
 from jaxrkd.optimizers import SCHEDULES, sgd, update_average, weight_sgd
 
@@ -52,7 +52,7 @@ class ScheduleTest(parameterized.TestCase):
 
   def test_schedule_longer_than_the_training(self):
     made = tiny.config('natural', schedule=dict(name='cosine', peak=1.0), schedule_len=8)
-    rate = build.schedule(build.resolve(made), 5).rate
+    rate = experiment.schedule(experiment.resolve(made), 5).rate
     np.testing.assert_allclose(rate(5), 0.5 * (1 + np.cos(np.pi / 8)), rtol=1e-5)
 
   def test_cosine(self):

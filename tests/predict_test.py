@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import tiny
 from absl.testing import absltest
 
-from jaxrkd import build, predict
-from jaxrkd.dry_run import dry_run
+from jaxrkd import experiment
+from jaxrkd.programs import predict
+from jaxrkd.programs.plan import dry_run
 
 
 class PredictTest(absltest.TestCase):
@@ -46,7 +47,7 @@ class PredictTest(absltest.TestCase):
 
 class DryRunTest(absltest.TestCase):
   def said(self, limit, **changes):
-    config = build.resolve(tiny.config('mmard', batch_size=32, **changes))
+    config = experiment.resolve(tiny.config('mmard', batch_size=32, **changes))
     patched = mock.patch.object(predict, 'device_limit', lambda: limit)
     with patched, contextlib.redirect_stdout(io.StringIO()) as out:
       found = dry_run(config)

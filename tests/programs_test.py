@@ -15,10 +15,9 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build
-from jaxrkd import run as experiment
+from jaxrkd import experiment
 from jaxrkd.errors import InputError
-from jaxrkd.run.load import load_trained
+from jaxrkd.experiment.load import load_trained
 from jaxrkd.runtime import sharding, workdir_lock
 
 # How often runs are interrupted, at random moments; a long test of its own.
@@ -410,9 +409,9 @@ class ProgramTest(parameterized.TestCase):
 class TeacherTest(absltest.TestCase):
   def test_a_teacher_of_another_data_set_is_refused(self):
     folder = tiny.folder(self)
-    teacher = build.resolve(tiny.config('natural', epochs=1, data__classes=4))
+    teacher = experiment.resolve(tiny.config('natural', epochs=1, data__classes=4))
     experiment.train_and_evaluate(teacher, folder / 'teacher')
-    config = build.resolve(
+    config = experiment.resolve(
       tiny.config(), [f'teachers.clean.workdir={folder / "teacher"}']
     )
     with self.assertRaisesRegex(InputError, "teacher 'clean'.*4 classes.*3 classes"):
@@ -420,7 +419,7 @@ class TeacherTest(absltest.TestCase):
 
   def test_a_batch_of_more_images_than_there_are_is_refused_before_teachers_train(self):
     folder = tiny.folder(self)
-    config = build.resolve(tiny.config(), ['batch_size=4096'])
+    config = experiment.resolve(tiny.config(), ['batch_size=4096'])
     with self.assertRaisesRegex(InputError, 'batch_size is 4096, but there are only'):
       experiment.train_and_evaluate(config, folder / 'student')
     self.assertFalse((folder / 'student').exists())

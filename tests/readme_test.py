@@ -14,13 +14,13 @@ import safetensors.numpy
 import tiny
 from absl.testing import absltest
 
-from jaxrkd import build
-from jaxrkd import config as configs
+from jaxrkd import experiment
 from jaxrkd.attacks import ATTACKS, UNFORESEEN, VERSIONS
-from jaxrkd.build.columns import PRESETS
-from jaxrkd.build.tables import RULES
 from jaxrkd.data import SOURCES
 from jaxrkd.evaluate import trust
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment.columns import PRESETS
+from jaxrkd.experiment.tables import RULES
 from jaxrkd.interop import FORMATS, RECIPES
 from jaxrkd.interop.state_dict import to_state_dict
 from jaxrkd.methods import INNERS, METHODS
@@ -129,7 +129,7 @@ class ReadmeTest(absltest.TestCase):
       row['loss'], 0.5 * (row['loss_label'] + row['loss_teacher']), places=5
     )
     self.assertEqual(int(state.step), 3)
-    config = build.resolve(tiny.config('mine'), ['method.alpha=0.25'])
+    config = experiment.resolve(tiny.config('mine'), ['method.alpha=0.25'])
     self.assertEqual(config.method.alpha, 0.25)
 
   def test_page_has_every_method_and_inner_problem(self):
@@ -143,7 +143,7 @@ class ReadmeTest(absltest.TestCase):
     for name in (*ATTACKS, *UNFORESEEN):
       self.assertIn(f'`{name}`', ATTACK_PAGE)
     for row in (*ATTACKS.values(), *UNFORESEEN.values()):
-      for option in build.options(row):
+      for option in experiment.options(row):
         self.assertRegex(ATTACK_PAGE, rf'`{option}[`=]', option)
 
   def test_every_option_named_in_the_page_exists(self):
@@ -153,19 +153,19 @@ class ReadmeTest(absltest.TestCase):
     groups = {'teachers', 'config', 'KEY', 'online', 'evaluation'}
     known, teachers = set(), [('robust', 'robust'), ('clean', 'clean')]
     for method in METHODS:
-      config = build.resolve(
+      config = experiment.resolve(
         tiny.config(method, teachers, inner=dict(name='mixed_target'))
       )
       known |= {key for key, _ in configs.leaves(config)}
       known |= set(config)
     for rule in RULES:
-      known |= {f'ensemble.{key}' for key in build.options(RULES[rule])}
+      known |= {f'ensemble.{key}' for key in experiment.options(RULES[rule])}
     for schedule in SCHEDULES:
-      known |= {f'schedule.{key}' for key in build.options(SCHEDULES[schedule])}
+      known |= {f'schedule.{key}' for key in experiment.options(SCHEDULES[schedule])}
     for source in SOURCES.values():
-      known |= {f'data.{key}' for key in build.options(source)}
+      known |= {f'data.{key}' for key in experiment.options(source)}
     for network in NETWORKS:
-      known |= {f'student.{key}' for key in build.options(NETWORKS[network])}
+      known |= {f'student.{key}' for key in experiment.options(NETWORKS[network])}
     for key in found:
       if key.split('.')[0] not in groups:
         self.assertIn(key, known)

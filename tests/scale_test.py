@@ -8,9 +8,9 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build
+from jaxrkd import experiment
 from jaxrkd.errors import InputError
-from jaxrkd.flops import count_flops
+from jaxrkd.programs.flops import count_flops
 from jaxrkd.runtime import sharding
 from jaxrkd.train import micro
 
@@ -81,7 +81,7 @@ class PartsTest(parameterized.TestCase):
     with self.assertRaisesRegex(
       InputError, 'micro_batch is 4, but config.attack.bn=train'
     ):
-      build.resolve(tiny.config('ard', micro_batch=4, attack__bn='train'))
+      experiment.resolve(tiny.config('ard', micro_batch=4, attack__bn='train'))
     with self.assertRaisesRegex(InputError, 'micro_batch is 5, which does not divide'):
       tiny.Run(tiny.config('sat', micro_batch=5))
     with self.assertRaisesRegex(InputError, 'micro_batch is 4, which 8 devices do not'):

@@ -8,11 +8,11 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build, remeasure
-from jaxrkd import run as experiment
+from jaxrkd import experiment
 from jaxrkd.errors import InputError
-from jaxrkd.run.load import load_trained, read_config
-from jaxrkd.run.result_names import ending
+from jaxrkd.experiment.load import load_trained, read_config
+from jaxrkd.experiment.result_names import ending
+from jaxrkd.programs import evaluate as remeasure
 from jaxrkd.runtime import sharding
 from jaxrkd.train.loop import Program
 
@@ -34,7 +34,7 @@ class SeedsTest(parameterized.TestCase):
     self.folder = tiny.folder(self)
 
   def train(self, name, **changes):
-    config = build.resolve(tiny.config('mtard', **changes))
+    config = experiment.resolve(tiny.config('mtard', **changes))
     return experiment.train_and_evaluate(config, self.folder / name)
 
   @parameterized.parameters('vmap', 'loop')
@@ -92,7 +92,7 @@ class SeedsTest(parameterized.TestCase):
       self.assertEqual(mean['clean'], whole['student']['best']['mean']['clean'])
       same = f'teachers.clean.workdir={run / "teachers" / "clean"}'
       config = read_config(run)
-      self.assertEqual(ending(build.resolve(config, [same]), config, run), '')
+      self.assertEqual(ending(experiment.resolve(config, [same]), config, run), '')
       with self.assertRaisesRegex(InputError, "each of which .* '.*run/seeds/0'"):
         remeasure.remeasure(run, ['seed=1'])
 
@@ -120,7 +120,7 @@ class SeedsTest(parameterized.TestCase):
   )
   def test_mistakes(self, changes, message):
     with self.assertRaisesRegex(InputError, message):
-      build.resolve(tiny.config('mtard', **changes))
+      experiment.resolve(tiny.config('mtard', **changes))
 
 
 if __name__ == '__main__':

@@ -10,13 +10,13 @@ import tiny
 from absl.testing import absltest, parameterized
 from ml_collections import ConfigDict
 
-from jaxrkd import attacks, build
-from jaxrkd import config as configs
+from jaxrkd import attacks, experiment
 from jaxrkd.attacks import ATTACKS, L1, L2, Linf
 from jaxrkd.attacks.step_size import step_length
 from jaxrkd.attacks.unforeseen import UNFORESEEN
-from jaxrkd.build.threats import AT_EIGHT
 from jaxrkd.errors import InputError
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment.threats import AT_EIGHT
 
 # Attacks that follow slopes to their end, with what keeps them off it left out.
 CLIMBERS = {
@@ -221,22 +221,22 @@ class PastTest(parameterized.TestCase):
   """Runs of older versions are measured, whatever they were trained with."""
 
   def test_what_would_be_refused_today_is_history(self):
-    old = ConfigDict(build.resolve(tiny.config('sat')).to_dict())
+    old = ConfigDict(experiment.resolve(tiny.config('sat')).to_dict())
     old.threat = dict(name='l2', eps=0.5)
     old.attack.step_size = 2 / 255
     old.evaluation.threat = dict(name='l2', eps=0.5)
     old.evaluation.attacks.cw_inf.step_size = 2 / 255
     old.evaluation.attacks.slow = dict(name='pgd', steps=3, step_size=0.01, eps=0.0)
-    found = build.resolve(build.following(old), past=True)
+    found = experiment.resolve(experiment.following(old), past=True)
     self.assertIsNone(found.evaluation.attacks.cw_inf.step_size)
     with self.assertRaisesRegex(InputError, 'together'):
-      build.evaluation_attacks(found)
+      experiment.evaluation_attacks(found)
     override = [
       'evaluation.attacks.slow.step_size=none',
       'evaluation.attacks.slow.steps=9',
     ]
-    found = build.resolve(build.following(old), override, past=True)
-    self.assertLen(build.evaluation_attacks(found), 3)
+    found = experiment.resolve(experiment.following(old), override, past=True)
+    self.assertLen(experiment.evaluation_attacks(found), 3)
 
 
 class ConfigTest(parameterized.TestCase):
@@ -254,7 +254,7 @@ class ConfigTest(parameterized.TestCase):
           words = spec.partition(':')[2]
           file = home / spec.partition(':')[0]
           given = configs.load(file, words) if words else configs.load(file)
-          resolved[spec] = build.resolve(given)
+          resolved[spec] = experiment.resolve(given)
         config = resolved[spec]
         for name in names:
           config = config.teachers[name].config
@@ -267,26 +267,26 @@ class ConfigTest(parameterized.TestCase):
       (['evaluation.threat.eps=1.0'], ('l2', 1.0)),
       (['evaluation.threat.name=linf', 'evaluation.threat.eps=8/255'], ('linf', 8 / 255)),
     ):
-      made = build.resolve(given, ['threat.name=l2', 'threat.eps=0.5', *more])
+      made = experiment.resolve(given, ['threat.name=l2', 'threat.eps=0.5', *more])
       part = made.evaluation.threat
       self.assertEqual((part.name, part.eps), measured)
-      self.assertIn('10 steps of 0.125', build.attack_in_words(made))
-      self.assertEqual(build.search(made).queries, 10)
-      note = build.differs(made, True)
+      self.assertIn('10 steps of 0.125', experiment.attack_in_words(made))
+      self.assertEqual(experiment.search(made).queries, 10)
+      note = experiment.differs(made, True)
       self.assertEqual(bool(note), measured != ('l2', 0.5))
     self.assertIn('trained in l2 eps 0.5, measured in linf', note)
-    self.assertEqual(build.differs(made, False), '')
+    self.assertEqual(experiment.differs(made, False), '')
 
   def test_a_measurement_that_the_file_has_chosen_stays(self):
     given = configs.load('configs/sat.py', 'cifar10')
     given.threat.eps, given.evaluation.threat.eps = 10 / 255, 6 / 255
-    made = build.resolve(given, ['threat.eps=0.05'])
+    made = experiment.resolve(given, ['threat.eps=0.05'])
     self.assertEqual(made.evaluation.threat.eps, 6 / 255)
-    self.assertIn('trained in linf eps 0.05, measured', build.differs(made, True))
+    self.assertIn('trained in linf eps 0.05, measured', experiment.differs(made, True))
 
   def test_a_teachers_threat_moves_its_own_measurement(self):
     given = configs.load('configs/mtard.py', 'digits')
-    made = build.resolve(given, ['teachers.robust.config.threat.eps=0.2'])
+    made = experiment.resolve(given, ['teachers.robust.config.threat.eps=0.2'])
     robust = made.teachers.robust.config
     self.assertEqual(
       (robust.evaluation.threat.eps, made.evaluation.threat.eps), (0.2, 0.12)
@@ -323,18 +323,18 @@ class ConfigTest(parameterized.TestCase):
   def test_mistakes(self, spec, overrides, message):
     name, words = spec.split(':')
     with self.assertRaisesRegex(InputError, message):
-      build.resolve(configs.load(f'configs/{name}.py', words), overrides)
+      experiment.resolve(configs.load(f'configs/{name}.py', words), overrides)
 
   def test_a_step_can_be_said_and_taken_back(self):
     given = configs.load('configs/sat.py', 'digits')
-    said = build.resolve(given, ['attack.step_size=0.05'])
+    said = experiment.resolve(given, ['attack.step_size=0.05'])
     self.assertEqual(said.attack.step_size, 0.05)
-    back = build.resolve(said, ['attack.step_size=none'])
+    back = experiment.resolve(said, ['attack.step_size=none'])
     self.assertIsNone(back.attack.step_size)
 
   def test_runs_of_older_versions_follow_again(self):
     """They wrote down every default step; what somebody chose stays."""
-    made = build.resolve(tiny.config('mtard'))
+    made = experiment.resolve(tiny.config('mtard'))
     old = ConfigDict(made.to_dict())
     old.evaluation.threat.eps = 0.12
     old.evaluation.attacks.cw_inf.step_size = 0.12 / 4
@@ -342,7 +342,7 @@ class ConfigTest(parameterized.TestCase):
       name='pgd_trades', step_size=0.12 * 0.003 * 255 / 8, eps=0.0
     )
     old.evaluation.attacks.own = dict(name='pgd', step_size=0.05, eps=0.0)
-    new = build.following(old)
+    new = experiment.following(old)
     self.assertIsNone(new.evaluation.attacks.cw_inf.step_size)
     self.assertIsNone(new.evaluation.attacks.mine.step_size)
     self.assertEqual(new.evaluation.attacks.own.step_size, 0.05)

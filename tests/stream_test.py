@@ -8,13 +8,12 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build
-from jaxrkd import run as experiment
+from jaxrkd import experiment
 from jaxrkd.data import SOURCES
 from jaxrkd.data.lazy import LazyImages
 from jaxrkd.data.stream import Stream
 from jaxrkd.errors import InputError
-from jaxrkd.run.load import load_trained
+from jaxrkd.experiment.load import load_trained
 from jaxrkd.runtime import sharding
 from jaxrkd.train.feed import Resident, make_feed
 
@@ -77,7 +76,7 @@ class FeedTest(parameterized.TestCase):
       ('streams', dict(stream='always')),
       ('disk', dict(data=dict(name='npy', path=str(folder), heldout=16))),
     ):
-      config = build.resolve(tiny.config('natural', **changes))
+      config = experiment.resolve(tiny.config('natural', **changes))
       home = folder / name
       experiment.train_and_evaluate(config, home, alone=False)
       if name == 'streams':

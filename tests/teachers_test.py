@@ -9,15 +9,14 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import attacks, build
-from jaxrkd import run as experiment
+from jaxrkd import attacks, experiment
 from jaxrkd.errors import InputError
+from jaxrkd.experiment import results
+from jaxrkd.experiment.load import load_trained
 from jaxrkd.methods import INNERS, METHODS
 from jaxrkd.models import AVERAGES, Net, ensemble, from_nnx
 from jaxrkd.models.convnet import ConvNet
 from jaxrkd.models.layers import Layers
-from jaxrkd.run import results
-from jaxrkd.run.load import load_trained
 from jaxrkd.runtime import sharding
 from jaxrkd.train.teachers import make_faculty
 
@@ -175,8 +174,8 @@ TEACHERS = [('r1', 'robust'), ('r2', 'robust'), ('c1', 'clean'), ('c2', 'clean')
 
 class RolesTest(parameterized.TestCase):
   def roles(self, method, teachers, *overrides):
-    config = build.resolve(tiny.config(method, teachers), list(overrides))
-    return build.roles(config, build.method(config))
+    config = experiment.resolve(tiny.config(method, teachers), list(overrides))
+    return experiment.roles(config, experiment.method(config))
 
   def test_equal_shares(self):
     self.assertEqual(
@@ -194,7 +193,7 @@ class RolesTest(parameterized.TestCase):
     self.assertEqual(found['robust'], {'r1': 0.3, 'r2': 0.7})
 
   def test_an_overridden_epoch_is_kept_by_the_training_of_the_teacher(self):
-    config = build.resolve(tiny.config('akd', TEACHERS), ['teachers.r1.epoch=2'])
+    config = experiment.resolve(tiny.config('akd', TEACHERS), ['teachers.r1.epoch=2'])
     self.assertEqual(config.teachers.r1.config.keep_epochs, (2,))
 
   def test_weights_and_a_part_of_a_role(self):
@@ -257,7 +256,7 @@ class RolesTest(parameterized.TestCase):
   )
   def test_mistakes(self, method, teachers, overrides, message):
     with self.assertRaisesRegex(InputError, message) as caught:
-      build.resolve(tiny.config(method, teachers), list(overrides))
+      experiment.resolve(tiny.config(method, teachers), list(overrides))
     self.assertNotIn('\n', str(caught.exception))
 
 
@@ -341,7 +340,7 @@ class StagesTest(absltest.TestCase):
     )
     made.teachers.early.epoch = 1
     made.teachers.late.checkpoint = 'last'
-    config = build.resolve(made)
+    config = experiment.resolve(made)
     self.assertEqual(config.teachers.early.config.keep_epochs, (1,))
     found = experiment.train_and_evaluate(config, folder / 'run')
 
@@ -383,7 +382,7 @@ class StagesTest(absltest.TestCase):
       self.assertNotEqual(*marks)
       self.assertEqual(whole.record['steps'], [m.record['step'] for m in each])
     with self.subTest('a finished ensemble keeps its config'):
-      changed = build.resolve(made, ['optimizer.weight_decay=0.5'])
+      changed = experiment.resolve(made, ['optimizer.weight_decay=0.5'])
       with self.assertRaisesRegex(InputError, 'weight_decay was 0.0002'):
         experiment.train_and_evaluate(changed, folder / 'run')
       (folder / 'run/teachers').rename(folder / 'elsewhere')
@@ -391,7 +390,7 @@ class StagesTest(absltest.TestCase):
         experiment.train_and_evaluate(changed, folder / 'run')
       (folder / 'elsewhere').rename(folder / 'run/teachers')
     with self.subTest('an average that was never kept'):
-      again = build.resolve(
+      again = experiment.resolve(
         tiny.config('akd', [('early', 'robust')]),
         [
           f'teachers.early.workdir={folder / "run/teachers/early"}',
@@ -401,7 +400,7 @@ class StagesTest(absltest.TestCase):
       with self.assertRaisesRegex(InputError, 'kept no average'):
         experiment.train_and_evaluate(again, folder / 'other')
     with self.subTest('an epoch that was never kept'):
-      again = build.resolve(
+      again = experiment.resolve(
         tiny.config('akd', [('early', 'robust')]),
         [
           f'teachers.early.workdir={folder / "run/teachers/early"}',
@@ -413,8 +412,8 @@ class StagesTest(absltest.TestCase):
       self.assertFalse((folder / 'other' / 'checkpoints').exists())
     with self.subTest('the average of a teacher teaches'):
       ema = tiny.config('natural', [], epochs=1, ema__decay=0.9)
-      ema = experiment.train_and_evaluate(build.resolve(ema), folder / 'ema')
-      again = build.resolve(
+      ema = experiment.train_and_evaluate(experiment.resolve(ema), folder / 'ema')
+      again = experiment.resolve(
         tiny.config('rslad', [('robust', 'robust')], epochs=1),
         [f'teachers.robust.workdir={folder / "ema"}', 'teachers.robust.checkpoint=ema'],
       )
@@ -422,7 +421,7 @@ class StagesTest(absltest.TestCase):
       row = taught['teachers']['robust']
       self.assertEqual(row['attacks'], ema['student']['ema']['attacks'])
     with self.subTest('an ensemble teaches'):
-      again = build.resolve(
+      again = experiment.resolve(
         tiny.config('rslad', [('robust', 'robust')], epochs=1),
         [f'teachers.robust.workdir={folder / "run"}'],
       )
@@ -431,7 +430,7 @@ class StagesTest(absltest.TestCase):
       self.assertEqual(row['clean'], found['student']['best']['clean'])
     with self.subTest('a teacher whose training is not finished'):
       (folder / 'run/teachers/late/results.json').unlink()
-      again = build.resolve(
+      again = experiment.resolve(
         tiny.config('akd', [('late', 'clean')]),
         [f'teachers.late.workdir={folder / "run/teachers/late"}'],
       )

@@ -6,11 +6,11 @@ import tempfile
 import jax
 from ml_collections import ConfigDict
 
-from jaxrkd import build
-from jaxrkd import config as configs
+from jaxrkd import experiment
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment.prepare import prepare
 from jaxrkd.methods import METHODS
 from jaxrkd.models.named import named_network
-from jaxrkd.run.setup import prepare
 from jaxrkd.runtime import sharding
 
 # Options with which attacks of many steps take few.
@@ -89,9 +89,9 @@ class Run:
   """A run held in memory: set up, with untrained teachers, stepped by hand."""
 
   def __init__(self, made: ConfigDict, devices: int = 1):
-    self.config = build.resolve(made)
+    self.config = experiment.resolve(made)
     self.mesh = sharding.data_mesh(jax.devices()[:devices], self.config.mesh.fsdp)
-    self.data = build.dataset(self.config)
+    self.data = experiment.dataset(self.config)
     everywhere = sharding.replicated(self.mesh)
     self.nets, variables = {}, {}
     for number, name in enumerate(self.config.teachers):

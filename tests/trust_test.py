@@ -15,8 +15,7 @@ from absl.testing import absltest, parameterized
 from cascade_test import digits, linear_digits, loaded
 from ml_collections import ConfigDict
 
-from jaxrkd import attacks, build, remeasure, report
-from jaxrkd import run as experiment
+from jaxrkd import attacks, experiment, report
 from jaxrkd.attacks import ATTACKS, Linf, Randomised
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import attack_images, results, trust, trust_panel
@@ -25,7 +24,8 @@ from jaxrkd.evaluate.robustness import Loaded
 from jaxrkd.evaluate.table_checks import Column, Table
 from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.evaluate.trust import LIMITS, check
-from jaxrkd.run.result_names import ending
+from jaxrkd.experiment.result_names import ending
+from jaxrkd.programs import evaluate as remeasure
 from jaxrkd.runtime import sharding
 
 
@@ -366,7 +366,7 @@ class ProgramTest(parameterized.TestCase):
   def test_a_run_measured_with_other_attacks(self):
     folder = tiny.folder(self)
     config = tiny.config('rslad', epochs=1)
-    experiment.train_and_evaluate(build.resolve(config), folder / 'run')
+    experiment.train_and_evaluate(experiment.resolve(config), folder / 'run')
     first = json.loads((folder / 'run' / 'results.json').read_text())
     self.assertTrue(first['finished'])
     self.assertNotIn('trust', first)
@@ -441,11 +441,11 @@ class ProgramTest(parameterized.TestCase):
   def test_files_are_named_after_what_is_new(self, overrides, attacks, name):
 
     def named(seed, given):
-      run = build.resolve(tiny.config('mtard', seed=seed))
+      run = experiment.resolve(tiny.config('mtard', seed=seed))
       config = ConfigDict(run.to_dict())
       if attacks:
-        config.evaluation.attacks = build.columns(attacks, run)
-      return ending(build.resolve(config, given), run, tiny.folder(self))
+        config.evaluation.attacks = experiment.columns(attacks, run)
+      return ending(experiment.resolve(config, given), run, tiny.folder(self))
 
     cases = (0, overrides), (0, overrides), (1, overrides), (0, ['seed=9'])
     made = [named(*case) for case in cases]
@@ -463,7 +463,7 @@ class ProgramTest(parameterized.TestCase):
   def test_mistakes(self, names, message):
     folder = tiny.folder(self) / 'run'
     folder.mkdir()
-    config = build.resolve(tiny.config('mtard'))
+    config = experiment.resolve(tiny.config('mtard'))
     (folder / 'config.json').write_text(config.to_json())
     with self.assertRaisesRegex(InputError, message):
       remeasure.remeasure(folder, [], attacks=names)
@@ -475,7 +475,7 @@ class ProgramTest(parameterized.TestCase):
       'import runpy, sys; from unittest import mock\n'
       f'found = {{"trust": {{"status": "{status}"}}}}\n'
       'sys.argv = ["evaluate.py", "--workdir=x", "--strict"]\n'
-      'with mock.patch("jaxrkd.remeasure.remeasure", lambda *a: found):\n'
+      'with mock.patch("jaxrkd.programs.evaluate.remeasure", lambda *a: found):\n'
       '  runpy.run_path("evaluate.py", run_name="__main__")\n'
     )
     launch = pathlib.Path(__file__).parent.parent / 'launch'

@@ -20,11 +20,11 @@ import jax.numpy as jnp
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import build, paths
-from jaxrkd import config as configs
+from jaxrkd import experiment, paths
 from jaxrkd.errors import InputError
-from jaxrkd.run import experiment
-from jaxrkd.run.claim import claim
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment import run
+from jaxrkd.experiment.claim import claim
 from jaxrkd.runtime import files, sharding, workdir_lock
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.runtime.metrics import MetricsWriter
@@ -309,9 +309,9 @@ class LockTest(parameterized.TestCase):
     with contextlib.chdir(self.folder):
       made = tiny.config('natural', extra__path='')
       made.evaluation.attacks.fgsm.surrogate = 'other/run'
-      config = build.resolve(made)
+      config = experiment.resolve(made)
       with (
-        mock.patch.object(experiment, 'train_teachers', teachers),
+        mock.patch.object(run, 'train_teachers', teachers),
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.suppress(KeyboardInterrupt),
       ):
@@ -361,7 +361,7 @@ class PathTest(parameterized.TestCase):
       'cw_inf': dict(surrogate='d/1'),
     }
     made.extra.path = 'gs://bucket/extra.npz'
-    found = build.resolve(made)
+    found = experiment.resolve(made)
     deep = found.teachers.c.config
     self.assertEqual(found.teachers.a.workdir, str(self.folder / 'home' / 'a'))
     self.assertEqual(found.teachers.b.file, str(self.folder / 'b.pt'))
@@ -372,8 +372,10 @@ class PathTest(parameterized.TestCase):
     other = str(self.folder.parent / 'runs' / 'x')
     self.assertEqual(found.evaluation.attacks.pgd.surrogate, other)
     self.assertEqual(found.extra.path, 'gs://bucket/extra.npz')
-    self.assertEqual(found.to_dict(), build.resolve(found).to_dict())
-    data = build.resolve(tiny.config('natural'), ['data.name=npz', 'data.path=~/d.npz'])
+    self.assertEqual(found.to_dict(), experiment.resolve(found).to_dict())
+    data = experiment.resolve(
+      tiny.config('natural'), ['data.name=npz', 'data.path=~/d.npz']
+    )
     self.assertEqual(data.data.path, str(self.folder / 'home' / 'd.npz'))
 
   @parameterized.parameters(
@@ -385,7 +387,7 @@ class PathTest(parameterized.TestCase):
   def test_a_run_of_before_with_paths_as_they_were_given(self, old, new, same):
     given = tiny.config('rslad', teachers=[])
     given.teachers = {'a': configs.teacher(workdir=new.format(self.folder))}
-    wanted = build.resolve(given)
+    wanted = experiment.resolve(given)
     before = json.loads(wanted.to_json())
     before['teachers']['a']['workdir'] = old
     run = self.folder / 'run'
@@ -556,7 +558,7 @@ class DiskTest(parameterized.TestCase):
       workdir_lock.hold(pathlib.Path('/proc/r')).__enter__()
 
   def test_a_picture(self):
-    from jaxrkd import pictures
+    from jaxrkd.report import pictures
 
     path = self.folder / 'deep' / 'a.png'
     pictures.plt.figure()

@@ -13,7 +13,7 @@ cifar10     84.22 % clean, 46.99 % AutoAttack (53.56 % PGD-7)
 cifar100    56.91 % clean, 19.67 % AutoAttack
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, '../setting.py')
 TRAININGS, LEVELS = ('pgd7', 'ffgsm', 'std'), ('eps8', 'eps2', 'eps16')

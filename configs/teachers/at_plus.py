@@ -15,7 +15,7 @@ smoothing on them and Cutout it is Gowal's recipe. Epoch 100 is kept for Figure 
 
 import pathlib
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 TRADES = pathlib.Path(__file__).parent.parent / 'trades.py'
 SETTING = configs.sibling(__file__, '../setting.py')

@@ -21,7 +21,7 @@ constants inside, as its authors' program has; that program puts them into WRN-7
 was trained with CIFAR-100's: --config.teachers.robust.config.student.normalisation=cifar10.
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, '../setting.py')
 KINDS = ('robust', 'clean')

@@ -3,7 +3,7 @@
 Run: python launch/main.py --config=configs/teachers/digits.py:robust --workdir=runs/teacher
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, '../setting.py')
 KINDS = ('robust', 'clean')

@@ -17,7 +17,7 @@ Those were trained by other methods; here TRADES trains the same network, and th
 above are what it is compared with.
 """
 
-from jaxrkd import config as configs
+from jaxrkd.experiment import config_files as configs
 
 SETTING = configs.sibling(__file__, '../setting.py')
 CIFAR = configs.sibling(__file__, 'cifar.py')

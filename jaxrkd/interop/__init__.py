@@ -1,8 +1,6 @@
 """Weights in from PyTorch and Haiku files, students out to where they are used."""
 
-from jaxrkd.interop.export import export
 from jaxrkd.interop.formats import FORMATS, load_exported
-from jaxrkd.interop.import_network import import_network, read_unwritten
 from jaxrkd.interop.read_network import ReadNetwork, read_network
 from jaxrkd.interop.recipes import RECIPES, Recipe
 
@@ -11,9 +9,6 @@ __all__ = [
   'RECIPES',
   'ReadNetwork',
   'Recipe',
-  'export',
-  'import_network',
   'load_exported',
   'read_network',
-  'read_unwritten',
 ]

@@ -1,0 +1,340 @@
+"""The results of a finished run: every network measured, results.json, the table."""
+
+import dataclasses
+import functools
+import json
+import pathlib
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxrkd.data import Dataset
+from jaxrkd.errors import InputError
+from jaxrkd.evaluate import results, trust
+from jaxrkd.evaluate.fingerprint import fingerprint, weights_digest
+from jaxrkd.evaluate.task import Subject
+from jaxrkd.experiment import make
+from jaxrkd.experiment.load import (
+  Trained,
+  chosen,
+  is_imported,
+  load_teacher,
+  load_trained,
+  teacher_folder,
+)
+from jaxrkd.experiment.measurement import Measurement, Surrogate
+from jaxrkd.experiment.summary import (
+  page_head,
+  table_rows,
+  tell,
+  tell_checks,
+  tell_particles,
+)
+from jaxrkd.experiment.threats import differs
+from jaxrkd.paths import expanded
+from jaxrkd.report import write_report
+from jaxrkd.runtime import files, preemption, sharding
+from jaxrkd.runtime.progress import say
+
+
+def evaluate_run(
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  data: Dataset,
+  mesh: jax.sharding.Mesh,
+  path: pathlib.Path,
+  folder: str = 'eval',
+  title: str = 'student',
+  checks: bool = True,
+) -> dict[str, Any]:
+  """Measures teachers and student, prints the table, returns results.json.
+
+  Accuracies are written before what is optional begins: particles, checks, the report.
+
+  Args:
+    config: of the run; its `evaluation` may differ from the one it was trained with.
+    workdir: the run.
+    data: all splits.
+    mesh: the devices.
+    path: of results.json.
+    folder: per-example results go to workdir/folder/<network>/<attack>.npz.
+    title: what the student is called in the table.
+    checks: whether to make those of `evaluation.trust`.
+  """
+  surrogates = load_surrogates(config, workdir, data, mesh)
+  measure = Measurement(config, data, mesh, surrogates)
+  found, best = _measure_networks(config, workdir, mesh, measure, folder, title)
+  found['selection'] = _selection(config, best.record['best'])
+  found['training_threat'] = config.threat.to_dict()
+  found['threat_note'] = threat_note(config, is_imported(workdir))
+  found['data_notes'] = list(data.notes)
+  found['evaluation'] = json.loads(config.evaluation.to_json())
+  found['seed'] = config.seed
+  found['members'] = config.members
+  found['precision'] = 'float32'
+  found['versions'] = results.versions()
+  found['finished'] = False
+  # Printed first: numbers on a screen survive a full disk.
+  tell(config, workdir, data.name, found, title)
+  _write(path, found)
+  preemption.end_if_asked()
+  # Particles climb the cross-entropy; what another inner problem makes is not described.
+  if best.crew and best.crew.names and config.inner.name in ('own', 'ce'):
+    members = [(best.nets[n].params, best.nets[n].stats) for n in best.crew.names]
+    found['particles'] = measure.particles(best.crew.group, members)
+    tell_particles(config, found)
+  if checks and config.evaluation.trust.images:
+    preemption.end_if_asked()
+    checked, place = best, workdir / folder / 'best'
+    if 'chosen' in found:
+      checked = best.of(found['chosen'])
+      place = workdir / folder / found['chosen'] / 'best'
+    found['trust'] = _check_trust(config, workdir, mesh, measure, checked, place, title)
+  found['finished'] = True
+  _write(path, found)
+  if sharding.is_first_process():
+    named = path.name.replace('results', 'report', 1)
+    report = path.with_name(named).with_suffix('.html')
+    head, about = page_head(config, workdir, data.name, found, is_imported(workdir))
+    write_report(report, head, table_rows(found, title), found, about)
+    say(f'report: {report}')
+  return found
+
+
+def _measure_networks(
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  mesh: jax.sharding.Mesh,
+  measure: Measurement,
+  folder: str,
+  title: str,
+) -> tuple[dict[str, Any], Trained]:
+  """The accuracies in results.json, and the best checkpoint; arguments as above."""
+  place = workdir / folder
+  found: dict[str, Any] = {'teachers': {}, 'student': {}}
+  for name in config.teachers:
+    say(f'measuring teacher {name}')
+    found['teachers'][name] = _measure_teacher(
+      measure, config, workdir, name, folder, mesh
+    )
+    preemption.end_if_asked()
+  versions = student_versions(workdir, mesh)
+  precision = config.evaluation.search_precision
+  searched = versions
+  if precision != 'float32':
+    searched = student_versions(workdir, mesh, precision)
+  best = versions['best']
+  crew = best.crew
+  names = crew.names if crew else ()
+  measured = functools.partial(_measure_version, measure, place)
+  if crew is not None and crew.student is None:
+    # Equal students: each is measured, as it was best, and the best one stands for the run.
+    stands = chosen(crew, best.record)
+    found['students'] = {}
+    for name in names:
+      say(f'measuring {name}')
+      own = {version: t.of(name, version == 'ema') for version, t in versions.items()}
+      own['best'] = load_trained(workdir, 'best', mesh, 'float32', network=name)
+      found['students'][name] = {
+        version: measured(t, searched[version].of(name), version, name, name)
+        for version, t in own.items()
+      }
+    found['student'] = found['students'][stands]
+    found['chosen'] = stands
+  else:
+    for version, trained in versions.items():
+      say(f'measuring {title} {version}')
+      found['student'][version] = measured(trained, searched[version], version, title)
+    found['online'] = {}
+    for name in names:
+      say(f'measuring online teacher {name}')
+      nets = best.of(name), searched['best'].of(name)
+      found['online'][name] = measured(*nets, 'best', f'online {name}', name)
+  return found, best
+
+
+def threat_note(config: ConfigDict, imported: bool = False) -> str:
+  """How the measured ball differs from the one of training; '' where it does not."""
+  attacks = not imported and make.method(config).inner.prepare is not None
+  return differs(config, attacks)
+
+
+def _write(path: pathlib.Path, found: dict[str, Any]) -> None:
+  if sharding.is_first_process():
+    files.write_json(path, found)
+
+
+def _check_trust(
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  mesh: jax.sharding.Mesh,
+  measure: Measurement,
+  trained: Trained,
+  place: pathlib.Path,
+  title: str,
+) -> dict[str, Any]:
+  """The checks of the network that stands for a run, with its teachers as surrogates."""
+  say(f'checking whether the numbers of {title} can be trusted')
+  others = {
+    name: _subject(load_teacher(config, workdir, name, mesh)) for name in config.teachers
+  }
+  others |= {name: other.subject for name, other in measure.surrogates.items()}
+  panel = trust.panel(
+    _subject(trained),
+    measure.loaded,
+    make.evaluation_threat(config),
+    jax.random.key(config.seed),
+    images=config.evaluation.trust.images,
+    surrogates=others,
+    table=measure.columns(place),
+  )
+  tell_checks(panel)
+  return panel.as_dict()
+
+
+def load_surrogates(
+  config: ConfigDict, workdir: pathlib.Path, data: Dataset, mesh: jax.sharding.Mesh
+) -> dict[str, Surrogate]:
+  """The networks on which columns make their images, by the name that they have there.
+
+  Raises:
+    InputError: not a run, or a network of other images or classes.
+  """
+  found = {}
+  columns = config.evaluation.attacks.values()
+  # In one order on all processes.
+  for name in sorted({node.surrogate for node in columns} - {''}):
+    if name in config.teachers:
+      trained = load_teacher(config, workdir, name, mesh)
+    else:
+      trained = load_trained(expanded(name), 'best', mesh, 'float32')
+    shape, classes = tuple(trained.record['image_shape']), trained.record['classes']
+    if shape != tuple(data.image_shape) or classes != data.classes:
+      raise InputError(
+        f'the surrogate {name!r} knows {classes} classes of images {list(shape)}, but '
+        f'{data.name} has {data.classes} classes of images {list(data.image_shape)}; '
+        f'choose a network trained on {data.name}'
+      )
+    found[name] = Surrogate(_subject(trained), _identity(trained))
+  return found
+
+
+def _subject(trained: Trained) -> Subject:
+  return Subject(trained.net, (trained.state.params, trained.state.stats))
+
+
+def _measure_teacher(
+  measure: Measurement,
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  name: str,
+  folder: str,
+  mesh: jax.sharding.Mesh,
+) -> dict[str, Any]:
+  entry, home = config.teachers[name], teacher_folder(config, workdir, name)
+  teacher = load_teacher(config, workdir, name, mesh)
+  precision = config.evaluation.search_precision
+  searched = teacher
+  if precision != 'float32':
+    searched = load_teacher(config, workdir, name, mesh, precision)
+  # What its own run measured with the same settings is taken from there.
+  also = None if entry.epoch or entry.get('network') else home / folder / entry.checkpoint
+  identity = _identity(teacher)
+  if entry.checkpoint == 'ema':
+    identity['version'] = 'ema'
+  if entry.get('network'):
+    identity['network'] = entry.network
+  summary = measure(
+    _subject(teacher),
+    workdir / folder / name,
+    identity,
+    also,
+    _subject(searched),
+    f'teacher {name}',
+  )
+  return {
+    **summary,
+    'step': teacher.record.get('steps', teacher.record['step']),
+    'checkpoint': f'epoch {entry.epoch}' if entry.epoch else entry.checkpoint,
+    'kind': entry.kind,
+    'network': entry.get('network', ''),
+    'workdir': str(home),
+  }
+
+
+def _measure_version(
+  measure: Measurement,
+  place: pathlib.Path,
+  trained: Trained,
+  searched: Trained,
+  version: str,
+  title: str,
+  network: str = '',
+) -> dict[str, Any]:
+  """One version of a network; its step is in the result."""
+  identity = _identity(trained)
+  if version == 'ema':
+    identity['version'] = 'ema'
+  if network:
+    identity['network'] = network
+    place = place / network
+  # The weights are the same in every precision.
+  search = Subject(searched.net, _subject(trained).variables)
+  # Where the last epoch was the best, it is measured once.
+  summary = measure(
+    _subject(trained),
+    place / version,
+    identity,
+    place / 'best',
+    search,
+    f'{title} {version}',
+  )
+  return {**summary, 'step': trained.record.get('steps', trained.record['step'])}
+
+
+def student_versions(
+  workdir: pathlib.Path, mesh: jax.sharding.Mesh, precision: str = 'float32'
+) -> dict[str, Trained]:
+  """The student's best, last and averaged parameters."""
+  # One checkpoint is all that an imported network has.
+  kinds = ('best',) if is_imported(workdir) else ('best', 'last')
+  found = {kind: load_trained(workdir, kind, mesh, precision) for kind in kinds}
+  if is_imported(workdir):
+    return found
+  if jax.tree.leaves(found['last'].state.average):
+    average = found['last'].state.average
+    state = dataclasses.replace(found['last'].state, params=average)
+    found['ema'] = found['last']._replace(state=state)
+  # One `Net` for all, so that what is compiled for it serves them all.
+  return {kind: t._replace(net=found['last'].net) for kind, t in found.items()}
+
+
+def _selection(config: ConfigDict, best: Any) -> dict[str, Any]:
+  select = config.select
+  note = 'the best checkpoint was chosen on images held out from training'
+  if select.split == 'test':
+    note = (
+      'the best checkpoint was chosen on the test set, as the papers do; its accuracies are '
+      'optimistic'
+    )
+  if best is None:
+    note = 'the network came from a file; nothing was chosen here'
+  return {
+    'split': select.split,
+    'metric': select.metric,
+    'attack': select.attack.to_dict(),
+    'best': best,
+    'note': note,
+  }
+
+
+def _identity(trained: Trained) -> dict[str, Any]:
+  own = trained.config.to_dict()
+  for key in ('evaluation', 'precision'):
+    own.pop(key)
+  return {
+    'run': fingerprint(own),
+    'weights': weights_digest((trained.state.params, trained.state.stats)),
+    'step': trained.record.get('steps', trained.record['step']),
+  }

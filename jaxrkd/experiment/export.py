@@ -1,0 +1,206 @@
+"""A trained network as a file that other run times read, measured there before it counts."""
+
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+import jaxrkd
+from jaxrkd.errors import InputError, choose
+from jaxrkd.experiment import make
+from jaxrkd.experiment.export_check import CheckImages, check_images, logits_of
+from jaxrkd.experiment.load import Trained, chosen, load_trained
+from jaxrkd.experiment.places import without_folders
+from jaxrkd.experiment.resolve import resolve
+from jaxrkd.interop.formats import FORMATS, Format, Student
+from jaxrkd.models.named import network_options
+from jaxrkd.models.normalisation import constants
+from jaxrkd.paths import expanded
+from jaxrkd.runtime import files, sharding
+from jaxrkd.runtime.precision import float32_products
+from jaxrkd.runtime.progress import say
+
+# Of the largest logit: float32 rounding in another order stays well below.
+TOLERANCE = 1e-3
+
+
+def export(
+  run: str | pathlib.Path,
+  paths: Sequence[str | pathlib.Path],
+  *,
+  network: str = '',
+  checkpoint: str = 'best',
+  images: int = 1000,
+  check: bool = True,
+  data_dir: str = '',
+) -> dict[str, dict[str, Any]]:
+  """Writes one network of a run to files, by their endings (`formats.FORMATS`).
+
+  Every file is read again by its own run time, on the first test images and on adversarial
+  ones that are made once and kept in the run. What that finds, and the config, is the card:
+  inside the file where the format has a place for it, and in FILE.json beside it.
+
+  Args:
+    run: workdir of a finished run, or of an import.
+    paths: of the files.
+    network: one of several that the run trained together; empty takes its student.
+    checkpoint: 'best', 'last' or 'ema'.
+    images: how many test images to measure on; 0 takes all.
+    check: False writes the files without measuring them, and their cards say so.
+    data_dir: where TFDS data lie.
+
+  Returns:
+    The cards, by path.
+
+  Raises:
+    InputError: not a run, no such network or checkpoint, an ensemble of runs, an unknown
+      ending, a package that is missing, or an export that answers differently.
+  """
+  run = expanded(run)
+  formats = {path: _format_of(path) for path in map(expanded, paths)}
+  for path, row in formats.items():
+    row.check(path, run=check)
+    files.check_writable(path.parent)
+  found = load_trained(run, checkpoint, sharding.data_mesh(), 'float32', network=network)
+  if found.crew is None:
+    raise InputError(
+      f'{str(run)!r} is an ensemble of {found.config.members} runs; export one of them, '
+      f'such as {str(run / "members" / "0")!r}'
+    )
+  name = network or chosen(found.crew, found.record)
+  student, card = _student(found, name), _card(found, run, name, checkpoint)
+  seen = None
+  if check:
+    config = resolve(found.config)
+    variables = student.variables
+    seen = check_images(config, student.net, variables, run / 'export', images, data_dir)
+  return {
+    str(path): _export_one(path, row, student, card, seen)
+    for path, row in formats.items()
+  }
+
+
+def _format_of(path: pathlib.Path) -> Format:
+  if path.is_dir() or not path.suffix:
+    what = 'is a folder' if path.is_dir() else 'has no ending'
+    raise InputError(
+      f'{str(path)!r} {what}; name a file whose ending says the format: '
+      f'{", ".join(FORMATS)}'
+    )
+  return choose(FORMATS, path.suffix, 'ending of a file')
+
+
+def _student(found: Trained, name: str) -> Student:
+  nodes = make.network_nodes(found.config, make.method(found.config))
+  variables = (found.state.params, found.state.stats)
+  shape = tuple(found.record['image_shape'])
+  # With the defaults of keys that are newer than the run.
+  node = network_options(nodes[name].to_dict())
+  return Student(found.net, variables, node, found.record['classes'], shape)
+
+
+def _card(
+  found: Trained, run: pathlib.Path, name: str, checkpoint: str
+) -> dict[str, Any]:
+  nodes = make.network_nodes(found.config, make.method(found.config))
+  node = network_options(nodes[name].to_dict())
+  shape = found.record['image_shape']
+  mean, std = constants(
+    node['normalisation'], tuple(node['mean']), tuple(node['std']), shape[-1]
+  )
+  # Folders are this machine's.
+  config = json.loads(found.config.to_json())
+  without_folders(config)
+  return {
+    'jaxrkd': jaxrkd.__version__,
+    'network': node,
+    'classes': found.record['classes'],
+    'image_shape': shape,
+    'mean': list(mean),
+    'std': list(std),
+    'data': found.config.data.name,
+    'run': run.resolve().name,
+    'name': name,
+    'checkpoint': checkpoint,
+    'step': found.record['step'],
+    'config': config,
+  }
+
+
+def _export_one(
+  path: pathlib.Path,
+  row: Format,
+  student: Student,
+  card: Mapping[str, Any],
+  seen: CheckImages | None,
+) -> dict[str, Any]:
+  """Writes a file, measures it, writes it again with what was found."""
+  own = {**card, 'inputs': row.inputs, 'runtime': row.version()}
+  own['measured'] = None
+  # Under another name, so that a good file of before stays until a better one is there.
+  trial = path.with_name(f'.{path.stem}.new{path.suffix}')
+  try:
+    with files.writing(path):
+      row.write(trial, student, own)
+    if seen is not None:
+      own['measured'] = _measure(trial, path, row, student, seen)
+      with files.writing(path):
+        row.write(trial, student, own)
+    with files.writing(path):
+      os.replace(trial, path)
+  finally:
+    trial.unlink(missing_ok=True)
+  files.write_json(path.with_name(f'{path.name}.json'), own)
+  _tell(path, own)
+  return own
+
+
+def _measure(
+  trial: pathlib.Path,
+  path: pathlib.Path,
+  row: Format,
+  student: Student,
+  seen: CheckImages,
+) -> dict[str, Any]:
+  """Accuracies of the file in its own run time, and how far it is from the network here."""
+  predict = row.load(trial)
+  apply = jax.jit(student.net.apply)
+
+  def ours(images):
+    with float32_products():
+      return apply(*student.variables, images)
+
+  found: dict[str, Any] = {**seen.about, 'runtime': row.version()}
+  for what, images in (('clean', seen.clean), ('robust', seen.adversarial)):
+    here, there = logits_of(ours, images), logits_of(predict, images)
+    far = float(np.abs(here - there).max())
+    size = float(np.abs(here).max())
+    if not far <= TOLERANCE * max(size, 1.0):
+      raise InputError(
+        f'{str(path)!r} was not kept: in {row.version()} its logits differ by {far:.3g} from '
+        f'those here (largest {size:.3g}), more than rounding; choose another format, and '
+        'please report this with the network that was exported'
+      )
+    found[what] = float(np.mean(there.argmax(-1) == seen.label))
+    found[f'{what}_here'] = float(np.mean(here.argmax(-1) == seen.label))
+    found[f'{what}_same_predictions'] = int(np.sum(there.argmax(-1) == here.argmax(-1)))
+    found[f'{what}_largest_difference'] = far
+  return found
+
+
+def _tell(path: pathlib.Path, card: Mapping[str, Any]) -> None:
+  size = path.stat().st_size / 2**20
+  found = card['measured']
+  told = 'not measured'
+  if found:
+    same = min(found['clean_same_predictions'], found['robust_same_predictions'])
+    told = (
+      f'{found["runtime"]}: {100 * found["clean"]:.2f} % clean, '
+      f'{100 * found["robust"]:.2f} % under {found["attack"]["column"]} on '
+      f'{found["images"]} test images, the predictions of jaxrkd on {same} of them'
+    )
+  say(f'{card["name"]} {card["checkpoint"]} -> {path} ({size:.2f} MiB); {told}')

@@ -1,0 +1,178 @@
+"""What a resolved config names, built: data, networks, methods, attacks, schedules."""
+
+import contextlib
+import functools
+import inspect
+import json
+from collections.abc import Iterator
+
+from ml_collections import ConfigDict
+
+from jaxrkd.amalgamation import AMALGAMATIONS, AVERAGES, Amalgamation, Average
+from jaxrkd.attacks import (
+  ATTACKS,
+  SEARCHES,
+  THREATS,
+  UNFORESEEN,
+  AnyAttack,
+  Search,
+  Threat,
+)
+from jaxrkd.data import SOURCES, Dataset, assemble, extra_images, with_extra
+from jaxrkd.errors import InputError, choose
+from jaxrkd.experiment.tables import DATA_KEYS, PROBLEMS
+from jaxrkd.methods import METHODS, Inner, Method
+from jaxrkd.models import Net
+from jaxrkd.models.named import named_network
+from jaxrkd.optimizers import SCHEDULES, Schedule
+
+
+def dataset(config: ConfigDict, data_dir: str = '') -> Dataset:
+  """Reads the data; the same request is read once per process."""
+  data = _dataset(json.dumps(config.data.to_dict(), sort_keys=True), data_dir)
+  if not config.extra.path:
+    return data
+  return with_extra(data, extra_images(config.extra.path), config.extra.path)
+
+
+@functools.lru_cache(maxsize=4)
+def _dataset(request: str, data_dir: str) -> Dataset:
+  node = json.loads(request)
+  name = node.pop('name')
+  sizes = {key: node.pop(key) for key in DATA_KEYS}
+  source = choose(SOURCES, name, 'data source')
+  if 'data_dir' in inspect.signature(source).parameters:
+    node['data_dir'] = data_dir
+  train, test = source(**node)
+  return assemble(name, train, test, **sizes)
+
+
+def method(config: ConfigDict) -> Method:
+  """Builds the training method, with the inner problem that the config puts under it."""
+  node = config.method.to_dict()
+  made = choose(METHODS, node.pop('name'), 'method')(**node)
+  node = config.inner.to_dict()
+  problem: Inner | None = choose(PROBLEMS, node.pop('name'), 'inner problem')(**node)
+  return made if problem is None else made._replace(inner=problem)
+
+
+def group(
+  config: ConfigDict, made: Method, classes: int, image_shape: tuple[int, ...]
+) -> dict[str, Net]:
+  """The networks that a method trains together, by name; see `Method.group`."""
+  return {
+    name: named_network(
+      node, classes, image_shape, config.precision, config.get('remat', False)
+    )
+    for name, node in network_nodes(config, made).items()
+    if made.group == 'students' or name != 'student'
+  }
+
+
+def network_nodes(config: ConfigDict, made: Method) -> dict[str, ConfigDict]:
+  """The groups that name the networks of a run: its student or students, its teachers."""
+  if made.group == 'students':
+    return {f'student_{k + 1}': config.student for k in range(made.students)}
+  online = dict(config.get('online', {}).items()) if made.group else {}
+  return {'student': config.student, **online}
+
+
+def average(config: ConfigDict) -> Average | Amalgamation:
+  """Builds the rule by which several networks answer together."""
+  node = config.ensemble.to_dict()
+  name = node.pop('name')
+  if name in AMALGAMATIONS:
+    return AMALGAMATIONS[name](**node)
+  return choose(AVERAGES, name, 'ensemble')
+
+
+@contextlib.contextmanager
+def _about(where: str) -> Iterator[None]:
+  """Mistakes in here name the group of the config."""
+  try:
+    yield
+  except InputError as error:
+    if str(error).startswith('config.'):
+      raise
+    raise InputError(f'{where}: {error}') from error
+
+
+def search(config: ConfigDict) -> Search:
+  """Builds the search that training uses."""
+  node = config.attack.to_dict()
+  node.pop('bn')
+  threat = _threat(config.threat, where='config.threat')
+  with _about('config.attack'):
+    return choose(SEARCHES, node.pop('name'), 'training attack')(threat, **node)
+
+
+def _threat(
+  node: ConfigDict, eps: float = 0.0, where: str = 'config.evaluation.threat'
+) -> Threat:
+  chosen = node.to_dict()
+  row = choose(THREATS, chosen.pop('name'), 'threat set')
+  try:
+    return row(**{**chosen, **({'eps': eps} if eps else {})})
+  except InputError as error:
+    raise InputError(f'{where} is {node.name}: {error}') from error
+
+
+def _attack(node: ConfigDict, threat: ConfigDict, where: str) -> AnyAttack:
+  chosen = {key: value for key, value in node.items() if key != 'surrogate'}
+  request = json.dumps(chosen, sort_keys=True)
+  ball = _threat(threat, node.eps)
+  with _about(where):
+    return _attack_in(request, ball)
+
+
+@functools.lru_cache(maxsize=64)
+def _attack_in(request: str, threat: Threat) -> AnyAttack:
+  """The same request gives the same object: see `network`."""
+  chosen = json.loads(request)
+  name, eps = chosen.pop('name'), chosen.pop('eps')
+  if name not in UNFORESEEN:
+    return choose(ATTACKS, name, 'attack')(threat, **chosen)
+  if eps:
+    raise InputError(
+      f'attack {name!r} has eps {eps:g}, but it knows no ball around an image; set its '
+      'strength instead'
+    )
+  return UNFORESEEN[name](**chosen)
+
+
+def evaluation_threat(config: ConfigDict) -> Threat:
+  """Builds where images may move in the final measurement."""
+  return _threat(config.evaluation.threat)
+
+
+def evaluation_threats(config: ConfigDict) -> dict[str, Threat | None]:
+  """Where images may move, by column; None for attacks without a ball."""
+  part = config.evaluation
+  return {
+    name: None if node.name in UNFORESEEN else _threat(part.threat, node.eps)
+    for name, node in part.attacks.items()
+  }
+
+
+def evaluation_attacks(config: ConfigDict) -> dict[str, AnyAttack]:
+  """Builds the attacks of the final measurement, by column."""
+  part = config.evaluation
+  return {
+    name: _attack(node, part.threat, f'config.evaluation.attacks.{name}')
+    for name, node in part.attacks.items()
+  }
+
+
+def selection_attack(config: ConfigDict) -> AnyAttack | None:
+  """Builds the attack that chooses the best checkpoint; None if clean accuracy does."""
+  if config.select.metric == 'clean':
+    return None
+  threat = config.evaluation.threat
+  return _attack(config.select.attack, threat, 'config.select.attack')
+
+
+def schedule(config: ConfigDict, steps_per_epoch: int) -> Schedule:
+  """Builds the learning-rate schedule."""
+  node = config.schedule.to_dict()
+  row = choose(SCHEDULES, node.pop('name'), 'schedule')
+  return row(config.schedule_len or config.epochs, steps_per_epoch, **node)

@@ -1,0 +1,70 @@
+"""Which table each named group of a config picks its row from, and a row's options."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jaxrkd import rows
+from jaxrkd.amalgamation import AMALGAMATIONS, AVERAGES
+from jaxrkd.attacks import ATTACKS, SEARCHES, THREATS, UNFORESEEN
+from jaxrkd.data import SOURCES
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.methods import INNERS, METHODS
+from jaxrkd.models import NETWORKS
+from jaxrkd.models.named import network_keys
+from jaxrkd.optimizers import SCHEDULES
+
+Table = rows.Table
+
+ATTACK_BN = ('eval', 'batch', 'train')
+KINDS = ('clean', 'robust')
+METRICS = ('weighted', 'robust', 'clean')
+STREAM = ('auto', 'always', 'never')
+SPLITS = ('heldout', 'test')
+# Arguments that the program supplies, not the config.
+SUPPLIED = ('data_dir', 'epochs', 'steps_per_epoch')
+# Searches whose steps mean the same.
+CLIMBERS = ('pgd', 'svgd', 'svgd_paper')
+DATA_KEYS = {'heldout': 0, 'train_limit': 0, 'test_limit': 0}
+# The rows that measure: with a threat set of pixels, and without.
+EVALUATIONS: Table = {**ATTACKS, **UNFORESEEN}
+# Attacks may leave the common threat set; eps 0 means they do not.
+ATTACK_KEYS = {'eps': 0.0}
+# A column may make its adversarial images on another network: a teacher's name, or the
+# workdir of a finished run. Empty is the network that is measured.
+COLUMN_KEYS = {**ATTACK_KEYS, 'surrogate': ''}
+
+
+def _own() -> None:
+  """The inner problem that a method brings itself."""
+
+
+# The rows that `config.inner` may name.
+PROBLEMS: Table = {'own': _own, **INNERS}
+# The rows that `config.ensemble` may name.
+RULES: Table = {**dict.fromkeys(AVERAGES, _own), **AMALGAMATIONS}
+
+
+def options(row: Callable[..., Any]) -> dict[str, Any]:
+  """The options of a row that a config may set, and their defaults."""
+  return rows.options(row, SUPPLIED)
+
+
+def tables(config: Mapping[str, Any]) -> dict[str, tuple[Table, dict[str, Any]]]:
+  """Dotted path of every named group -> (its table, keys it has beside the row's)."""
+  found: dict[str, tuple[Table, dict[str, Any]]] = {
+    'data': (SOURCES, DATA_KEYS),
+    'student': (NETWORKS, network_keys(config.get('student', {}))),
+    'method': (METHODS, {}),
+    'inner': (PROBLEMS, {}),
+    'ensemble': (RULES, {}),
+    'threat': (THREATS, {'eps': configs.EIGHT}),
+    'attack': (SEARCHES, {'bn': 'eval'}),
+    'schedule': (SCHEDULES, {}),
+    'select.attack': (EVALUATIONS, ATTACK_KEYS),
+    'evaluation.threat': (THREATS, {'eps': configs.EIGHT}),
+  }
+  for name, node in config.get('online', {}).items():
+    found[f'online.{name}'] = (NETWORKS, network_keys(node))
+  for name in config.get('evaluation', {}).get('attacks', {}):
+    found[f'evaluation.attacks.{name}'] = (EVALUATIONS, COLUMN_KEYS)
+  return found

@@ -1,0 +1,212 @@
+"""Several experiments with several seeds and the same teachers, in one table."""
+
+import json
+import pathlib
+import re
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxrkd import experiment
+from jaxrkd.errors import InputError
+from jaxrkd.evaluate.fingerprint import fingerprint
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment import train_and_evaluate
+from jaxrkd.paths import expanded
+from jaxrkd.runtime import files, sharding
+from jaxrkd.runtime.progress import say
+
+# Columns for methods that train networks on particles: title, key, factor.
+PARTICLES = (
+  ('particles: Linf, of 255', 'linf', 1),
+  ('L2, of 255', 'l2', 255),
+  ('CE', 'ce_mean', 1),
+)
+
+
+def compare(
+  specs: Mapping[str, str],
+  seeds: Sequence[int],
+  workdir: str | pathlib.Path,
+  overrides: Sequence[str] = (),
+  data_dir: str = '',
+) -> str:
+  """Trains whatever is not trained yet; returns the table as Markdown.
+
+  Teachers with one config and seed are trained once and shared. The table, and its rows
+  with every seed's numbers, go to `table.md` and `table.json` in the workdir.
+
+  Args:
+    specs: name of a row -> config file, optionally with ':argument'.
+    seeds: of the students; each has teachers of its own seed.
+    workdir: folder for all runs; run again, it continues.
+    overrides: 'key=value' texts for every experiment.
+    data_dir: where TFDS data lie.
+
+  Raises:
+    InputError: nothing to compare, or an experiment is refused.
+  """
+  if not specs or not seeds:
+    raise InputError('nothing to compare; name at least one config and one seed')
+  workdir = expanded(workdir).resolve()
+  # Every config is resolved first, so that a mistake in the last costs no training.
+  planned = {
+    (name, seed): _planned(spec, seed, overrides)
+    for seed in seeds
+    for name, spec in specs.items()
+  }
+  _check_comparable(planned)
+  found: dict[str, list[dict[str, Any]]] = {}
+  trained: set[pathlib.Path] = set()
+  for (name, seed), config in planned.items():
+    for role, entry in config.teachers.items():
+      if entry.workdir:
+        continue
+      mark = fingerprint(json.loads(entry.config.to_json()))[:8]
+      place = workdir / 'teachers' / f'{role}-{mark}'
+      if place not in trained:
+        title = f'teacher {role}, seed {seed}'
+        train_and_evaluate(entry.config, place, data_dir, title, alone=False)
+        trained.add(place)
+      entry.workdir = str(place)
+    place = workdir / _folder(name) / f'seed{seed}'
+    results = train_and_evaluate(
+      config.lock(), place, data_dir, f'{name}, seed {seed}', alone=False
+    )
+    for role, row in results['teachers'].items():
+      home = pathlib.Path(row['workdir'])
+      method = json.loads((home / 'config.json').read_text(encoding='utf-8'))['method'][
+        'name'
+      ]
+      _add(found, f'teacher {role} ({method})', seed, row, home)
+    shown = {'particles': results['particles']} if 'particles' in results else {}
+    _add(found, name, seed, {**results['student']['best'], **shown}, place)
+    for student, versions in results.get('students', {}).items():
+      _add(found, f'{name} {student}', seed, versions['best'], place)
+  table = markdown(found)
+  if sharding.is_first_process():
+    files.write_json(workdir / 'table.json', found)
+    files.write_text(workdir / 'table.md', table + '\n')
+  say(f'\n{table}\n\nwritten to {workdir / "table.md"}')
+  return table
+
+
+def _planned(spec: str, seed: int, overrides: Sequence[str]) -> ConfigDict:
+  given = configs.load_spec(spec)
+  own = [entry.config for entry in given.teachers.values() if entry.config]
+  # Seeds of one ensemble follow each other; those of the next come after them.
+  if given.get('seeds') or any(text.startswith('seeds=') for text in overrides):
+    raise InputError(
+      f'{spec!r} has config.seeds, but a comparison gives each run its own; leave it out and '
+      'name the seeds with --seeds'
+    )
+  given.seed = seed * given.members
+  stride = 1 + max((config.seed for config in own), default=0)
+  for config in own:
+    config.seed += seed * stride
+  # Unlocked, because teachers get the place where they were trained.
+  return ConfigDict(experiment.resolve(given, list(overrides)).to_dict())
+
+
+def _folder(name: str) -> str:
+  """A folder for a row, whose name may have brackets and spaces."""
+  return re.sub(r'[^\w.+-]+', '-', name).strip('-')
+
+
+def _check_comparable(planned: Mapping[tuple[str, int], ConfigDict]) -> None:
+  """Raises `InputError` unless all are measured alike and each seed is its own."""
+  (first, _), wanted = next(iter(planned.items()))
+  folders: dict[str, str] = {}
+  for name, _ in planned:
+    other = folders.setdefault(_folder(name), name)
+    if other != name:
+      raise InputError(
+        f'{other!r} and {name!r} would share the folder {_folder(name)!r}; rename a row'
+      )
+  seeds: dict[str, set[int]] = {}
+  for (name, _), config in planned.items():
+    changed = configs.differences(
+      wanted.evaluation.to_dict(), config.evaluation.to_dict()
+    )
+    if changed:
+      raise InputError(
+        f'{first!r} and {name!r} are measured differently (evaluation.{changed[0]}); give '
+        'all experiments one evaluation'
+      )
+    if config.seed in seeds.setdefault(name, set()):
+      raise InputError(
+        f'{name!r} has seed {config.seed} twice; give different --seeds, and no '
+        '--config.seed'
+      )
+    seeds[name].add(config.seed)
+
+
+def _add(
+  found: dict[str, list[dict[str, Any]]],
+  name: str,
+  seed: int,
+  row: Mapping[str, Any],
+  place: pathlib.Path,
+) -> None:
+  made = {'seed': seed, **row, 'place': str(place)}
+  rows = found.setdefault(name, [])
+  same = [other for other in rows if other['seed'] == seed]
+  if any(other['place'] != str(place) for other in same):
+    # Another teacher of this name and training, of other settings.
+    _add(found, f'{name} {place.name}', seed, row, place)
+  elif not same:
+    rows.append({**made, 'seconds_per_epoch': seconds_per_epoch(place)})
+
+
+def seconds_per_epoch(workdir: pathlib.Path) -> float | None:
+  """Training time of an epoch, compilation and evaluation left out; None if unknown."""
+  if (workdir / 'members' / '0').is_dir():
+    workdir = workdir / 'members' / '0'
+  path = workdir / 'metrics.jsonl'
+  lines = path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
+  rows = [row for row in map(json.loads, lines) if 'images_per_second' in row]
+  if not rows:
+    return None
+  last = rows[-1]
+  speed = statistics.median(row['images_per_second'] for row in rows)
+  config = json.loads((workdir / 'config.json').read_text(encoding='utf-8'))
+  return config['batch_size'] * last['step'] / last['epoch'] / speed
+
+
+def markdown(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+  """Mean and standard deviation over seeds in percent, teachers first.
+
+  Where networks were trained on particles: the mean distance between two particles of an
+  image, in 8-bit levels, and their mean cross-entropy.
+
+  Args:
+    found: name -> one row per seed, as `table.json` has them.
+  """
+  attacks = list(next(iter(found.values()))[0]['attacks'])
+  main = next((a for a in attacks if a == 'pgd_sat'), attacks[-1])
+  particles = any('particles' in row for rows in found.values() for row in rows)
+  head = ['', 'clean', *attacks, f'weighted ({main})', 's/epoch']
+  head += [title for title, _, _ in PARTICLES] if particles else []
+  lines = [head, ['---'] * len(head)]
+  teachers = sorted(name for name in found if name.startswith('teacher '))
+  for name in [*teachers, *(name for name in found if name not in teachers)]:
+    rows = found[name]
+    columns = [[row['clean'] for row in rows]]
+    columns += [[row['attacks'][a]['robust'] for row in rows] for a in attacks]
+    columns += [[row['attacks'][main]['weighted'] for row in rows]]
+    times = [row['seconds_per_epoch'] for row in rows if row['seconds_per_epoch']]
+    speed = f'{statistics.median(times):.2f}' if times else 'unknown'
+    lines.append([name, *map(_spread, columns), speed])
+    for _, key, scale in PARTICLES if particles else ():
+      values = [scale * row['particles'][key] for row in rows if 'particles' in row]
+      lines[-1].append(f'{statistics.fmean(values):.3g}' if values else '')
+  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def _spread(values: Sequence[float]) -> str:
+  mean = f'{100 * statistics.fmean(values):.1f}'
+  if len(values) == 1:
+    return mean
+  return f'{mean} ± {100 * statistics.stdev(values):.1f}'

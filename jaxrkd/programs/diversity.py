@@ -1,0 +1,182 @@
+"""SVGD against PGD on trained networks: AT-AKA's Table 1 and its pictures."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from jaxrkd import attacks, experiment
+from jaxrkd.attacks.step_size import TRADES, step_length
+from jaxrkd.errors import InputError, one_of
+from jaxrkd.evaluate import particle_statistics, robustness
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment import train_and_evaluate
+from jaxrkd.experiment.load import load_trained, read_config
+from jaxrkd.paths import absolute, expanded
+from jaxrkd.programs.plane import draw_plane
+from jaxrkd.report import pictures
+from jaxrkd.runtime import files, sharding
+from jaxrkd.runtime.progress import say
+
+STEPS = 20
+COLUMNS = {
+  'linf': ('Linf, of 255', 1),
+  'l2': ('L2, of 1', 1),
+  'l1': ('L1, of 1', 1),
+  'ce_mean': ('mean CE', 1),
+  'ce_std': ('std CE', 1),
+  'ce_max': ('max CE', 1),
+  'classes': ('classes', 1),
+  'accuracy': ('accuracy %', 100),
+}
+
+
+def searches(threat: attacks.Threat) -> dict[str, attacks.Search]:
+  """The sets that are compared: 20 steps of 0.003 at eps 8/255, in proportion to eps."""
+  options: dict[str, Any] = dict(steps=STEPS, step_size=_step(threat))
+  return {
+    'PGD': attacks.pgd_search(threat, **options),
+    'SVGD': attacks.svgd_search(threat, **options),
+    'SVGD, sigma 1e-3': attacks.SEARCHES['svgd_paper'](threat, **options),
+  }
+
+
+def _step(threat: attacks.Threat) -> float:
+  return step_length(None, threat.eps, TRADES)
+
+
+def table1(
+  runs: Mapping[str, str],
+  workdir: str | pathlib.Path,
+  *,
+  images: int = 100,
+  count: int = 10,
+  picture: int = 0,
+  ddof: int = 0,
+  overrides: list[str] | None = None,
+  data_dir: str = '',
+) -> str:
+  """Prints how far apart and how strong the particles of both attacks are.
+
+  Writes `table1.json`, `table1.md`, `plane.png` (two dimensions, as Figure 1) and
+  `<network>.png` (one real image) into the workdir.
+
+  Args:
+    runs: name -> workdir of a finished run, with ':network' for one of several; or
+      config 'file.py:words', which is trained first, in `workdir/<name>`.
+    workdir: for what is made.
+    images: the first so many of the test split are averaged over.
+    count: particles per image.
+    picture: which of these images is drawn.
+    ddof: of the standard deviation of an image's cross-entropies, 0 or 1.
+    overrides: 'key=value' texts for configs.
+    data_dir: where TFDS data lie.
+
+  Returns:
+    The table as Markdown.
+
+  Raises:
+    InputError: nothing to compare, fewer than 2 particles, or too few images.
+  """
+  workdir = absolute(workdir)
+  _check(runs, images, count, picture, ddof, overrides)
+  found: dict[str, dict[str, float]] = {}
+  settings = []
+  mesh = sharding.data_mesh()
+  for name, spec in runs.items():
+    path, _, network = spec.partition(':')
+    home = expanded(path)
+    if '.py' in spec:
+      home, network = workdir / name, ''
+      config = experiment.resolve(configs.load_spec(spec), list(overrides or []))
+      train_and_evaluate(config, home, data_dir, name)
+    config = experiment.resolve(read_config(home), past=True)
+    trained = load_trained(home, 'best', mesh, config.precision, network=network)
+    many, one = _splits(config, images, picture, mesh, data_dir)
+    attacked = (
+      particle_statistics.one_network(trained.net),
+      (trained.state.params, trained.state.stats),
+      count,
+    )
+    key, drawn = jax.random.key(config.seed), {}
+    threat = experiment.evaluation_threat(config)
+    part = config.evaluation.threat
+    settings.append(
+      f'{name}: {home} {network or "student"}, best, {part.name} eps {part.eps:.4g}, '
+      f'{STEPS} steps of {_step(threat):.4g}'
+    )
+    for title, search in searches(threat).items():
+      row = particle_statistics.describe(*attacked, many, mesh, search, key)
+      if ddof:
+        row['ce_std'] *= (count / (count - 1)) ** 0.5
+      found[f'{name}, {title}'] = row
+      clean, made = particle_statistics.first_particles(*attacked, one, mesh, search, key)
+      drawn[title] = made[:, 0]
+    if sharding.is_first_process():
+      picture_path = workdir / f'{name}.png'
+      pictures.rows_of_images(picture_path, clean[0], drawn, _largest(clean[0], drawn))
+  table = '\n'.join([_markdown(found, images, count), '', *settings])
+  if sharding.is_first_process():
+    eps = 0.12
+    draw_plane(workdir / 'plane.png', searches(attacks.Linf(eps)), count, eps)
+    files.write_json(workdir / 'table1.json', found)
+    files.write_text(workdir / 'table1.md', table + '\n')
+  say(
+    f'\n{table}\n\nwritten to {workdir}: table1.md, plane.png and a picture per network'
+  )
+  return table
+
+
+def _check(runs, images, count, picture, ddof, overrides) -> None:
+  if not runs:
+    raise InputError('no networks; name runs or configs, such as configs/sat.py:digits')
+  if count < 2:
+    raise InputError(f'particles is {count}; distances need at least 2')
+  if images < 1:
+    raise InputError(f'images is {images}; it must be at least 1')
+  if not 0 <= picture < images:
+    raise InputError(
+      f'picture is {picture}, but only images 0 to {images - 1} are attacked; name one '
+      'of these, or raise images'
+    )
+  one_of(ddof, (0, 1), 'ddof')
+  if overrides and not any('.py' in spec for spec in runs.values()):
+    raise InputError(
+      f'--config.{overrides[0]} is for configs that are trained here, but all networks '
+      'come from finished runs, whose own configs hold'
+    )
+
+
+def _splits(
+  config: ConfigDict, images: int, picture: int, mesh: jax.sharding.Mesh, data_dir: str
+) -> tuple[robustness.Loaded, robustness.Loaded]:
+  """The images that are averaged over, and the one that is drawn."""
+  split = experiment.dataset(config, data_dir).test
+  if len(split) < images:
+    raise InputError(
+      f'images is {images}, but {config.data.name} has {len(split)} test images; ask for '
+      'fewer'
+    )
+  devices = mesh.devices.size
+  batch = -(-min(images, 100) // devices) * devices
+  return (
+    robustness.load_split(split.take(np.arange(images)), batch, mesh),
+    robustness.load_split(split.take(np.array([picture])), devices, mesh),
+  )
+
+
+def _largest(clean: np.ndarray, drawn: Mapping[str, np.ndarray]) -> float:
+  """The largest change of a pixel: what the picture of changes is scaled by."""
+  return max(float(np.abs(made - clean).max()) for made in drawn.values()) or 1.0
+
+
+def _markdown(found: Mapping[str, Mapping[str, float]], images: int, count: int) -> str:
+  head = [f'{count} particles, {images} images', *(t for t, _ in COLUMNS.values())]
+  lines = [head, ['---'] * len(head)]
+  for name, row in found.items():
+    cells = [f'{scale * row[key]:.3g}' for key, (_, scale) in COLUMNS.items()]
+    lines.append([name, *cells])
+  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)

@@ -1,0 +1,100 @@
+"""Evaluating a run that exists, with its own settings or others."""
+
+import pathlib
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxrkd import experiment
+from jaxrkd.errors import InputError
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment import seeds, train_teachers
+from jaxrkd.experiment.data_notes import tell
+from jaxrkd.experiment.evaluate_run import evaluate_run
+from jaxrkd.experiment.load import read_config, seed_folder
+from jaxrkd.experiment.result_names import ending
+from jaxrkd.paths import absolute
+from jaxrkd.runtime import sharding
+from jaxrkd.runtime.progress import say
+
+FREE = ('evaluation', 'seed')
+
+
+def remeasure(
+  workdir: str | pathlib.Path,
+  overrides: list[str],
+  data_dir: str = '',
+  attacks: list[str] | None = None,
+) -> dict[str, Any]:
+  """Measures student and teachers of a run; returns what it writes.
+
+  The runs of several seeds (`config.seeds`) are measured one after the other.
+
+  Args:
+    workdir: the run.
+    overrides: 'key=value' texts that change how it is measured.
+    data_dir: where TFDS data lie.
+    attacks: the columns, by their short names (`experiment.columns`); None keeps the run's.
+
+  Raises:
+    InputError: not a run, or an override of something that training has fixed.
+  """
+  workdir = absolute(workdir)
+  old = read_config(workdir)
+  for key in (configs.split_override(text)[0] for text in overrides):
+    group = key.split('.')[0]
+    if group not in FREE and not (group == 'teachers' and key.endswith('.workdir')):
+      raise InputError(
+        f'config.{key} belongs to training, which is done; evaluation can change '
+        f'{", ".join(FREE)}'
+      )
+    if group == 'seed' and old.get('seeds'):
+      raise InputError(
+        f'{str(workdir)!r} holds the runs of {len(old.seeds)} seeds, each of which is '
+        f'measured with its own; name one of them, such as '
+        f'{str(seed_folder(workdir, old.seeds[0]))!r}, to change config.seed'
+      )
+  config, name = _changed(workdir, old, overrides, attacks)
+  mesh = sharding.data_mesh()
+  data = experiment.dataset(config, data_dir)
+  tell(data)
+  path = workdir / f'results{name}.json'
+
+  def measure(
+    config: ConfigDict, place: pathlib.Path, name: str, title: str
+  ) -> dict[str, Any]:
+    # Those that are missing are trained, as in the run itself.
+    train_teachers(config, place, data, data_dir, mesh)
+    own = place / f'results{name}.json'
+    found = evaluate_run(config, place, data, mesh, own, f'eval{name}', title)
+    say(f'written to {own}')
+    return found
+
+  if not old.get('seeds'):
+    return measure(config, workdir, name, 'student')
+  folders = {str(seed): seed_folder(workdir, seed) for seed in old.seeds}
+  found = {}
+  for seed, place in folders.items():
+    given = _changed(place, read_config(place), overrides, attacks)
+    found[seed] = measure(given[0], place, given[1], f'student, seed {seed}')
+  whole = seeds.in_common(found, folders, path)
+  say(f'written to {path}')
+  return whole
+
+
+def _changed(
+  workdir: pathlib.Path,
+  old: ConfigDict,
+  overrides: list[str],
+  attacks: list[str] | None,
+) -> tuple[ConfigDict, str]:
+  """How to measure, and what the names of its files end in."""
+  given = ConfigDict(old.to_dict())
+  if attacks is not None:
+    # Steps follow the radius, which an override may have changed.
+    first = [text for text in overrides if 'evaluation.attacks.' not in text]
+    given.evaluation.attacks = experiment.columns(
+      attacks, experiment.resolve(old, first, past=True)
+    )
+  config = experiment.resolve(given, overrides, past=True)
+  return config, ending(config, experiment.resolve(old, past=True), workdir)

@@ -1,0 +1,5 @@
+"""Pages, pictures and tables of what was measured."""
+
+from jaxrkd.report.page import write_report
+
+__all__ = ['write_report']
