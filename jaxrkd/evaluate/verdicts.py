@@ -160,7 +160,7 @@ def _is_replaced(path: pathlib.Path) -> bool:
         return True
   except DAMAGE:
     found = path.read_bytes()
-    if not found or b'mark.npy' in found:
+    if not found or b'clean_prediction.npy' in found or b'mark.npy' in found:
       return True  # verdicts that a disk has damaged
   raise InputError(
     f'{str(path)!r} is there and holds no verdicts; name another path for them, or remove '
