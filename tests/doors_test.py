@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import torch
 from absl.testing import absltest, parameterized
 from cascade_test import digits, linear_digits
 
