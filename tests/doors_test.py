@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import torch
 from absl.testing import absltest, parameterized
 from cascade_test import digits, linear_digits
 
@@ -47,6 +48,12 @@ class DirectCallTest(parameterized.TestCase):
     (lambda x, y: dict(images=x.astype(int)), 'images are int'),
     (lambda x, y: dict(images=x[0]), r'images\[None\]'),
     (lambda x, y: dict(images=[1, 2]), 'images are'),
+    (lambda x, y: dict(images=jnp.zeros((6, 3, 16, 16))), r'channels first.*transpose'),
+    (
+      lambda x, y: dict(images=torch.zeros(6, 8, 8, 1)),
+      r'torch.Tensor; .*images.numpy\(\)',
+    ),
+    (lambda x, y: dict(labels=y + 0.5), 'these have fractions'),
     (lambda x, y: dict(key=0), r'key is 0; give jax.random.key\(0\)'),
     (lambda x, y: dict(key=jax.random.split(KEY, 3)), r'keys of shape \(3,\)'),
     (

@@ -13,7 +13,8 @@ from cascade_test import digits, linear_digits
 
 from jaxrkd import attacks
 from jaxrkd.attacks import Linf
-from jaxrkd.evaluate import attack_images
+from jaxrkd.errors import InputError
+from jaxrkd.evaluate import attack_images, trust_panel
 from jaxrkd.evaluate.trace import signature
 
 ATTACK = attacks.pgd(Linf(0.1))
@@ -73,7 +74,7 @@ class RecognisedTest(parameterized.TestCase):
       mock.patch('jaxrkd.evaluate.verdicts.say', told.append),
     ):
       found = attack_images(logits_fn, images, labels, attack, path=path, **options)
-    self.assertEqual(bool(told), not judge.called)
+    self.assertEqual(any('; read' in text for text in told), not judge.called)
     return found, judge.called
 
   def path(self) -> pathlib.Path:
@@ -138,6 +139,41 @@ class RecognisedTest(parameterized.TestCase):
     strong, computed = self.judged(path, linear_digits, elsewhere(0.3))
     self.assertTrue(computed)
     self.assertGreater(weak.robust_accuracy, strong.robust_accuracy + 0.3)
+
+  def test_weights_that_changed_where_they_lie(self):
+    images, labels, weights = digits()
+    held = {'weights': jnp.asarray(weights)}
+
+    def logits_fn(x):
+      flat = x.reshape(len(x), -1)
+      return flat @ held['weights'][:-1] + held['weights'][-1]
+
+    def attack(key, logits_fn, images, labels):
+      return images * held['black']
+
+    first = attack_images(logits_fn, images, labels, ATTACK)
+    held['weights'] = -held['weights']
+    second = attack_images(logits_fn, images, labels, ATTACK)
+    self.assertLess(second.clean_accuracy, 0.2)
+    self.assertEqual(trust_panel(logits_fn, images, labels, Linf(0.1)).status, 'none')
+    held['weights'] = -held['weights']
+    third = attack_images(logits_fn, images, labels, ATTACK)
+    np.testing.assert_array_equal(first.robust, third.robust)
+    robust = []
+    for held['black'] in (1.0, 0.0):
+      robust.append(attack_images(logits_fn, images, labels, attack).robust_accuracy)
+    self.assertEqual(robust[0], first.clean_accuracy)
+    self.assertLess(robust[1], 0.2)
+
+  def test_a_file_of_something_else_is_left_alone(self):
+    path = self.path()
+    np.savez(path, weights=digits()[2])
+    with self.assertRaisesRegex(InputError, 'v.npz.* is there and holds no verdicts'):
+      self.judged(path, linear_digits)
+    self.assertIn('weights', np.load(path))
+    path.write_text('a text')
+    with self.assertRaisesRegex(InputError, 'holds no verdicts'):
+      self.judged(path, linear_digits)
 
   def test_names_of_programs(self):
     image, weights = digits()[0][:1], digits()[2]

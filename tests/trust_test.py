@@ -228,8 +228,27 @@ class TableTest(parameterized.TestCase):
         attack_images(EASY, *GREY, attacks.autoattack(ball), threat=Linf(RADIUS))
 
   def test_verdicts_of_another_classifier(self):
-    with self.assertRaisesRegex(InputError, 'call 100 % .* of another classifier'):
-      on_grey(EASY, attack_images(lambda x: -EASY(x), *GREY, attacks.pgd(Linf(RADIUS))))
+    table = attack_images(EASY, *GREY, attacks.pgd(Linf(RADIUS)))
+    for other in (lambda x: -EASY(x), lambda x: 1.3 * EASY(x)):
+      with self.assertRaisesRegex(
+        InputError, 'of another classifier or other labels: on 24'
+      ):
+        on_grey(other, table)
+    with self.assertRaisesRegex(InputError, 'other labels'):
+      trust_panel(EASY, GREY[0], GREY[1] + 1, Linf(RADIUS), count=24, verdicts=table)
+
+  def test_arguments(self):
+    for bad in (0.5, [1], 'aa.npz'):
+      with self.assertRaisesRegex(InputError, 'verdicts are .*; give what attack_images'):
+        on_grey(EASY, bad)
+    with self.assertRaisesRegex(InputError, 'count'):
+      trust_panel(EASY, *GREY, Linf(RADIUS), count=0)
+
+  def test_few_images_pass_with_a_warning(self):
+    for count, status in ((7, 'warn'), (20, 'pass')):
+      panel = trust_panel(EASY, GREY[0][:count], GREY[1][:count], Linf(RADIUS))
+      found = {c.name: c.status for c in panel.checks}
+      self.assertEqual(found['few images'], status)
 
   def test_verdicts_with_an_index(self):
     index = np.arange(24) + 100

@@ -18,6 +18,8 @@ Array = jax.Array
 ORDER = 'attack(key, logits_fn, images, labels)'
 # Rounding of 8-bit levels, resizing and normalisation undone; beyond it, another range.
 ROUNDING = 1e-5
+# Rows and columns that no image has as few of.
+FEW = 4
 SIGMOID = 'jnp.concatenate([jnp.zeros_like(z), z], -1)'
 
 
@@ -111,6 +113,11 @@ def checked_images(images: Any) -> Array:
 
 def check_image_type(images: Any) -> tuple[tuple[int, ...], np.dtype]:
   """Raises `InputError` unless these are [B, H, W, C], one or more, floats or uint8."""
+  if hasattr(images, 'numpy') and not isinstance(images, np.ndarray | jax.Array):
+    raise InputError(
+      f'images are a {type(images).__module__}.{type(images).__name__}; give an array of '
+      'numpy or JAX, such as images.numpy(), [B, height, width, channels]'
+    )
   if not hasattr(images, 'shape') or not hasattr(images, 'dtype'):
     raise InputError(
       f'images are {told(images)}; give an array [B, height, width, channels]'
@@ -124,6 +131,11 @@ def check_image_type(images: Any) -> tuple[tuple[int, ...], np.dtype]:
       hint = f'; the order of arguments is {ORDER}'
     raise InputError(
       f'images have shape {shape}; give at least one, as [B, height, width, channels]{hint}'
+    )
+  if shape[1] in (1, 3) and shape[3] not in (1, 3) and min(shape[2:]) > FEW:
+    raise InputError(
+      f'images have shape {shape}, with channels first; give [B, height, width, channels]: '
+      'images.transpose(0, 2, 3, 1), and let logits_fn turn them back if it needs to'
     )
   if dtype != np.uint8 and not jnp.issubdtype(dtype, jnp.floating):
     raise InputError(f'images are {dtype}; give floats in [0, 1], or uint8 in 0 to 255')
@@ -239,7 +251,8 @@ def check_labels(labels: Any, count: int, classes: int | None = None) -> Array:
     if shape == (count, 1):
       hint = ': labels[:, 0]'
     elif shape == (count,) and jnp.issubdtype(dtype, jnp.floating):
-      hint = ': labels.astype(int)'
+      whole = isinstance(labels, jax.core.Tracer) or not np.any(np.asarray(labels) % 1)
+      hint = ': labels.astype(int)' if whole else '; these have fractions'
     elif len(shape) == 4:
       hint = f'; the order of arguments is {ORDER}'
     raise InputError(

@@ -55,8 +55,12 @@ def _check_number(step_size: Any, eps: Any) -> None:
       f'attack step_size is {step_size!r}; give a number in [0, 1] pixels, or None for the '
       "attack's own share of the radius"
     )
-  small = isinstance(eps, jax.core.Tracer) or eps <= 1
-  if not 0 <= step_size < float('inf') or (step_size > 1 and small):
+  if not 0 <= step_size < float('inf'):
+    raise InputError(
+      f'attack step_size is {step_size}; it must be a number of 0 or more, or None for the '
+      "attack's own share of the radius"
+    )
+  if step_size > 1 and (isinstance(eps, jax.core.Tracer) or eps <= 1):
     raise InputError(
       f'attack step_size is {step_size}, but pixels are in [0, 1]: write '
       f'{step_size:g}/255 = {step_size / 255:.5g} if you mean 8-bit levels'
@@ -77,9 +81,9 @@ def check_budget(steps: int, path: Any, eps: Any) -> None:
   if isinstance(path, jax.core.Tracer) or isinstance(eps, jax.core.Tracer):
     return  # known when the compiled program runs
   if path < eps * (1 - SLACK):
+    more = f'{math.ceil(steps * eps / path - SLACK)} or more, or ' if path else ''
     raise InputError(
       f'attack steps: {steps} of them move {path:.4g} together, too little to reach the '
       f'border of a ball of eps {eps:.4g}, so that any network would look robust; give '
-      f'{math.ceil(steps * eps / path - SLACK) if path else "more"} or more, or a step_size '
-      f'of at least {eps / steps:.4g}'
+      f'{more}a step_size of at least {eps / steps:.4g}'
     )

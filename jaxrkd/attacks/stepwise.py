@@ -295,9 +295,17 @@ class Plain:
     function: (key, logits_fn, images [1, H, W, C], labels [1]) -> adversarial images. Asked
       about one image at a time, so that neither its random numbers nor its images depend
       on a batch.
+    name: of what it computes, where that is known: a function whose settings were changed
+      where they lie is another one.
   """
 
   function: Callable[[Array, LogitsFn, Array, Array], Array]
+  name: str = ''
+
+  def __call__(
+    self, key: Array, logits_fn: LogitsFn, images: Array, labels: Array
+  ) -> Array:
+    return self.function(key, logits_fn, images, labels)
 
   def watched(
     self, keys: Array, logits_fn: LogitsFn, images: Array, labels: Array
@@ -373,6 +381,8 @@ def stepwise(attack: AnyAttack) -> Stepwise:
   Raises:
     InputError: no attack, such as a name or a factory that was not called.
   """
+  if isinstance(attack, Plain):
+    return one_step(attack)
   doors.check_attack(attack, (Attack, Stepwise))
   if isinstance(attack, Stepwise):
     return attack
@@ -389,7 +399,6 @@ def cascade(attack: AnyAttack, name: str) -> Cascade:
   Raises:
     InputError: something else, such as a name or a factory that was not called.
   """
-  doors.check_attack(attack, (Attack, Stepwise, Cascade))
   if isinstance(attack, Cascade):
     return attack
   return Cascade(((name, stepwise(attack)),))

@@ -98,9 +98,9 @@ def holds(outer: Threat | None, inner: Threat) -> bool:
 
 
 def _levels(eps: float, allowed: str) -> InputError:
+  way = f': write {eps:g}/255 = {eps / 255:.5g} if you mean 8-bit levels'
   return InputError(
-    f'eps is {eps}, but pixels are in [0, 1], so it must be {allowed}: write '
-    f'{eps:g}/255 = {eps / 255:.5g} if you mean 8-bit levels'
+    f'eps is {eps}, but pixels are in [0, 1], so it must be {allowed}{way if eps > 0 else ""}'
   )
 
 
@@ -173,14 +173,13 @@ class _Sum(_Ball):
   def _check_scale(self, eps):
     norm, usual, most = type(self).__name__, self.USUAL, self.MOST
     if not 0 <= eps <= most:
-      raise _levels(eps, f'0 or more, usually about {usual} in {norm}')
+      raise _levels(eps, f'between 0 and {most:g}, usually about {usual} in {norm}')
     levels = round(eps * 255)
     if levels in LINF_LEVELS and eps == levels / 255:
       raise InputError(
         f'eps is {eps:.4g}, which is {levels}/255, a radius of Linf: in {norm} it bounds '
         f'the change of all pixels together, and {usual} is usual for 32x32 images; give '
-        f'the radius that you mean (to the last digit this one cannot be had: write '
-        f'{eps:.3g})'
+        f'the radius that you mean, or {eps:.3g} if it is this one'
       )
 
   USUAL, MOST = 0.0, math.inf

@@ -2,15 +2,25 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeGuard
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrkd.attacks import AnyAttack, LogitsFn, Threat, cascade, doors, objectives
-from jaxrkd.attacks.stepwise import Randomised, ask
+from jaxrkd.attacks import (
+  AnyAttack,
+  Attack,
+  Cascade,
+  LogitsFn,
+  Stepwise,
+  Threat,
+  cascade,
+  doors,
+  objectives,
+)
+from jaxrkd.attacks.stepwise import Plain, Randomised, ask
 from jaxrkd.attacks.threat import check_threat, told
 from jaxrkd.errors import InputError, whole_number
 from jaxrkd.evaluate.fingerprint import describe, fingerprint, images_digest
@@ -29,6 +39,7 @@ from jaxrkd.evaluate.trust import Column, Panel, panel
 from jaxrkd.evaluate.verdicts import Verdicts, stored
 from jaxrkd.paths import expanded
 from jaxrkd.runtime import sharding
+from jaxrkd.runtime.progress import say
 
 # How far answers on other devices may lie apart, relative to the largest. Where all of a
 # classifier is known the answers only confirm it; of one that calls into another framework
@@ -38,16 +49,25 @@ KNOWN, OPAQUE = 1e-3, 4e-6
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Given:
-  """A function in the place of a network; the same one is compiled once."""
+  """A function in the place of a network; the same one is compiled once.
+
+  Attributes:
+    function: itself.
+    name: of what it computes; see `trace.signature`. A function whose weights were changed
+      where they lie is another one, and what was compiled of it is out of date.
+  """
 
   function: LogitsFn
+  name: str = ''
 
   def __hash__(self) -> int:
     # Modules that can be called may have no hash.
-    return id(self.function)
+    return hash((id(self.function), self.name))
 
   def __eq__(self, other: object) -> bool:
-    return isinstance(other, Given) and other.function is self.function
+    if not isinstance(other, Given):
+      return False
+    return other.function is self.function and other.name == self.name
 
   def logits_fn(self, params: Any, stats: Any) -> LogitsFn:
     del params, stats
@@ -111,8 +131,10 @@ def attack_images(
   if threat is not None:
     check_threat(threat)
     _check_same_ball(whole.threat, threat)
-  subject, loaded = _loaded(logits_fn, images, labels, index, batch_size, check)
-  key = jax.random.key(seed)
+  loaded = _loaded(logits_fn, images, labels, index, batch_size, check)
+  key, one = jax.random.key(seed), loaded.images.pixels(np.arange(1))
+  asked = [_known(logits_fn, one)]
+  subject = asked[0].subject
   clean = look_at_clean(subject, loaded, key)
   if check:
     check_finite(clean.finite)
@@ -127,7 +149,16 @@ def attack_images(
     if f is not None and check:
       few = loaded.images.pixels(np.arange(len(loaded.images))[:8])
       _check_other(f, what, few, loaded.images.label, classes)
-  search, other = (Subject(Given(f), ((), ())) if f else None for f in both)
+  others = [_known(f, one) if f is not None else None for f in both]
+  search, other = (known.subject if known else None for known in others)
+  asked += [known for known in others if known]
+
+  attacked = search_logits_fn or surrogate or logits_fn
+  about = None
+  if path is not None or _is_plain(attack):
+    about = describe(whole, loaded.images, classes, attacked)
+  if about and _is_plain(attack):
+    attack = Plain(attack, str(about.parts))
 
   def compute(partial: Partial | None) -> Verdicts:
     return judge(
@@ -142,16 +173,13 @@ def attack_images(
     )
 
   if path is None:
-    return compute(None)
+    return _told(compute(None))
+  assert about is not None
   made_by = {key: value for key, value in versions().items() if key != 'device'}
   kinds = [search is not None, other is not None, keep_images]
-  attacked = search_logits_fn or surrogate or logits_fn
-  about = describe(whole, loaded.images, classes, attacked)
   path = expanded(path)
   if path.suffix != '.npz':
     raise InputError(f'path is {str(path)!r}; verdicts are written as .npz, so name one')
-  asked = [f for f in (logits_fn, *both) if f is not None]
-  names, opaque = zip(*(signature(f, loaded.images.pixels(np.arange(1))) for f in asked))
   settings = [
     seed,
     about.parts,
@@ -159,15 +187,62 @@ def attack_images(
     kinds,
     made_by,
     images_digest(loaded.images),
-    names,
+    [known.net.name for known in asked],
   ]
   answers = [clean.margin, *(_margins(s, loaded, key) for s in (search, other) if s)]
-  if any(opaque):
-    answers += [_slopes(f, loaded) for f in asked]
-  outside = any(opaque) or len(about.found) > 0
+  opaque = any(known.opaque for known in asked)
+  if opaque:
+    answers += [_slopes(known.net.function, loaded) for known in asked]
+  outside = opaque or len(about.found) > 0
   answers.append(about.found)
   sketch = Sketch(np.concatenate(answers), OPAQUE if outside else KNOWN)
-  return stored([path], fingerprint(settings), compute, sketch, told=True)
+  return _told(stored([path], fingerprint(settings), compute, sketch, told=True))
+
+
+class Known(NamedTuple):
+  """A classifier and what was read off its program.
+
+  Attributes:
+    net: itself.
+    opaque: whether parts of it could not be read; see `trace.signature`.
+  """
+
+  net: Given
+  opaque: bool
+
+  @property
+  def subject(self) -> Subject:
+    return Subject(self.net, ((), ()))
+
+
+def _known(logits_fn: LogitsFn, image: np.ndarray) -> Known:
+  try:
+    name, opaque = signature(logits_fn, image)
+  except Exception as error:
+    raise doors.fails(error, image.shape, image.dtype) from error
+  return Known(Given(logits_fn, name), opaque)
+
+
+def _is_plain(attack: AnyAttack) -> TypeGuard[Callable[..., jax.Array]]:
+  return not isinstance(attack, Attack | Stepwise | Cascade)
+
+
+def _told(found: Verdicts) -> Verdicts:
+  """Says what makes accuracies too high, where it happened."""
+  count = len(found.label)
+  if np.any(found.not_finite):
+    broken = int(found.not_finite.any(axis=1).sum())
+    say(
+      f'attack_images: slopes, logits or pixels were no finite numbers on {broken} of '
+      f'{count} images (see .stages): the robust accuracy may be too high'
+    )
+  if np.any(found.outside):
+    left = int(found.outside.any(axis=1).sum())
+    say(
+      f'attack_images: the attack left [0, 1] or the ball on {left} of {count} images (see '
+      '.stages), which does not count: the robust accuracy may be too high'
+    )
+  return found
 
 
 def _check_same_ball(searched: Threat | None, threat: Threat) -> None:
@@ -244,21 +319,26 @@ def trust_panel(
     InputError: images, labels, threat or verdicts of the wrong kind.
   """
   check_threat(threat)
-  subject, loaded = _loaded(logits_fn, images, labels, index, batch_size, check=False)
+  whole_number(count, 1, 'count')
+  loaded = _loaded(logits_fn, images, labels, index, batch_size, check=False)
   if isinstance(verdicts, Verdicts):
     verdicts = {'attack': verdicts}
-  others = {n: Subject(Given(f), ((), ())) for n, f in (surrogates or {}).items()}
-  key = jax.random.key(seed)
+  if not isinstance(verdicts, Mapping | None):
+    raise InputError(
+      f'verdicts are {doors.told(verdicts)}; give what attack_images returned, or a '
+      'dictionary of such by name'
+    )
   few, moved = loaded.images.pixels(np.arange(len(loaded.images))[:8]), 0.0
+  key, others = jax.random.key(seed), surrogates or {}
   classes = doors.class_count(logits_fn, jnp.asarray(few))
   doors.check_label_values(loaded.images.label, classes)
   if not isinstance(logits_fn, Randomised):
     # A compiled program may have frozen what a plain call draws.
     moved = max(unsteadiness(logits_fn, few))
   return panel(
-    *(subject, loaded, threat, key),
+    *(_known(logits_fn, few[:1]).subject, loaded, threat, key),
     images=count,
-    surrogates=others,
+    surrogates={name: _known(f, few[:1]).subject for name, f in others.items()},
     unsteady=moved,
     table={name: Column.of(found) for name, found in (verdicts or {}).items()},
   )
@@ -279,4 +359,4 @@ def _loaded(logits_fn, images, labels, index, batch_size, check):
     check_classifier(logits_fn, own.pixels(np.arange(len(own))[:8]), own.label)
   mesh = sharding.data_mesh()
   size = -(-batch_size // mesh.size) * mesh.size
-  return Subject(Given(logits_fn), ((), ())), Loaded(own, size, mesh)
+  return Loaded(own, size, mesh)

@@ -146,6 +146,7 @@ def judge(
     index=loaded.images.index,
     label=label,
     clean_prediction=np.asarray(clean.prediction),
+    clean_margin=np.asarray(clean.margin, np.float32),
     adversarial_prediction=ledger.prediction,
     margin=ledger.margin,
     clean_correct=correct,

@@ -8,6 +8,7 @@ import numpy as np
 from jaxrkd.attacks import Threat
 from jaxrkd.attacks.threat import holds, told
 from jaxrkd.errors import InputError
+from jaxrkd.evaluate.lanes import Look
 from jaxrkd.evaluate.task import Images
 from jaxrkd.evaluate.verdicts import Verdicts
 
@@ -15,8 +16,9 @@ from jaxrkd.evaluate.verdicts import Verdicts
 ONE_STEP, MANY_STEPS = ('fgsm',), ('pgd',)
 SLOPES = ('fgsm', 'pgd', 'cw_inf', 'apgd', 'fab', 'svgd', 'autoattack')
 RANDOM = ('square',)
-# Share of images that two looks at one classifier may tell apart by rounding.
-OTHER = 0.05
+# How far answers of one classifier may lie apart, relative to the largest: on other devices,
+# in other batches.
+ROUNDING = 1e-3
 
 
 class Share(NamedTuple):
@@ -73,12 +75,20 @@ class Table:
     columns: by name.
     threat: the ball.
     images: those of the checks: all are right without an attack.
+    seen: more of the same images, and what the classifier says about them; None leaves
+      whose verdicts the columns are unasked.
 
   Raises:
     InputError: the columns are of other images, another ball or another classifier.
   """
 
-  def __init__(self, columns: Mapping[str, Column], threat: Threat, images: Images):
+  def __init__(
+    self,
+    columns: Mapping[str, Column],
+    threat: Threat,
+    images: Images,
+    seen: tuple[Images, Look] | None = None,
+  ):
     inside = {name: column for name, column in columns.items() if column.ball}
     self._columns = {
       name: column for name, column in inside.items() if column.threat in (None, threat)
@@ -92,6 +102,8 @@ class Table:
     self._images, self._threat = images, threat
     for name, column in (self._columns | self._larger).items():
       self._check(name, column)
+      if seen is not None:
+        self._check_classifier(name, column.verdicts, *seen)
 
   def _check(self, name: str, column: Column) -> None:
     found, asked = column.verdicts, told(column.threat or self._threat)
@@ -100,7 +112,7 @@ class Table:
         f'the verdicts {name!r} are of the ball {found.about["threat"]}, but the checks ask '
         f'about {asked}; give both the same'
       )
-    place = self._places(found)
+    place = _places(found, self._images)
     known = place >= 0
     if not np.all(known) or np.any(found.label[place] != self._images.label):
       raise InputError(
@@ -108,23 +120,29 @@ class Table:
         f'{len(known)} images of the checks are not among them, or have another label; '
         'give verdicts of the same images, in the same order'
       )
-    wrong = float(np.mean(~found.clean_correct[place])) if len(place) else 0.0
-    # Rounding in another batch turns a few at most.
-    if wrong > OTHER:
-      raise InputError(
-        f'the verdicts {name!r} call {100 * wrong:.0f} % of the images of the checks wrong '
-        'without an attack, and this classifier is right on all of them: they are of '
-        'another classifier, or its answers change'
-      )
 
-  def _places(self, found: Verdicts) -> np.ndarray:
-    """Where the images of the checks are in a column; -1 where they are not."""
-    place = {int(index): row for row, index in enumerate(found.index)}
-    return np.array([place.get(int(i), -1) for i in self._images.index], int)
+  def _check_classifier(
+    self, name: str, found: Verdicts, images: Images, look: Look
+  ) -> None:
+    """Whether the verdicts' classifier said the same about clean images."""
+    place = _places(found, images)
+    rows = np.flatnonzero(place >= 0)
+    here, there = np.asarray(look.margin)[rows], found.clean_margin[place[rows]]
+    real = np.abs(here[np.isfinite(here)])
+    away = ~np.isclose(here, there, rtol=0, atol=ROUNDING * real.max(initial=0))
+    # Not a number is equal to nothing; labels of these images may differ, too.
+    away &= ~(np.isnan(here) & np.isnan(there))
+    away |= found.label[place[rows]] != images.label[rows]
+    if np.any(away):
+      raise InputError(
+        f'the verdicts {name!r} are of another classifier or other labels: on '
+        f'{int(np.sum(away))} of {len(rows)} images without an attack it answered '
+        'differently; give verdicts of the classifier that is asked about'
+      )
 
   def _own(self, column: Column) -> np.ndarray:
     """Which images of the checks a column calls robust."""
-    return column.verdicts.robust[self._places(column.verdicts)]
+    return column.verdicts.robust[_places(column.verdicts, self._images)]
 
   def _named(self, first_words: tuple[str, ...], transfer: bool = False) -> list[Column]:
     def name(key: str, column: Column) -> str:
@@ -201,6 +219,12 @@ class Table:
       Share(float(np.mean(column.verdicts.not_finite.any(axis=1))), 0)
       for column in self._columns.values()
     ]
+
+
+def _places(found: Verdicts, images: Images) -> np.ndarray:
+  """Where images are in a column; -1 where they are not."""
+  place = {int(index): row for row, index in enumerate(found.index)}
+  return np.array([place.get(int(i), -1) for i in images.index], int)
 
 
 def _alike(one: Verdicts, other: Verdicts) -> bool:

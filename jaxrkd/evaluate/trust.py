@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxrkd.attacks import L2, Cascade, Linf, Threat, autoattack
 from jaxrkd.evaluate.confidence import wilson
-from jaxrkd.evaluate.lanes import ladder
+from jaxrkd.evaluate.lanes import Look, ladder
 from jaxrkd.evaluate.probe import Probe
 from jaxrkd.evaluate.robustness import Loaded, judge, look_at_clean
 from jaxrkd.evaluate.table_checks import Column, Share, Table
@@ -29,6 +29,10 @@ FACTORS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0)
 PGD_STEPS, APGD_STEPS, QUERIES = 20, 30, 300
 # Steps of a PGD that has more than enough.
 MANY_STEPS = 100
+# Images that are right without an attack, so that passing says something.
+ENOUGH = 20
+# How far answers may move, relative to the largest, and still be compared.
+STEADY = 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +60,11 @@ class Check:
 
 # Name -> (warn above, fail above, unit, advice).
 LIMITS: dict[str, tuple[float, float, str, str]] = {
+  'few images': (
+    *(0.0, 20.0, ''),
+    'So many images that are right without an attack are missing to 20: what these checks '
+    'find holds, but that they pass says little; measure on more images.',
+  ),
   'repeated outputs differ': (
     *(1e-5, 1e-2, ''),
     'Logits of the same images change from call to call, or with the other images of the '
@@ -203,13 +212,17 @@ def panel(
   Raises:
     InputError: columns of other images.
   """
-  part = _right_ones(subject, loaded, key, images)
+  near, clean = _first_ones(subject, loaded, key, images)
+  part = _right_ones(near, clean, images)
   count = len(part.images)
-  reported = Table(table or {}, threat, part.images)
+  own = Probe(part, key, threat, subject)
+  moves = max(own.unrepeatable(), unsteady) if count else unsteady
+  # Answers that change tell nothing about whose they were.
+  seen = None if moves > STEADY else (near.images, clean)
+  reported = Table(table or {}, threat, part.images, seen)
   if not count:
     return Panel(tuple(check(name, None) for name in LIMITS), (), 0)
   look = functools.partial(Probe, part, key, threat)
-  own = look(subject)
   radii = [factor * threat.eps for factor in FACTORS]
   radii.append(max(everything(threat, own.pixels), radii[-1]))
   stays = [own.withstands(eps, PGD_STEPS) for eps in radii]
@@ -242,7 +255,8 @@ def panel(
     + ([Share.of(np.any(transferred, axis=0) & gradients)] if transferred else []),
   }
   plain: dict[str, float] = {
-    'repeated outputs differ': max(own.unrepeatable(), unsteady),
+    'few images': float(max(ENOUGH - count, 0)),
+    'repeated outputs differ': moves,
     'accuracy rises with eps': 100 * max(float(np.max(np.diff(accuracy))), 0.0),
   }
   found = [
@@ -273,17 +287,23 @@ def _stronger(threat: Threat) -> Cascade:
   )
 
 
-def _right_ones(subject: Subject, loaded: Loaded, key: Array, images: int) -> Loaded:
-  """The first images that are right without an attack, in smaller batches if few."""
+def _first_ones(
+  subject: Subject, loaded: Loaded, key: Array, images: int
+) -> tuple[Loaded, Look]:
+  """The first images, and what the network says about them."""
   every = loaded.images
   # Enough for a network that is right one time in four.
   first = np.arange(min(len(every), 4 * images))
   near = Loaded(_rows(every, first), loaded.batch_size, loaded.mesh)
-  clean = look_at_clean(subject, near, key)
+  return near, look_at_clean(subject, near, key)
+
+
+def _right_ones(near: Loaded, clean: Look, images: int) -> Loaded:
+  """Those that are right without an attack, in smaller batches if few."""
   rows = np.flatnonzero(clean.right(near.images.label))[:images]
-  fits = (s for s in ladder(loaded.batch_size, loaded.mesh.size) if s >= len(rows))
-  size = next(fits, loaded.batch_size)
-  return Loaded(_rows(every, rows), size, loaded.mesh)
+  fits = (s for s in ladder(near.batch_size, near.mesh.size) if s >= len(rows))
+  size = next(fits, near.batch_size)
+  return Loaded(_rows(near.images, rows), size, near.mesh)
 
 
 def _rows(images: Images, rows: np.ndarray) -> Images:

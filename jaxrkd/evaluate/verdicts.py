@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxrkd.errors import InputError
 from jaxrkd.evaluate.partial import DAMAGE, Partial, Sketch, same_sketch
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
@@ -21,6 +22,7 @@ class Verdicts:
     index: int32 [N], place in the source.
     label: int32 [N].
     clean_prediction: int32 [N].
+    clean_margin: float32 [N], `margin` on the clean image.
     adversarial_prediction: int32 [N].
     margin: float32 [N], largest wrong logit minus the true one on the adversarial image;
       positive or not finite counts as wrong. What withstood is told by the image on which
@@ -44,6 +46,7 @@ class Verdicts:
   index: np.ndarray
   label: np.ndarray
   clean_prediction: np.ndarray
+  clean_margin: np.ndarray
   adversarial_prediction: np.ndarray
   margin: np.ndarray
   clean_correct: np.ndarray
@@ -115,20 +118,23 @@ def stored(
   """Reads verdicts of the same settings, or computes and writes them.
 
   Args:
-    paths: .npz files to look into; the first is written where none has them.
+    paths: .npz files to look into; the first is written where none has them. One that
+      holds something else is left alone.
     mark: `fingerprint.fingerprint` of everything the verdicts depend on.
     compute: makes them, and is told where it may note how far it is.
     sketch: answers that tell the network, up to rounding, where no name does.
-    told: whether to say that verdicts were read.
+    told: whether to say that verdicts were read, or replaced.
 
   Raises:
-    InputError: the file cannot be written.
+    InputError: the file cannot be written, or holds something else than verdicts.
   """
   sound = [v for v in (read(path, mark, sketch) for path in paths) if v is not None]
   if sharding.seen_by_all(bool(sound)):
     if told:
       say(f'{paths[0]}: measured before with the same classifier and attack; read')
     return sound[0]
+  if told and _is_replaced(paths[0]):
+    say(f'{paths[0]}: verdicts of another classifier, attack or images; measured anew')
   partial = Partial(paths[0].with_name(f'{paths[0].stem}.partial'), mark, sketch)
   if sharding.is_first_process():
     # Hours of work end in this folder.
@@ -138,6 +144,28 @@ def stored(
     write(paths[0], mark, verdicts, sketch)
     partial.remove()
   return verdicts
+
+
+def _is_replaced(path: pathlib.Path) -> bool:
+  """Whether there are verdicts, which new ones will replace.
+
+  Raises:
+    InputError: there is something else.
+  """
+  if not path.exists():
+    return False
+  try:
+    with path.open('rb') as file, np.load(file, allow_pickle=False) as archive:
+      if 'mark' in archive:
+        return True
+  except DAMAGE:
+    found = path.read_bytes()
+    if not found or b'clean_prediction.npy' in found or b'mark.npy' in found:
+      return True  # verdicts that a disk has damaged
+  raise InputError(
+    f'{str(path)!r} is there and holds no verdicts; name another path for them, or remove '
+    'that file'
+  )
 
 
 def write(

@@ -6,7 +6,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxrkd.attacks.step_size import ADAM, EIGHT, PGD, TRADES, step_length
-from jaxrkd.errors import InputError
+from jaxrkd.attacks.threat import THREATS
+from jaxrkd.errors import InputError, choose
 
 Pairs = list[tuple[str, str]]
 # What configs start from.
@@ -67,6 +68,7 @@ def _check_radius(
 ) -> None:
   where = key.removesuffix('name')
   old = {**USUAL, **_node(config, where)}
+  choose(THREATS, name, f'config.{key}')
   # A measurement that is moved along has the radius of the training.
   told = {f'{where}eps', where.replace('evaluation.threat.', 'threat.') + 'eps'}
   if name != old['name'] and told.isdisjoint(given):

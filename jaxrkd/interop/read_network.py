@@ -169,7 +169,8 @@ def _classes(
     )
   if not count:
     raise InputError(
-      f'{where}: no last layer named linear, fc or logits tells the classes; say how many'
+      f'{where}: no last layer named linear, fc or logits tells the classes; say how many '
+      '(--classes), or name less in --ignore if that took the layer away'
     )
   return count
 
@@ -332,7 +333,9 @@ def _misfit(
   own = {k: v for k, v in (guessed or {}).items() if k != 'name'}
   other = network_options(guessed) if guessed else node
   differs = any(other.get(key) != node.get(key) for key in ('name', *own))
-  hint = 'take another file, or ignore names that belong to nothing wanted (--ignore)'
+  hint = 'take another file'
+  if found.unused and not found.missing:
+    hint += ', or ignore names that belong to nothing wanted (--ignore)'
   if guessed and differs:
     options = f' with {", ".join(f"{k}={v}" for k, v in own.items())}' if own else ''
     hint = (

@@ -140,7 +140,10 @@ def _go(tree: Any, where: str, key: str) -> tuple[Any, list[str], str]:
     raise InputError(f'{where} {_is_object(".".join(path), inside)}')
   names = [name for name in _entries(inside) if name.startswith(f'{rest}.')]
   if rest and not (names and _is_state(inside)):
-    known = [*_hints(tree), *(f'{name[:NAME]!r}' for name in _entries(inside))]
+    hints, entries = _hints(tree), _entries(inside)
+    # Numbers and texts hold no weights, and what is a hint is said already.
+    more = [n for n, v in entries.items() if isinstance(v, Mapping | list | np.ndarray)]
+    known = [*hints, *(repr(n[:NAME]) for n in more if f'--key={n}' not in hints)]
     raise InputError(
       f'{where} has nothing under {key!r}; known are {", ".join(known[:SHOWN]) or "none"}'
     )
