@@ -135,7 +135,7 @@ class ShippedConfigsTest(parameterized.TestCase):
       config, known = config_of(spec), RECIPES[recipe]
       self.assertEqual(config.expected.to_dict(), known.expected)
       node = network_options(known.network)
-      self.assertEqual(config.student.to_dict(), node.to_dict())
+      self.assertEqual(config.student.to_dict(), node)
     for spec, clean, autoattack in (
       ('teachers/mmard:wrn_34_20', 88.70, 53.26),
       ('teachers/at_plus:cifar100', 61.98, 29.58),
