@@ -552,7 +552,7 @@ class RecipeTest(parameterized.TestCase):
   def test_networks_exist(self, name):
     recipe = RECIPES[name]
     node = network_options(recipe.network)
-    self.assertIsNotNone(torch_net.family(node.name))
+    self.assertIsNotNone(torch_net.family(node['name']))
     self.assertIn('clean', recipe.expected)
     self.assertTrue(all(0 <= value <= 100 for value in recipe.expected.values()))
     self.assertIn(recipe.kind, ('clean', 'robust'))

@@ -111,7 +111,7 @@ def arrays(module):
 
 
 def normalised(node, images):
-  mean, std = NORMALISATIONS[node.normalisation]
+  mean, std = NORMALISATIONS[node['normalisation']]
   if not mean:
     return images
   mean, std = (torch.tensor(c, dtype=images.dtype)[:, None, None] for c in (mean, std))
