@@ -1,0 +1,81 @@
+"""A trained network as one function, out of a run or a file of weights."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxrkd.errors import InputError
+from jaxrkd.experiment.load import load_trained
+from jaxrkd.interop import read_network
+from jaxrkd.models import Net
+from jaxrkd.paths import expanded
+from jaxrkd.runtime import sharding
+
+Tree = Any
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LoadedNetwork:
+  """images [B, H, W, C] in [0, 1] -> logits [B, classes], in evaluation mode.
+
+  Attributes:
+    net: its functions.
+    variables: (params, stats).
+    classes: number of logits.
+    image_shape: (H, W, C) of what it was trained on.
+    about: where it comes from: of a run what its checkpoint says, of a file what was read.
+  """
+
+  net: Net
+  variables: tuple[Tree, Tree]
+  classes: int
+  image_shape: tuple[int, ...]
+  about: dict[str, Any]
+
+  def __call__(self, images: jax.Array) -> jax.Array:
+    return self.net.logits_fn(*self.variables)(images)
+
+
+def load_run(
+  path: str | pathlib.Path,
+  *,
+  checkpoint: str = 'best',
+  network: str = '',
+  recipe: str = '',
+  precision: str = 'float32',
+) -> LoadedNetwork:
+  """Reads the network of a run, or of a file of weights.
+
+  Args:
+    path: workdir of a run, or a file; see `interop.read_network`.
+    checkpoint: of a run: 'best', 'last', or 'ema' for the averaged parameters.
+    network: of a run that trained several; empty takes its student.
+    recipe: of a file: which public teacher it is (`interop.RECIPES`).
+    precision: what it computes in: 'float32', or 'bfloat16'.
+
+  Raises:
+    InputError: not a run, no such checkpoint or network, or a file that is none of weights.
+  """
+  path = expanded(path)
+  if path.is_dir():
+    if recipe:
+      raise InputError(
+        f'recipe {recipe!r} is for a file of weights, but {str(path)!r} is a folder; leave '
+        'it out'
+      )
+    mesh = sharding.data_mesh()
+    found = load_trained(path, checkpoint, mesh, precision, network=network)
+    variables, record = (found.state.params, found.state.stats), found.record
+    shape = tuple(record['image_shape'])
+    return LoadedNetwork(found.net, variables, record['classes'], shape, dict(record))
+  if network or checkpoint != 'best':
+    raise InputError(
+      f'{str(path)!r} is a file of weights or not there, and has neither checkpoints nor '
+      'several networks; leave checkpoint and network out, or name the workdir of a run'
+    )
+  read = read_network(path, recipe=recipe, precision=precision)
+  variables = jax.tree.map(np.asarray, read.variables)
+  return LoadedNetwork(read.net, variables, read.classes, read.image_shape, read.about)
