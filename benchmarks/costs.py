@@ -30,7 +30,7 @@ BATCH = 8
 def step_flops(method, data, student):
   """FLOP of a step per image, and the epochs of the recipe."""
   given = (method, data, student, 'paper', BATCH, 'float32')
-  config = steps.experiment(*given)
+  config = steps.config_of(*given)
   setup, arguments = steps.described(config, sharding.data_mesh(jax.devices()[:1]))
   return count_flops(setup.train_step, *arguments) / BATCH, config.epochs
 

@@ -50,7 +50,7 @@ def main():
   options = parse()
   if not options.give_back:
     host_memory.keep_freed()  # as `launch/main.py` does
-  config = steps.experiment(
+  config = steps.config_of(
     options.method,
     'cifar10',
     options.student,

@@ -37,7 +37,7 @@ def main():
     for fsdp in options.fsdp:
       if count % fsdp or (fsdp > 1 and fsdp > count):
         continue
-      config = steps.experiment(
+      config = steps.config_of(
         *(options.method, 'cifar10', options.student, 'small', options.batch, 'float32'),
         [f'mesh.fsdp={fsdp}'],
       )

@@ -51,7 +51,7 @@ def parse():
 
 def sides(options, method, student, precision, batch):
   """name -> what does steps, and the FLOP of one."""
-  config = steps.experiment(
+  config = steps.config_of(
     *(method, options.data, student, options.teachers, batch, precision, options.set)
   )
   made = steps.make_step(config)

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 from jaxrkd import experiment, interop
 from jaxrkd.errors import InputError
 from jaxrkd.experiment import config_files as configs
-from jaxrkd.experiment import summary, teachers
+from jaxrkd.experiment import summary, teacher_runs
 from jaxrkd.experiment.load import Trained, load_trained
 from jaxrkd.models.named import named_network
 from jaxrkd.programs import compare
@@ -241,7 +241,7 @@ class DivergenceTest(absltest.TestCase):
     with self.assertRaisesRegex(
       InputError, "teacher 'r' has weights that are not finite"
     ):
-      teachers.check_teacher('r', trained, data)
+      teacher_runs.check_teacher('r', trained, data)
 
   def test_a_teacher_of_other_classes(self):
     config = experiment.resolve(small('sat'))
@@ -252,7 +252,7 @@ class DivergenceTest(absltest.TestCase):
       ConfigDict(),
     )
     with self.assertRaisesRegex(InputError, "teacher 'r' knows 4 classes.*has 3 classes"):
-      teachers.check_teacher('r', trained, experiment.dataset(config))
+      teacher_runs.check_teacher('r', trained, experiment.dataset(config))
 
 
 if __name__ == '__main__':

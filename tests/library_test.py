@@ -14,7 +14,7 @@ from absl.testing import absltest, parameterized
 import jaxrkd
 from jaxrkd import experiment
 from jaxrkd.attacks import Linf, pgd
-from jaxrkd.data import SOURCES, digits
+from jaxrkd.data import SOURCES
 from jaxrkd.errors import InputError
 from jaxrkd.experiment.load import load_trained
 from jaxrkd.runtime import sharding
@@ -91,7 +91,7 @@ class BenchmarkTest(parameterized.TestCase):
       found = jaxrkd.evaluate.benchmark(
         *(blank, 'digits', Linf(0.1)), attack=pgd(Linf(0.1), steps=4), count=30
       )
-    _, test = digits.digits()
+    _, test = SOURCES['digits']()
     want = (test.label[:30] == 9).mean()
     self.assertEqual((found.clean_accuracy, found.robust_accuracy), (want, want))
     self.assertIn('digits test, Linf(0.1), accuracy in %', said.getvalue())

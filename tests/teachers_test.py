@@ -11,7 +11,7 @@ from absl.testing import absltest, parameterized
 
 from jaxrkd import attacks, experiment
 from jaxrkd.errors import InputError
-from jaxrkd.experiment import results
+from jaxrkd.experiment import evaluate_run
 from jaxrkd.experiment.load import load_trained
 from jaxrkd.methods import INNERS, METHODS
 from jaxrkd.models import AVERAGES, Net, ensemble, from_nnx
@@ -378,7 +378,7 @@ class StagesTest(absltest.TestCase):
     with self.subTest('members that were best at different epochs are measured twice'):
       record = {**whole.record, 'steps': [4, 8]}
       other = whole._replace(record={**record, 'steps': [8, 8]})
-      marks = [results._identity(t) for t in (whole._replace(record=record), other)]
+      marks = [evaluate_run._identity(t) for t in (whole._replace(record=record), other)]
       self.assertNotEqual(*marks)
       self.assertEqual(whole.record['steps'], [m.record['step'] for m in each])
     with self.subTest('a finished ensemble keeps its config'):

@@ -76,7 +76,7 @@ class OperationsTest(absltest.TestCase):
     self.assertEqual(hlo.collectives(compiled(again, x))[2], 1)
 
   def test_described_steps_lie_as_those_of_a_run(self):
-    config = steps.experiment(
+    config = steps.config_of(
       *('mtard', 'cifar10', 'resnet8', 'small', 4, 'float32'), ['mesh.fsdp=2']
     )
     mesh = sharding.data_mesh(jax.devices()[:2], 2)

@@ -24,7 +24,7 @@ from jaxrkd.experiment.load import (
 from jaxrkd.experiment.prepare import check_batch_fits, check_micro_batch, prepare
 from jaxrkd.experiment.scores import make_judge
 from jaxrkd.experiment.summary import table_rows
-from jaxrkd.experiment.train_teachers import (
+from jaxrkd.experiment.teacher_runs import (
   check_classes,
   check_finished,
   check_sources,

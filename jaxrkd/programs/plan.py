@@ -17,7 +17,7 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment.data_notes import tell
 from jaxrkd.experiment.load import Trained, chosen, load_trained
 from jaxrkd.experiment.prepare import prepare
-from jaxrkd.experiment.train_teachers import (
+from jaxrkd.experiment.teacher_runs import (
   check_classes,
   check_sources,
   check_teacher,
