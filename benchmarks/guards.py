@@ -125,8 +125,8 @@ GUARDS = (
   Guard(
     'weights that change where they lie are other weights',
     E + 'attack_images.py',
-    'return other.function is self.function and other.name == self.name',
-    'return other.function is self.function',
+    'return Known(Given(logits_fn, name), opaque)',
+    "return Known(Given(logits_fn, ''), opaque)",
     'tests/recognised_test.py::changed_where_they_lie',
   ),
   Guard(
