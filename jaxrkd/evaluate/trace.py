@@ -107,4 +107,11 @@ def _parts(equation: Any) -> Iterator[Any]:
 def _plain(number: Any) -> np.ndarray:
   if hasattr(number, 'dtype') and jnp.issubdtype(number.dtype, jax.dtypes.prng_key):
     number = jax.random.key_data(number)
+  split = isinstance(number, jax.Array) and not (
+    number.is_fully_addressable or number.is_fully_replicated
+  )
+  if split:
+    # Of weights that lie on several machines, each process knows its own part.
+    parts = [np.ravel(shard.data) for shard in number.addressable_shards]
+    return np.concatenate(parts)
   return np.asarray(number)
