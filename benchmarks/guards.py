@@ -124,7 +124,7 @@ GUARDS = (
   ),
   Guard(
     'weights that change where they lie are other weights',
-    E + 'attack_images.py',
+    E + 'given.py',
     'return Known(Given(logits_fn, name), opaque)',
     "return Known(Given(logits_fn, ''), opaque)",
     'tests/recognised_test.py::changed_where_they_lie',
@@ -336,7 +336,7 @@ GUARDS = (
   # Whose verdicts.
   Guard(
     'weights and gradient are part of the mark',
-    *(E + 'attack_images.py', '[known.net.name for known in asked],', '[],'),
+    *(E + 'attack_images.py', '[one.net.name for one in asked],', '[],'),
     'tests/recognised_test.py',
   ),
   Guard(
@@ -348,7 +348,7 @@ GUARDS = (
     'slopes of another framework count',
     *(
       E + 'attack_images.py',
-      'answers += [_slopes(known.net.function, loaded) for known in asked]',
+      'answers += [unit_slopes(one.net.function, *shown) for one in asked]',
     ),
     'pass',
     'tests/recognised_test.py::another_framework',

@@ -19,7 +19,7 @@ from jaxrkd import attacks, experiment, report
 from jaxrkd.attacks import ATTACKS, Linf, Randomised
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import attack_images, results, trust, trust_panel
-from jaxrkd.evaluate.attack_images import Given
+from jaxrkd.evaluate.given import Given
 from jaxrkd.evaluate.robustness import Loaded
 from jaxrkd.evaluate.table_checks import Column, Table
 from jaxrkd.evaluate.task import Images, Subject

@@ -1,5 +1,6 @@
 """Where images may move: the ball around a clean image, cut with the box [0, 1]."""
 
+import abc
 import dataclasses
 import math
 from collections.abc import Callable, Hashable
@@ -105,7 +106,7 @@ def _levels(eps: float, allowed: str) -> InputError:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Ball:
+class _Ball(abc.ABC):
   """What all balls share: a radius that is checked, and a step that is projected."""
 
   eps: float
@@ -118,17 +119,17 @@ class _Ball:
     # Of numpy or JAX, it would make a set that cannot be looked up.
     object.__setattr__(self, 'eps', float(self.eps))
 
-  def _check_scale(self, eps: float) -> None:
-    raise NotImplementedError
+  @abc.abstractmethod
+  def _check_scale(self, eps: float) -> None: ...
 
   def ascend(self, images, clean, gradient, size):
     return self.project(images + size * self.steepest(gradient), clean)
 
-  def project(self, images, clean):
-    raise NotImplementedError
+  @abc.abstractmethod
+  def project(self, images, clean): ...
 
-  def steepest(self, gradient):
-    raise NotImplementedError
+  @abc.abstractmethod
+  def steepest(self, gradient): ...
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,9 +1,8 @@
 """Any classifier under any attack: the library call behind every program."""
 
-import dataclasses
 import pathlib
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeGuard
+from typing import TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -18,12 +17,12 @@ from jaxrkd.attacks import (
   Threat,
   cascade,
   doors,
-  objectives,
 )
-from jaxrkd.attacks.stepwise import Plain, Randomised, ask
+from jaxrkd.attacks.stepwise import Plain, Randomised
 from jaxrkd.attacks.threat import check_threat, told
 from jaxrkd.errors import InputError, whole_number
 from jaxrkd.evaluate.fingerprint import describe, fingerprint, images_digest
+from jaxrkd.evaluate.given import known, unit_slopes
 from jaxrkd.evaluate.inputs import (
   check_classifier,
   check_finite,
@@ -34,7 +33,6 @@ from jaxrkd.evaluate.partial import Partial, Sketch
 from jaxrkd.evaluate.results import versions
 from jaxrkd.evaluate.robustness import Loaded, judge, look_at_clean
 from jaxrkd.evaluate.task import Images, Subject
-from jaxrkd.evaluate.trace import signature
 from jaxrkd.evaluate.trust import Column, Panel, panel
 from jaxrkd.evaluate.verdicts import Verdicts, stored
 from jaxrkd.paths import expanded
@@ -45,33 +43,6 @@ from jaxrkd.runtime.progress import say
 # classifier is known the answers only confirm it; of one that calls into another framework
 # they are all there is to tell it by, so that they may move by rounding alone.
 KNOWN, OPAQUE = 1e-3, 4e-6
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Given:
-  """A function in the place of a network; the same one is compiled once.
-
-  Attributes:
-    function: itself.
-    name: of what it computes; see `trace.signature`. A function whose weights were changed
-      where they lie is another one, and what was compiled of it is out of date.
-  """
-
-  function: LogitsFn
-  name: str = ''
-
-  def __hash__(self) -> int:
-    # Modules that can be called may have no hash.
-    return hash((id(self.function), self.name))
-
-  def __eq__(self, other: object) -> bool:
-    if not isinstance(other, Given):
-      return False
-    return other.function is self.function and other.name == self.name
-
-  def logits_fn(self, params: Any, stats: Any) -> LogitsFn:
-    del params, stats
-    return self.function
 
 
 def attack_images(
@@ -132,8 +103,8 @@ def attack_images(
     check_threat(threat)
     _check_same_ball(whole.threat, threat)
   loaded = _loaded(logits_fn, images, labels, index, batch_size, check)
-  key, one = jax.random.key(seed), loaded.images.pixels(np.arange(1))
-  asked = [_known(logits_fn, one)]
+  key, first = jax.random.key(seed), loaded.images.pixels(np.arange(1))
+  asked = [known(logits_fn, first)]
   subject = asked[0].subject
   clean = look_at_clean(subject, loaded, key)
   if check:
@@ -149,9 +120,9 @@ def attack_images(
     if f is not None and check:
       few = loaded.images.pixels(np.arange(len(loaded.images))[:8])
       _check_other(f, what, few, loaded.images.label, classes)
-  others = [_known(f, one) if f is not None else None for f in both]
-  search, other = (known.subject if known else None for known in others)
-  asked += [known for known in others if known]
+  others = [known(f, first) if f is not None else None for f in both]
+  search, other = (one.subject if one else None for one in others)
+  asked += [one for one in others if one]
 
   attacked = search_logits_fn or surrogate or logits_fn
   about = None
@@ -173,7 +144,7 @@ def attack_images(
     )
 
   if path is None:
-    return _told(compute(None))
+    return _marked(compute(None))
   assert about is not None
   made_by = {key: value for key, value in versions().items() if key != 'device'}
   kinds = [search is not None, other is not None, keep_images]
@@ -187,47 +158,25 @@ def attack_images(
     kinds,
     made_by,
     images_digest(loaded.images),
-    [known.net.name for known in asked],
+    [one.net.name for one in asked],
   ]
   answers = [clean.margin, *(_margins(s, loaded, key) for s in (search, other) if s)]
-  opaque = any(known.opaque for known in asked)
+  opaque = any(one.opaque for one in asked)
   if opaque:
-    answers += [_slopes(known.net.function, loaded) for known in asked]
+    few = np.arange(len(loaded.images))[:8]
+    shown = loaded.images.pixels(few), loaded.label[few]
+    answers += [unit_slopes(one.net.function, *shown) for one in asked]
   outside = opaque or len(about.found) > 0
   answers.append(about.found)
   sketch = Sketch(np.concatenate(answers), OPAQUE if outside else KNOWN)
-  return _told(stored([path], fingerprint(settings), compute, sketch, told=True))
-
-
-class Known(NamedTuple):
-  """A classifier and what was read off its program.
-
-  Attributes:
-    net: itself.
-    opaque: whether parts of it could not be read; see `trace.signature`.
-  """
-
-  net: Given
-  opaque: bool
-
-  @property
-  def subject(self) -> Subject:
-    return Subject(self.net, ((), ()))
-
-
-def _known(logits_fn: LogitsFn, image: np.ndarray) -> Known:
-  try:
-    name, opaque = signature(logits_fn, image)
-  except Exception as error:
-    raise doors.fails(error, image.shape, image.dtype) from error
-  return Known(Given(logits_fn, name), opaque)
+  return _marked(stored([path], fingerprint(settings), compute, sketch, told=True))
 
 
 def _is_plain(attack: AnyAttack) -> TypeGuard[Callable[..., jax.Array]]:
   return not isinstance(attack, Attack | Stepwise | Cascade)
 
 
-def _told(found: Verdicts) -> Verdicts:
+def _marked(found: Verdicts) -> Verdicts:
   """Says what makes accuracies too high, where it happened."""
   count = len(found.label)
   if np.any(found.not_finite):
@@ -256,20 +205,6 @@ def _check_same_ball(searched: Threat | None, threat: Threat) -> None:
 
 def _margins(subject: Subject, loaded: Loaded, key: jax.Array) -> np.ndarray:
   return np.asarray(look_at_clean(subject, loaded, key).margin)
-
-
-def _slopes(logits_fn: LogitsFn, loaded: Loaded) -> np.ndarray:
-  """Gradients of a few images, of unit size, flat: another backward pass is another
-  classifier. Zeros where there is none."""
-  few, labels = loaded.images.pixels(np.arange(len(loaded.images))[:8]), loaded.label[:8]
-  keys = jax.random.split(jax.random.key(0), len(few))
-  fixed = lambda x: ask(logits_fn, x, keys)
-  value = objectives.cross_entropy(fixed, jnp.asarray(labels))
-  try:
-    slopes = np.asarray(jax.grad(lambda x: value(x).sum())(jnp.asarray(few)))
-  except Exception:
-    return np.zeros(few.size, np.float32)
-  return (slopes / max(float(np.abs(slopes).max()), 1e-30)).ravel()
 
 
 def _check_other(
@@ -336,9 +271,9 @@ def trust_panel(
     # A compiled program may have frozen what a plain call draws.
     moved = max(unsteadiness(logits_fn, few))
   return panel(
-    *(_known(logits_fn, few[:1]).subject, loaded, threat, key),
+    *(known(logits_fn, few[:1]).subject, loaded, threat, key),
     images=count,
-    surrogates={name: _known(f, few[:1]).subject for name, f in others.items()},
+    surrogates={name: known(f, few[:1]).subject for name, f in others.items()},
     unsteady=moved,
     table={name: Column.of(found) for name, found in (verdicts or {}).items()},
   )
