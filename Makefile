@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint clean
 
 # Rebuilt when the requirements change.
-$(VENV)/installed: setup.py constraints.txt
+$(VENV)/installed: pyproject.toml setup.py constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "jaxrkd needs Python 3.11 to 3.13; this is " + sys.version.split()[0] + ": set PYTHON, as in make demo PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .

@@ -20,7 +20,14 @@ import time
 
 HOME = pathlib.Path(__file__).resolve().parent.parent
 COPIED = ('jaxrkd', 'configs', 'launch', 'tests', 'benchmarks', 'docs')
-FILES = ('pyproject.toml', 'README.md', 'setup.py', 'Makefile', 'constraints.txt')
+FILES = (
+  'pyproject.toml',
+  'README.md',
+  'setup.py',
+  'MANIFEST.in',
+  'Makefile',
+  'constraints.txt',
+)
 SECONDS = 400
 
 
@@ -292,7 +299,7 @@ GUARDS = (
   ),
   Guard(
     'a panel that fails is a status',
-    *('launch/evaluate.py', "STATUS = {'fail': 3, 'none': 4}", 'STATUS = {}'),
+    *('jaxrkd/programs/evaluate.py', "STATUS = {'fail': 3, 'none': 4}", 'STATUS = {}'),
     'tests/trust_test.py::exit_status',
   ),
   # Doors.

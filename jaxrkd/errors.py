@@ -1,6 +1,6 @@
 """The one error a user may cause, and the sentence it is told in.
 
-Programs in `launch/` print an `InputError` as a single line and exit with status 2;
+Programs (`programs/`) print an `InputError` as a single line and exit with status 2;
 any other exception is a defect of jaxrkd and keeps its traceback.
 """
 

@@ -6,8 +6,9 @@ import pathlib
 from absl.testing import absltest, parameterized
 
 ROOT = pathlib.Path(__file__).parent.parent / 'jaxrkd'
-LEAVES = {'errors', 'paths'}
+LEAVES = {'commands', 'errors', 'paths'}
 ALLOWED = {
+  'commands': set(),
   'errors': set(),
   'paths': {'errors'},
   'rows': {'errors'},
@@ -34,8 +35,9 @@ ALLOWED = {
   },
   'programs': {
     *(*LEAVES, 'amalgamation', 'attacks', 'data', 'evaluate', 'experiment', 'interop'),
-    *('losses', 'methods', 'models', 'report', 'runtime', 'train'),
+    *('losses', 'methods', 'models', 'report', 'runtime', 'train', '__version__'),
   },
+  '__main__': {'programs'},
   # When they are asked for; what it names for type checkers alone counts, too.
   '__init__': {
     *('attacks', 'data', 'evaluate', 'experiment', 'interop', 'losses', 'methods'),
@@ -52,7 +54,7 @@ OWNERS = {
   'tqdm': {'runtime/progress.py'},
   'matplotlib': {'report/pictures.py'},
   'ml_collections': {'experiment', 'programs'},
-  'absl': set(),
+  'absl': {'programs'},
   'torch': {'interop'},
   'grain': {'data/stream.py'},
   'onnx': {'interop'},

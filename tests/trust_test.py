@@ -498,11 +498,10 @@ class ProgramTest(parameterized.TestCase):
       '  runpy.run_path("evaluate.py", run_name="__main__")\n'
     )
     launch = pathlib.Path(__file__).parent.parent / 'launch'
-    root = os.pathsep.join([str(launch), str(launch.parent)])
     ran = subprocess.run(
       [sys.executable, '-c', script],
       cwd=launch,
-      env={**os.environ, 'PYTHONPATH': root},
+      env={**os.environ, 'PYTHONPATH': str(launch.parent)},
       capture_output=True,
       text=True,
     )

@@ -596,15 +596,17 @@ class StreamTest(parameterized.TestCase):
     ('open_streams', '<&- >&- 2>&-'),
     ('open_streams', '<&- 2>&-'),
     ('command_line', '2>&-'),
+    ('cli', '2>&-'),
   )
   def test_closed_before_the_program_began(self, module, closed):
     """What is written to the number of a closed stream must not land in a file."""
     out = tiny.folder(self) / 'out'
     program = (
-      f'import {module}, os, sys; file = open(sys.argv[1], "w"); os.write(2, b"noise"); '
+      f'import jaxrkd.programs.{module}, os, sys; file = open(sys.argv[1], "w"); '
+      'os.write(2, b"noise"); '
       'print("said"); print("said", file=sys.stderr); sys.stdin.read(); file.write("own")'
     )
-    env = environment(PYTHONPATH=f'{ROOT}:{ROOT / "launch"}')
+    env = environment(PYTHONPATH=str(ROOT))
     command = ['sh', '-c', f'"$0" "$@" {closed}', sys.executable, '-c', program, str(out)]
     quiet = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     done = subprocess.run(command, env=env, **quiet)

@@ -25,6 +25,46 @@ from jaxrkd.experiment.defaults import teacher as teacher
 from jaxrkd.paths import absolute, expanded
 
 
+def _shipped() -> pathlib.Path:
+  package = pathlib.Path(__file__).parent.parent
+  installed = package / 'configs'
+  return installed if installed.is_dir() else package.parent / 'configs'
+
+
+# jaxrkd's own configs: in the package once it is installed, beside it in a checkout.
+SHIPPED = _shipped()
+
+
+def place(spec: str, folder: str = '') -> str:
+  """'mtard_digits:smoke' -> the file of jaxrkd's own config, and the words behind it.
+
+  Args:
+    spec: 'path' or 'path:words'; a path that ends in .py stays as it is.
+    folder: of `configs/`, to look in: 'studies'.
+
+  Raises:
+    InputError: neither a Python file nor one of jaxrkd's own.
+  """
+  name, colon, argument = spec.partition(':')
+  if name.endswith('.py') or expanded(name).is_file():
+    return spec
+  home = SHIPPED / folder
+  if not (home / f'{name}.py').is_file():
+    known = own(folder)
+    raise InputError(
+      f'no config {name!r}{nearest(name, known)} (jaxrkd has {", ".join(known)}; a file of '
+      'your own ends in .py)'
+    )
+  return f'{home / name}.py{colon}{argument}'
+
+
+def own(folder: str = '') -> list[str]:
+  """Names of jaxrkd's own configs."""
+  helpers = ('__init__', 'setting')
+  found = (path.stem for path in (SHIPPED / folder).glob('*.py'))
+  return sorted(name for name in found if name not in helpers)
+
+
 def run_file(path: str | pathlib.Path, what: str = 'config file') -> ModuleType:
   """Runs a Python file and returns it as a module.
 
@@ -105,8 +145,8 @@ def one_word(found: Collection[str], allowed: Sequence[str]) -> str:
 
 
 def load_spec(spec: str) -> ConfigDict:
-  """`load` for 'path' or 'path:argument'."""
-  path, _, argument = spec.partition(':')
+  """`load` for 'path' or 'path:argument'; see `place`."""
+  path, _, argument = place(spec).partition(':')
   return load(path, argument)
 
 

@@ -35,8 +35,8 @@ def import_network(
 ) -> dict[str, Any]:
   """Converts a file of weights to a run with one checkpoint.
 
-  It can teach (`--config.teachers.NAME.workdir`), be measured (`launch/evaluate.py`), be
-  examined (`launch/doctor.py`) and be exported. The same file again is not converted twice.
+  It can teach (`--config.teachers.NAME.workdir`), be measured (`jaxrkd evaluate`), be
+  examined (`jaxrkd doctor`) and be exported. The same file again is not converted twice.
 
   Args:
     path: see `weights_file.read_weights`.

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxrkd.commands import command
 from jaxrkd.errors import InputError
 from jaxrkd.interop.torch_pickle import check_unpacked
 
@@ -57,6 +58,6 @@ def read_own(path: pathlib.Path) -> tuple[Tree, Tree, dict[str, Any]]:
     reason = str(error)[:200].split('\n')[0]
     raise InputError(
       f'{str(path)!r} is no .npz export, or it is cut off ({reason}); files of weights of '
-      'other kinds are read by launch/convert.py'
+      f'other kinds are read by {command("convert")}'
     ) from error
   return trees['params'], trees['stats'], card

@@ -6,6 +6,7 @@ accuracies that its authors or the four papers report, by which a wrong file is 
 
 from typing import Any, NamedTuple
 
+from jaxrkd.commands import command
 from jaxrkd.errors import InputError, nearest
 from jaxrkd.interop.robustbench import ENTRIES, OLD_EPS
 
@@ -141,6 +142,6 @@ def recipe(name: str) -> Recipe:
     raise InputError(
       f'unknown recipe {name!r}{nearest(name, RECIPES)} (known: {", ".join(own)}, and the '
       f'{len(RECIPES) - len(own)} entries of RobustBench as cifar10/ID and cifar100/ID; '
-      'python launch/convert.py --list shows all)'
+      f'{command("convert")} --list shows all)'
     )
   return RECIPES[name]

@@ -1,19 +1,21 @@
 """What the programs share: flags, config overrides, errors as one line."""
 
 # First: before anything opens a file.
-import open_streams  # noqa: F401  # isort: skip
+from jaxrkd.programs import open_streams  # noqa: F401  # isort: skip
 
 import contextlib
+import importlib
+import io
 import os
 import pathlib
 import signal
 import sys
-from collections.abc import Callable
 
 from absl import flags
 from ml_collections import ConfigDict
 
 from jaxrkd import experiment
+from jaxrkd.commands import command
 from jaxrkd.errors import InputError
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.paths import absolute, expanded
@@ -28,45 +30,53 @@ SHARED = (
   *('join_timeout', 'compiled'),
 )
 
-flags.DEFINE_string('workdir', '', 'Folder of the run; made if missing.')
-flags.DEFINE_string(
-  'data_dir', '', 'Where TFDS data lie; empty takes TFDS_DATA_DIR or its default.'
-)
-flags.DEFINE_string(
-  'coordinator',
-  '',
-  'host:port of the first of several processes; empty takes what Slurm or the environment '
-  'of a TPU pod says, auto asks the TPU machine, too.',
-)
-flags.DEFINE_integer('processes', 0, 'Number of processes of the job.')
-flags.DEFINE_integer('process_id', -1, 'Which process this is, from 0.')
-flags.DEFINE_float(
-  'join_timeout', 300, 'Seconds to wait for the other processes of the job.'
-)
-flags.DEFINE_string(
-  'compiled',
-  compiled.DEFAULT,
-  'Folder for compiled programs, which makes the next start faster; empty keeps none.',
-)
-flags.DEFINE_list(
-  'plugins', [], 'Python files to run first: methods, networks, data of your own.'
-)
+
+def _define_shared() -> None:
+  flags.DEFINE_string('workdir', '', 'Folder of the run; made if missing.')
+  flags.DEFINE_string(
+    'data_dir', '', 'Where TFDS data lie; empty takes TFDS_DATA_DIR or its default.'
+  )
+  flags.DEFINE_string(
+    'coordinator',
+    '',
+    'host:port of the first of several processes; empty takes what Slurm or the environment '
+    'of a TPU pod says, auto asks the TPU machine, too.',
+  )
+  flags.DEFINE_integer('processes', 0, 'Number of processes of the job.')
+  flags.DEFINE_integer('process_id', -1, 'Which process this is, from 0.')
+  flags.DEFINE_float(
+    'join_timeout', 300, 'Seconds to wait for the other processes of the job.'
+  )
+  flags.DEFINE_string(
+    'compiled',
+    compiled.DEFAULT,
+    'Folder for compiled programs, which makes the next start faster; empty keeps none.',
+  )
+  flags.DEFINE_list(
+    'plugins', [], 'Python files to run first: methods, networks, data of your own.'
+  )
 
 
-def start(main: Callable[[list[str]], None], usage: str) -> None:
-  """Parses the command line, joins the job and runs `main(overrides)`.
+def start(name: str) -> None:
+  """Runs a program of this folder: its `define()`, and then its `main(overrides)`.
 
+  Defines the flags, parses the command line and joins the job before `main`.
   `--config.key=value` may appear any number of times, also in a `--flagfile`; each becomes
   an override. A mistake of the user ends in one line on stderr and status 2, Ctrl-C in
   status 130, a machine that is taken away (SIGTERM) in 143.
   """
   _print_anything()
   try:
+    program = importlib.import_module(f'jaxrkd.programs.{name}')
+    _define_shared()
+    shared = set(flags.FLAGS)
+    program.define()
+    own = [flag for flag in flags.FLAGS if flag not in shared]
     given = _with_flag_files(sys.argv[1:])
     overrides = [arg[len(PREFIX) :] for arg in given if arg.startswith(PREFIX)]
     rest = [arg for arg in given if not arg.startswith(PREFIX)]
     if '--help' in rest or '-h' in rest:
-      _help(usage)
+      _help(name, program.__doc__ or '', own)
       return
     left = flags.FLAGS([sys.argv[0], *rest])[1:]
     if left:
@@ -80,7 +90,7 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
     )
     for path in found.plugins:
       configs.run_file(path, 'plugin')
-    main(overrides)
+    program.main(overrides)
   except (InputError, flags.Error) as error:
     put(f'error: {error}', sys.stderr)
     _leave(2)
@@ -98,7 +108,7 @@ def start(main: Callable[[list[str]], None], usage: str) -> None:
 def _print_anything() -> None:
   """What a locale has no letters for is printed as numbers."""
   for stream in (sys.stdout, sys.stderr):
-    with contextlib.suppress(AttributeError):  # not the console's, such as a notebook's
+    if isinstance(stream, io.TextIOWrapper):  # a notebook's is none
       stream.reconfigure(errors='backslashreplace')
 
 
@@ -115,10 +125,16 @@ def _with_flag_files(given: list[str]) -> list[str]:
     ) from error
 
 
-def _help(usage: str) -> None:
-  put(f'{usage}\nFlags:\n{flags.FLAGS.main_module_help()}')
-  for name in SHARED:
-    put(f'  --{name}: {flags.FLAGS[name].help}')
+def _help(program: str, usage: str, own: list[str]) -> None:
+  """Prints how to use a program, in the way it was started."""
+  put(usage.replace(f'jaxrkd {program}', command(program)))
+  put('Flags:')
+  for name in (*own, *SHARED):
+    flag = flags.FLAGS[name]
+    if isinstance(flag.default, bool):
+      name = f'[no]{name}'
+    shown = '' if flag.default in (None, '', []) else f' (default: {flag.default})'
+    put(f'  --{name}: {flag.help}{shown}')
   put('  --config.KEY=VALUE: overrides a key of the config, any number of times.')
   put('  --flagfile=FILE: reads flags from a file, one a line; # begins a comment.')
 
@@ -135,7 +151,7 @@ def read_config(overrides: list[str]) -> ConfigDict:
   """The resolved config of --config and its overrides."""
   if not flags.FLAGS.config:
     raise InputError(
-      'no --config; name an experiment, such as --config=configs/mtard_digits.py'
+      'no --config; name an experiment, such as --config=mtard_digits, or a file of your own'
     )
   return experiment.resolve(configs.load_spec(flags.FLAGS.config), overrides)
 
@@ -169,14 +185,18 @@ def image_shape(parts: list[str]) -> tuple[int, ...]:
 
 
 def specs(parts: list[str]) -> list[str]:
-  """Puts words back behind their config: both lists are separated by commas."""
+  """Puts words back behind their config: both lists are separated by commas.
+
+  A part that ends in `.py`, or has words, begins a config; after a config with words, so
+  does nothing else. `mtard,rslad` are two configs, `mtard:digits,smoke` is one.
+  """
   found: list[str] = []
   for part in parts:
-    if found and '.py' not in part:
+    if found and ':' in found[-1] and ':' not in part and '.py' not in part:
       found[-1] += f',{part}'
     else:
       found.append(part)
-  return found
+  return [configs.place(spec) for spec in found]
 
 
 def spec_name(spec: str) -> str:

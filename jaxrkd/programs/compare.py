@@ -1,4 +1,16 @@
-"""Several experiments with several seeds and the same teachers, in one table."""
+"""Trains several experiments with several seeds and the same teachers, in one table.
+
+Usage: jaxrkd compare --workdir=runs/digits --seeds=0,1,2 \\
+         --configs=sat:digits,rslad:digits
+       jaxrkd compare --workdir=runs/digits --seeds=0,1,2 --words=digits
+       jaxrkd compare --workdir=runs/aka --seeds=0,1,2 \\
+         --study=aka_digits
+
+`--words=digits` takes every method, with these words as the config's argument; `--study`
+the rows of a table of a paper (a name, or a Python file). Teachers with the same config and
+seed are trained once. Run again, it continues where it was; `--config.key=value` overrides
+a key of all experiments.
+"""
 
 import json
 import pathlib
@@ -7,6 +19,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from absl import flags
 from ml_collections import ConfigDict
 
 from jaxrkd import experiment
@@ -14,7 +27,9 @@ from jaxrkd.errors import InputError
 from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import train_and_evaluate
+from jaxrkd.methods import METHODS
 from jaxrkd.paths import expanded
+from jaxrkd.programs import command_line
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 
@@ -24,6 +39,57 @@ PARTICLES = (
   ('L2, of 255', 'l2', 255),
   ('CE', 'ce_mean', 1),
 )
+
+
+def define() -> None:
+  """Defines the flags."""
+  flags.DEFINE_list('configs', [], 'Config files, each optionally with :word.')
+  flags.DEFINE_string('words', '', 'Take every method with this argument, e.g. digits.')
+  flags.DEFINE_string(
+    'study', '', 'Python file with ROWS = {name of a row: config:words}.'
+  )
+  flags.DEFINE_list('seeds', ['0'], 'Seeds of the students and their teachers.')
+
+
+def main(overrides: list[str]) -> None:
+  """The program; see the top of this file."""
+  found = flags.FLAGS
+  workdir = command_line.required_workdir()
+  if not all(seed.isdigit() for seed in found.seeds):
+    raise InputError(f'--seeds is {",".join(found.seeds)}; give integers, such as 0,1,2')
+  if sum(map(bool, (found.words, found.configs, found.study))) != 1:
+    raise InputError('give one of --configs, --words and --study, such as --words=digits')
+  if len(set(found.seeds)) < len(found.seeds):
+    raise InputError(f'--seeds is {",".join(found.seeds)}; give each seed once')
+  given = command_line.specs(found.configs)
+  specs = {command_line.spec_name(spec): spec for spec in given}
+  if len(specs) < len(given):
+    raise InputError('two of --configs have the same name; name each experiment once')
+  if found.study:
+    specs = configs.load_rows(configs.place(found.study, 'studies'))
+  if found.words:
+    files = {name: configs.SHIPPED / f'{name}.py' for name in METHODS}
+    specs = _with_words(files, found.words)
+  seeds = [int(seed) for seed in found.seeds]
+  compare(specs, seeds, workdir, overrides, found.data_dir)
+
+
+def _with_words(files: dict[str, pathlib.Path], words: str) -> dict[str, str]:
+  """Every config that takes the words; the others are named."""
+  specs, refused = {}, {}
+  for name, path in files.items():
+    if not path.is_file():
+      continue
+    try:
+      configs.load(path, words)
+      specs[name] = f'{path}:{words}'
+    except InputError as error:
+      refused[name] = error
+  if not specs:
+    raise next(iter(refused.values()))
+  for name, reason in refused.items():
+    say(f'{name} is left out: {reason}')
+  return specs
 
 
 def compare(

@@ -1,47 +1,54 @@
 """Converts PyTorch (or DeepMind's JAX) weights to a run, and a run to PyTorch weights.
 
-Usage: python launch/convert.py --file=model_cifar_wrn.pt --recipe=trades_wrn_34_10 \\
+Usage: jaxrkd convert --file=model_cifar_wrn.pt --recipe=trades_wrn_34_10 \\
          --workdir=runs/trades
-       python launch/convert.py --file=mine.pth --workdir=runs/mine \\
+       jaxrkd convert --file=mine.pth --workdir=runs/mine \\
          --config.student.name=resnet18 --config.student.normalisation=cifar10
-       python launch/convert.py --file=mine.pth --key=state_dict_ema --workdir=runs/average
-       python launch/convert.py --workdir=runs/mtard --out=student.pt
-       python launch/convert.py --list
+       jaxrkd convert --file=mine.pth --key=state_dict_ema --workdir=runs/average
+       jaxrkd convert --workdir=runs/mtard --out=student.pt
+       jaxrkd convert --list
 
 Names and shapes in a file tell its network, but neither its activation (ReLU if nothing else
 is said) nor its normalisation (none); a recipe knows both. What comes out can teach
-(`--config.teachers.NAME.workdir`), be measured (`launch/evaluate.py`) and be examined
-(`launch/doctor.py`). Nothing in the file is executed; what is left out of it is said.
+(`--config.teachers.NAME.workdir`), be measured (`jaxrkd evaluate`) and be examined
+(`jaxrkd doctor`). Nothing in the file is executed; what is left out of it is said.
 """
 
-import command_line
 from absl import flags
 
 from jaxrkd import experiment, interop
+from jaxrkd.commands import command
 from jaxrkd.errors import InputError
+from jaxrkd.programs import command_line
 from jaxrkd.runtime.progress import say
-
-flags.DEFINE_string(
-  'file', '', 'Weights: .pt, .pth, .th, .t7, .safetensors, .npz (ours) or .npy.'
-)
-flags.DEFINE_string('recipe', '', 'Which public teacher the file is; --list shows them.')
-flags.DEFINE_integer('classes', 0, 'Refuse a file with another number; 0 takes any.')
-flags.DEFINE_list(
-  'image_shape', [], 'height,width,channels; by default 32,32 and its own.'
-)
-flags.DEFINE_string(
-  'key', '', 'Where in the file the weights are: state_dict_ema, ema.model, student.'
-)
-flags.DEFINE_list('ignore', [], 'Beginnings of names in the file that are not wanted.')
-flags.DEFINE_string('out', '', 'The other way: a file for the network of --workdir.')
-flags.DEFINE_string('checkpoint', 'best', 'best, last or ema, with --out.')
-flags.DEFINE_bool('list', False, 'List the recipes and leave.')
 
 # Flags that say how a file is read.
 OF_FILES = ('recipe', 'classes', 'image_shape', 'key', 'ignore')
 
 
+def define() -> None:
+  """Defines the flags."""
+  flags.DEFINE_string(
+    'file', '', 'Weights: .pt, .pth, .th, .t7, .safetensors, .npz (ours) or .npy.'
+  )
+  flags.DEFINE_string(
+    'recipe', '', 'Which public teacher the file is; --list shows them.'
+  )
+  flags.DEFINE_integer('classes', 0, 'Refuse a file with another number; 0 takes any.')
+  flags.DEFINE_list(
+    'image_shape', [], 'height,width,channels; by default 32,32 and its own.'
+  )
+  flags.DEFINE_string(
+    'key', '', 'Where in the file the weights are: state_dict_ema, ema.model, student.'
+  )
+  flags.DEFINE_list('ignore', [], 'Beginnings of names in the file that are not wanted.')
+  flags.DEFINE_string('out', '', 'The other way: a file for the network of --workdir.')
+  flags.DEFINE_string('checkpoint', 'best', 'best, last or ema, with --out.')
+  flags.DEFINE_bool('list', False, 'List the recipes and leave.')
+
+
 def main(overrides: list[str]) -> None:
+  """The program; see the top of this file."""
   found = flags.FLAGS
   if found.list:
     _list()
@@ -102,7 +109,7 @@ def _tell(about: dict, workdir: str) -> None:
   if not about['recipe'] and not about['card']:
     say(
       'activation and normalisation are not in the file: check them with '
-      f'python launch/doctor.py --teacher={workdir}'
+      f'{command("doctor")} --teacher={workdir}'
     )
   say(f'the run is in {workdir}')
 
@@ -131,7 +138,3 @@ def _list() -> None:
       f'{name:{width}}  {row.data} {row.network["name"]}{options}{constants}; {known}; '
       f'{row.source}'
     )
-
-
-if __name__ == '__main__':
-  command_line.start(main, __doc__)

@@ -1,4 +1,12 @@
-"""SVGD against PGD on trained networks: AT-AKA's Table 1 and its pictures."""
+"""SVGD against PGD: how different and how strong their adversarial images are.
+
+Usage: jaxrkd diversity --workdir=runs/table1 \\
+         --configs=natural:digits,sat:digits
+       jaxrkd diversity --workdir=runs/table1 --runs=robust=runs/sat
+
+AT-AKA's Table 1 for networks of finished runs, or of configs, which are trained first.
+Writes the table and pictures of the particles, in the plane and on a real image.
+"""
 
 import pathlib
 from collections.abc import Mapping
@@ -6,6 +14,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from absl import flags
 from ml_collections import ConfigDict
 
 from jaxrkd import attacks, experiment
@@ -16,6 +25,7 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import train_and_evaluate
 from jaxrkd.experiment.load import load_trained, read_config
 from jaxrkd.paths import absolute, expanded
+from jaxrkd.programs import command_line
 from jaxrkd.programs.plane import draw_plane
 from jaxrkd.report import pictures
 from jaxrkd.runtime import files, sharding
@@ -32,6 +42,49 @@ COLUMNS = {
   'classes': ('classes', 1),
   'accuracy': ('accuracy %', 100),
 }
+
+
+def define() -> None:
+  """Defines the flags."""
+  flags.DEFINE_list('configs', [], 'Config files, each optionally with :word.')
+  flags.DEFINE_list('runs', [], 'Workdirs of finished runs, each [NAME=]PATH[:network].')
+  flags.DEFINE_integer('images', 100, 'Test images to average over.')
+  flags.DEFINE_integer('particles', 10, 'Adversarial images of each image.')
+  flags.DEFINE_integer('ddof', 0, 'Of the standard deviation: 0, or 1 for a sample.')
+  flags.DEFINE_integer('picture', 0, 'Which of the images to draw.')
+
+
+def main(overrides: list[str]) -> None:
+  """The program; see the top of this file."""
+  found = flags.FLAGS
+  workdir = command_line.required_workdir()
+  given = [
+    *((command_line.spec_name(spec), spec) for spec in command_line.specs(found.configs)),
+    *map(_named_run, found.runs),
+  ]
+  named = dict(given)
+  if len(named) < len(given):
+    raise InputError(
+      'two of --configs and --runs have the same name; write --runs=NAME=PATH,...'
+    )
+  table1(
+    named,
+    workdir,
+    images=found.images,
+    count=found.particles,
+    picture=found.picture,
+    ddof=found.ddof,
+    overrides=overrides,
+    data_dir=found.data_dir,
+  )
+
+
+def _named_run(text: str) -> tuple[str, str]:
+  name, _, path = text.rpartition('=')
+  path = command_line.home(path)
+  if not pathlib.Path(path.partition(':')[0]).is_dir():
+    raise InputError(f'--runs names {path!r}, which is no folder; name finished runs')
+  return name or pathlib.Path(path).name.replace(':', '-'), path
 
 
 def searches(threat: attacks.Threat) -> dict[str, attacks.Search]:

@@ -1,8 +1,21 @@
-"""Evaluating a run that exists, with its own settings or others."""
+"""Measures a finished run again, with the attacks it was made with or others.
+
+Usage: jaxrkd evaluate --workdir=runs/mtard_digits
+       jaxrkd evaluate --workdir=runs/mtard_digits --attacks=autoattack
+       jaxrkd evaluate --workdir=runs/mtard_digits \\
+         --attacks=pgd_40,square_100,pgd_trades@robust --config.evaluation.threat.eps=4/255
+
+Overrides may touch `evaluation`, `seed` and the teachers' `workdir`. What was measured before
+with the same settings is taken from the run's folder; new settings go to a file named after
+them, such as results-autoattack-1f0c2d5e.json, and leave results.json alone. Killed, the same
+command goes on. Of several seeds (--config.seeds) all runs are measured.
+"""
 
 import pathlib
+import sys
 from typing import Any
 
+from absl import flags
 from ml_collections import ConfigDict
 
 from jaxrkd import experiment
@@ -14,10 +27,35 @@ from jaxrkd.experiment.evaluate_run import evaluate_run
 from jaxrkd.experiment.load import read_config, seed_folder
 from jaxrkd.experiment.result_names import ending
 from jaxrkd.paths import absolute
+from jaxrkd.programs import command_line
 from jaxrkd.runtime import sharding
-from jaxrkd.runtime.progress import say
+from jaxrkd.runtime.progress import put, say
 
+STATUS = {'fail': 3, 'none': 4}
 FREE = ('evaluation', 'seed')
+
+
+def define() -> None:
+  """Defines the flags."""
+  flags.DEFINE_list(
+    'attacks',
+    None,
+    'Columns in place of those of the run: autoattack, pgd_40, square_100, cw_inf, ...; '
+    'with @TEACHER or @WORKDIR images are made on that network (transfer).',
+  )
+  flags.DEFINE_boolean(
+    'strict', False, 'Exit with status 3 if a trust check fails, 4 if none could be made.'
+  )
+
+
+def main(overrides: list[str]) -> None:
+  """The program; see the top of this file."""
+  workdir = command_line.required_workdir()
+  found = remeasure(workdir, overrides, flags.FLAGS.data_dir, flags.FLAGS.attacks)
+  status = found.get('trust', {}).get('status', 'none')
+  if flags.FLAGS.strict and status in STATUS:
+    put(f'trust: {status}', sys.stderr)
+    sys.exit(STATUS[status])
 
 
 def remeasure(

@@ -1,29 +1,33 @@
 """Writes one trained network of a run to files that other run times read.
 
-Usage: python launch/export.py --workdir=runs/mtard_digits --out=student.onnx
-       python launch/export.py --workdir=runs/mtard_digits \\
+Usage: jaxrkd export --workdir=runs/mtard_digits --out=student.onnx
+       jaxrkd export --workdir=runs/mtard_digits \\
          --out=student.pt,student.safetensors,student.stablehlo,student.tflite,student.npz
-       python launch/export.py --workdir=runs/cat_aka --network=student_2 --out=s2.npz
+       jaxrkd export --workdir=runs/cat_aka --network=student_2 --out=s2.npz
 
 The ending says the format. Each file is measured in its own run time, on test images and on
 adversarial ones; FILE.json beside it says what was found, what the network takes, and the
 config that trained it.
 """
 
-import command_line
 from absl import flags
 
 from jaxrkd import experiment, interop
 from jaxrkd.errors import InputError, one_of
+from jaxrkd.programs import command_line
 
-flags.DEFINE_list('out', [], f'Files, ending in {", ".join(interop.FORMATS)}.')
-flags.DEFINE_string('network', '', 'One of several networks; empty takes the student.')
-flags.DEFINE_string('checkpoint', 'best', 'best, last or ema.')
-flags.DEFINE_integer('images', 1000, 'Test images to measure on; 0 takes all.')
-flags.DEFINE_bool('check', True, 'Measure each file (--nocheck needs no data).')
+
+def define() -> None:
+  """Defines the flags."""
+  flags.DEFINE_list('out', [], f'Files, ending in {", ".join(interop.FORMATS)}.')
+  flags.DEFINE_string('network', '', 'One of several networks; empty takes the student.')
+  flags.DEFINE_string('checkpoint', 'best', 'best, last or ema.')
+  flags.DEFINE_integer('images', 1000, 'Test images to measure on; 0 takes all.')
+  flags.DEFINE_bool('check', True, 'Measure each file (--nocheck needs no data).')
 
 
 def main(overrides: list[str]) -> None:
+  """The program; see the top of this file."""
   found = flags.FLAGS
   if overrides:
     raise InputError(f'--config.{overrides[0]}: an export takes no config keys')
@@ -42,7 +46,3 @@ def main(overrides: list[str]) -> None:
     check=found.check,
     data_dir=found.data_dir,
   )
-
-
-if __name__ == '__main__':
-  command_line.start(main, __doc__)

@@ -1,19 +1,51 @@
-"""What every attack makes of a few images, as one picture."""
+"""Draws the first test images of a run under every attack, or some.
+
+Usage: jaxrkd gallery --workdir=runs/mtard_digits
+       jaxrkd gallery --workdir=runs/sat --attacks=fog,snow,gabor --images=10
+
+The picture is `gallery.png` in the run's workdir; wrong images have a red frame. Attacks of
+the run's evaluation have its settings, all others their defaults, with its eps.
+"""
 
 import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from absl import flags
 
 from jaxrkd import experiment
 from jaxrkd.attacks import ATTACKS, example_keys
 from jaxrkd.errors import InputError, choose, in_range
 from jaxrkd.experiment.load import load_trained, read_config
 from jaxrkd.paths import expanded
+from jaxrkd.programs import command_line
 from jaxrkd.report import pictures
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
+
+
+def define() -> None:
+  """Defines the flags."""
+  flags.DEFINE_list('attacks', [], 'Names of attacks; all if empty.')
+  flags.DEFINE_string('network', '', 'One of several networks; empty takes the student.')
+  flags.DEFINE_integer('images', 8, 'Test images to draw.')
+
+
+def main(overrides: list[str]) -> None:
+  """The program; see the top of this file."""
+  if overrides:
+    raise InputError(f'--config.{overrides[0]}: a gallery takes no config keys')
+  found = flags.FLAGS
+  workdir = pathlib.Path(command_line.required_workdir())
+  gallery(
+    workdir,
+    workdir / 'gallery.png',
+    names=found.attacks,
+    images=found.images,
+    network=found.network,
+    data_dir=found.data_dir,
+  )
 
 
 def gallery(
