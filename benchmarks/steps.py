@@ -129,7 +129,7 @@ def make_step(
     variables[name] = init(jax.random.key(seed + number))
   setup = prepare(config, data, nets, mesh)
   arguments = [
-    setup.parts.init(),
+    setup.init(),
     setup.join_teachers(variables),
     setup.device_data(),
     setup.order(jnp.int32(0)),
@@ -152,7 +152,7 @@ def described(config: ConfigDict, mesh: jax.sharding.Mesh) -> tuple[Setup, list[
   order = jax.eval_shape(setup.order, jnp.int32(0))
   everywhere = sharding.replicated(mesh)
   return setup, [
-    setup.parts.like,
+    setup.learner.like,
     jax.tree.map(placed, teachers, sharding.spread(mesh, teachers)),
     {name: placed(leaf, everywhere) for name, leaf in data.train.arrays().items()},
     placed(order, sharding.rows(mesh, 1)),

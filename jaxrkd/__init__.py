@@ -16,15 +16,20 @@ __version__ = '0.1.0'
 if TYPE_CHECKING:
   from jaxrkd import attacks, data, evaluate, interop, losses, methods, models
   from jaxrkd.experiment.load_run import load_run
+  from jaxrkd.train.distill import distill
 
 ROOMS = ('attacks', 'data', 'evaluate', 'interop', 'losses', 'methods', 'models')
 # Name -> the module that has it.
-NAMES = {'load_run': 'jaxrkd.experiment.load_run'}
+NAMES = {
+  'distill': 'jaxrkd.train.distill',
+  'load_run': 'jaxrkd.experiment.load_run',
+}
 
 __all__ = [
   '__version__',
   'attacks',
   'data',
+  'distill',
   'evaluate',
   'interop',
   'load_run',

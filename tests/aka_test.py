@@ -18,8 +18,7 @@ from jaxrkd.methods import METHODS, Attacked, Networks
 from jaxrkd.models import NETWORKS, from_nnx
 from jaxrkd.models.group import make_group
 from jaxrkd.models.layers import Layers
-from jaxrkd.train.attack import attack_all
-from jaxrkd.train.step import make_update
+from jaxrkd.train.attack import Attacker
 
 B, D, C, N = oracles.B, oracles.D, oracles.C, 3
 softmax, kl = oracles.softmax, oracles.kl
@@ -273,7 +272,7 @@ class GroupTest(parameterized.TestCase):
         if mixed:
           made.online.t3 = dict(name='convnet', widths=(3, 5), strides=(1, 2))
         run = tiny.Run(made)
-        state, rows = run.steps(run.setup.parts.init(), 3)
+        state, rows = run.steps(run.setup.init(), 3)
         found.append((rows, jax.device_get(state.nets)))
     (rows, nets), (others, other_nets) = found
     chex.assert_trees_all_close(rows, others, rtol=1e-9)
@@ -285,7 +284,7 @@ class StepTest(parameterized.TestCase):
   def moved(self, made, steps=1):
     """Which networks' parameters a step moves, and by how much the statistics do."""
     run = tiny.Run(made)
-    state = run.setup.parts.init()
+    state = run.setup.init()
     before = jax.device_get(state.nets)
     state, rows = run.steps(state, steps)
     return before, jax.device_get(state.nets), rows
@@ -349,18 +348,8 @@ def step_with_padding(method, bn, masked=True, devices=1, garbage=0.0, **options
   }
   if masked:
     batch['mask'] = jnp.asarray([1.0, 1, 1, 1, 0, 0])
-  parts = run.setup.parts
-  update = jax.jit(
-    make_update(
-      parts.crew,
-      run.setup.faculty,
-      parts.method,
-      experiment.search(run.config),
-      parts.optimizers,
-      attack_bn=bn,
-    )
-  )
-  state, scalars = update(parts.init(), run.teachers, batch)
+  update = jax.jit(run.setup.distiller.update)
+  state, scalars = update(run.setup.init(), run.teachers, batch)
   return jax.device_get((state.nets, scalars))
 
 
@@ -385,18 +374,18 @@ class PaddingTest(parameterized.TestCase):
     with jax.enable_x64(True):
       made = tiny.config('at_aka')
       run = tiny.Run(made)
-      crew = run.setup.parts.crew
-      nets = run.setup.parts.init().nets
+      networks = run.setup.learner.networks
+      nets = run.setup.init().nets
       params = {k: n.params for k, n in nets.items()}
       stats = {k: n.stats for k, n in nets.items()}
       particles = jnp.asarray(np.random.default_rng(0).uniform(size=(2, 5, 8, 8, 1)))
-      networks = crew.networks(params, None)
-      _, after = networks.group(stats, particles)
-      got = networks.still(after, particles)
-      for k, name in enumerate(crew.names):
-        want = crew.nets[name].apply(params[name], after[name], particles[k])
+      asked = networks.as_functions(params, None)
+      _, after = asked.group(stats, particles)
+      got = asked.still(after, particles)
+      for k, name in enumerate(networks.names):
+        want = networks.nets[name].apply(params[name], after[name], particles[k])
         np.testing.assert_allclose(got[k], want, rtol=1e-9)
-      self.assertGreater(np.abs(got - networks.still(stats, particles)).max(), 1e-6)
+      self.assertGreater(np.abs(got - asked.still(stats, particles)).max(), 1e-6)
 
   def test_the_students_own_start_is_none_of_the_particles(self):
     seen = []
@@ -407,23 +396,19 @@ class PaddingTest(parameterized.TestCase):
     stay = lambda steps, body, state: state
     self.enterContext(mock.patch('jaxrkd.attacks.svgd.repeat', stay))
     run = tiny.Run(made)
-    parts = run.setup.parts
-    nets = parts.init().nets
+    nets = run.setup.init().nets
     batch = {
       'image': jnp.full((3, 8, 8, 1), 0.5),
       'label': jnp.arange(3),
       'key': jax.random.split(jax.random.key(0), 3),
     }
-    made, _ = attack_all(
-      parts.crew,
-      {k: n.params for k, n in nets.items()},
-      {k: n.stats for k, n in nets.items()},
-      parts.method,
-      {},
-      batch,
-      experiment.search(run.config),
-      'eval',
+    learner = run.setup.learner
+    attacker = Attacker(
+      learner.networks, learner.method, run.setup.distiller.search, run.config.attack.bn
     )
+    params = {k: n.params for k, n in nets.items()}
+    stats = {k: n.stats for k, n in nets.items()}
+    made, _ = attacker(params, stats, {}, batch)
     seen = [*made.particles, made.student]
     for a, b in itertools.combinations(seen, 2):
       self.assertGreater(float(jnp.abs(a - b).max()), 0.01)
@@ -439,13 +424,13 @@ class AmalgamatedTeachersTest(parameterized.TestCase):
     made.ensemble = dict(name=rule)
     made.attack.steps, made.attack.step_size = 1, 0.1
     run = tiny.Run(made)
-    state = run.setup.parts.init()
+    state = run.setup.init()
     student = state.nets['student']
-    net = run.setup.parts.crew.nets['student']
+    net = run.setup.learner.networks.nets['student']
     x = jnp.asarray(np.random.default_rng(0).uniform(size=(5, 8, 8, 1)))
     batch = {'image': x, 'label': jnp.array([0, 1, 2, 0, 1])}
     own = net.logits_fn(student.params, student.stats)
-    teachers = run.setup.faculty.teachers(run.teachers, batch, own)
+    teachers = run.setup.distiller.teachers.by_role(run.teachers, batch, own)
     got = softmax(np.asarray(teachers['robust'](x)))
     z = np.stack(
       [
@@ -471,7 +456,7 @@ class AmalgamatedTeachersTest(parameterized.TestCase):
       made = tiny.config('rslad', [('r1', 'robust'), ('r2', 'robust')])
       made.ensemble = dict(name=rule)
       run = tiny.Run(made)
-      _, rows = run.steps(run.setup.parts.init(), 2)
+      _, rows = run.steps(run.setup.init(), 2)
       losses[rule] = rows[-1]['loss']
     self.assertLen(set(losses.values()), 3)
 

@@ -109,7 +109,7 @@ class ExtraImagesTest(parameterized.TestCase):
       if amount:
         made['label_smoothing__on'] = on
       run = self.run_with(path, **made)
-      _, rows = run.steps(run.setup.parts.init(), 2)
+      _, rows = run.steps(run.setup.init(), 2)
       losses[on] = rows[0]['loss']
     self.assertLen(set(losses.values()), 3)
 
@@ -155,7 +155,7 @@ class RecipeTest(parameterized.TestCase):
     for devices in (1, 4):
       with jax.enable_x64(True):
         run = tiny.Run(made, devices)
-        _, rows = run.steps(run.setup.parts.init(), 5)
+        _, rows = run.steps(run.setup.init(), 5)
       curves.append([row['loss'] for row in rows])
     np.testing.assert_allclose(*curves, rtol=1e-9)
 
@@ -168,7 +168,7 @@ class RecipeTest(parameterized.TestCase):
       )
       run = tiny.Run(made)
       run.images = {**run.images, 'image': jnp.full_like(run.images['image'], 128)}
-      _, rows = run.steps(run.setup.parts.init(), 1)
+      _, rows = run.steps(run.setup.init(), 1)
       losses.append(rows[0]['loss'])
     self.assertNotAlmostEqual(*losses, places=4)
 
@@ -177,12 +177,12 @@ class RecipeTest(parameterized.TestCase):
     made = tiny.config('trades', attack=dict(name='adam', bn='batch', steps=2))
     made.method = dict(name='trades', variant='deepmind')
     run = tiny.Run(made)
-    state = run.setup.parts.init()
+    state = run.setup.init()
     state, rows = run.steps(state, 1)
     moved = np.abs(np.asarray(state.nets['student'].stats['bns']['0']['mean']))
     made.method.variant = 'original'
     run = tiny.Run(made)
-    state, _ = run.steps(run.setup.parts.init(), 1)
+    state, _ = run.steps(run.setup.init(), 1)
     thrice = np.abs(np.asarray(state.nets['student'].stats['bns']['0']['mean']))
     # 0.1 against 1 - 0.9^3 of the batch's mean, of slightly different images.
     self.assertBetween(float(np.median(thrice / moved)), 2.4, 3.1)

@@ -65,7 +65,7 @@ class FrozenTest(parameterized.TestCase):
       for on in (False, True):
         with folding(on):
           run = tiny.Run(tiny.small_resnets(method))
-          state, rows = run.steps(run.setup.parts.init(), 2)
+          state, rows = run.steps(run.setup.init(), 2)
         found.append((jax.tree.leaves(state.nets), [row['loss'] for row in rows]))
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-9)
     for a, b in zip(found[0][0], found[1][0], strict=True):

@@ -17,10 +17,10 @@ from jaxrkd.attacks import Linf, Search, pgd_search
 from jaxrkd.methods import METHODS
 from jaxrkd.models import AVERAGES, NETWORKS, from_nnx
 from jaxrkd.models.layers import Layers
-from jaxrkd.train.crew import make_crew
+from jaxrkd.train.networks import make_networks
 from jaxrkd.train.state import NetState, Optimizers, TrainState
 from jaxrkd.train.step import make_update
-from jaxrkd.train.teachers import make_faculty
+from jaxrkd.train.teachers import freeze_teachers
 
 DATA = pathlib.Path(__file__).parent / 'data' / 'golden_train_steps.npz'
 EIGHT = 8 / 255
@@ -178,13 +178,15 @@ class GoldenTest(parameterized.TestCase):
     )
     net = network()
     names = sorted({name for shares in case.roles.values() for name in shares})
-    faculty = make_faculty(
+    frozen = freeze_teachers(
       dict.fromkeys(names, net), case.roles, AVERAGES['probabilities']
     )
-    crew = make_crew(net, '', {})
-    joined = faculty.join({name: variables(self.archive, name) for name in names})
+    networks = make_networks(net, '', {})
+    joined = frozen.join({name: variables(self.archive, name) for name in names})
     update = jax.jit(
-      make_update(crew, faculty, method, Search(recording), optimizers, attack_bn=case.bn)
+      make_update(
+        networks, frozen, method, Search(recording), optimizers, attack_bn=case.bn
+      )
     )
     params, stats = variables(self.archive, 'student')
     weights = jax.tree.map(lambda x: jnp.asarray(x, jnp.float64), method.weights)

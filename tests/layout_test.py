@@ -41,7 +41,7 @@ ALLOWED = {
   # When they are asked for; what it names for type checkers alone counts, too.
   '__init__': {
     *('attacks', 'data', 'evaluate', 'experiment', 'interop', 'losses', 'methods'),
-    'models',
+    *('models', 'train'),
   },
 }
 # Library -> the only places that may know it.

@@ -172,7 +172,7 @@ class LoopTest(parameterized.TestCase):
       (workdir / 'checkpoints' / 'last').rename(workdir / f'lost{score}')
     store = Checkpoints(workdir / 'checkpoints' / 'best', writable=False)
     self.assertEqual(store.newest_record()['best']['score'], 0.7)
-    state, _ = store.restore(run.setup.parts.like)
+    state, _ = store.restore(run.setup.learner.like)
     self.assertTrue(np.isfinite(jax.tree.leaves(state.nets['student'].params)[0]).all())
     store.close()
 
@@ -182,7 +182,7 @@ class LogTest(parameterized.TestCase):
   def test_speed_of_windows_of_any_length(self, at_once):
     """Two epochs of eight steps of a second, with 4 images each, logged every third."""
     setup = mock.Mock(steps_per_epoch=8, batch_size=4)
-    setup.parts.schedule.rate = lambda step: 0.1
+    setup.schedule.rate = lambda step: 0.1
     speeds, now = {}, 1
     note = lambda step, row: speeds.update({step: row['images_per_second']})
     log = Log(setup, [mock.Mock(write=note)], mock.Mock())

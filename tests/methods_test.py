@@ -33,7 +33,7 @@ class ConformanceTest(parameterized.TestCase):
     curves = {}
     for devices in counts:
       run = tiny.Run(made, devices)
-      _, rows = run.steps(run.setup.parts.init(), steps)
+      _, rows = run.steps(run.setup.init(), steps)
       curves[devices] = [row['loss'] for row in rows]
       np.testing.assert_allclose(curves[devices], curves[1], rtol=rtol)
     self.assertNotEqual(curves[1][0], curves[1][-1])
@@ -43,7 +43,7 @@ class ConformanceTest(parameterized.TestCase):
     """What one compiled program shows; compiling is what takes the time."""
     run = tiny.Run(tiny.config(method, ema__decay=0.9, optimizer__weight_decay=0.0), 2)
     teachers = jax.device_get(run.teachers)
-    state = run.setup.parts.init()
+    state = run.setup.init()
     params = lambda state: jax.device_get({k: n.params for k, n in state.nets.items()})
     before = params(state)
     with jax.log_compiles(), self.assertLogs('jax', 'WARNING') as logs:
@@ -66,7 +66,7 @@ class ConformanceTest(parameterized.TestCase):
         straight, want = run.steps(state, 3)
       lines = [line for line in logs.output if 'Compiling jit(train_step)' in line]
       self.assertLen(lines, 1)
-      again, record = store.restore(run.setup.parts.like)
+      again, record = store.restore(run.setup.learner.like)
       self.assertEqual(record, {'note': method, 'step': 3})
       resumed, got = run.steps(again, 3)
       self.assertEqual(want, got)
@@ -78,7 +78,7 @@ class ConformanceTest(parameterized.TestCase):
       chex.assert_trees_all_equal(teachers, jax.device_get(run.teachers))
     with self.subTest('bfloat16 stays close and parameters stay float32'):
       half = tiny.Run(tiny.config(method, precision='bfloat16'), 2)
-      state, low = half.steps(half.setup.parts.init(), 3)
+      state, low = half.steps(half.setup.init(), 3)
       for leaf in jax.tree.leaves(state.nets):
         self.assertNotEqual(leaf.dtype, jnp.bfloat16)
       a, b = ([row['loss'] for row in r] for r in (rows, low))
@@ -93,7 +93,7 @@ class ConformanceTest(parameterized.TestCase):
       run = tiny.Run(
         tiny.config(method, attack__bn=mode, attack__steps=1, attack__step_size=0.1), 2
       )
-      state, _ = run.steps(run.setup.parts.init(), 1)
+      state, _ = run.steps(run.setup.init(), 1)
       stats = state.nets['student'].stats
       means[mode] = np.asarray(stats['bns']['0']['mean'])
     scale = np.where(means['eval'] == 0, 1, means['eval'])
@@ -288,7 +288,7 @@ class AnlTest(parameterized.TestCase):
       made.schedule = dict(name='milestones', peak=1e-6, milestones=(1,))
       run = tiny.Run(made)
       per_epoch = run.setup.steps_per_epoch
-      _, rows = run.steps(run.setup.parts.init(), per_epoch + 1)
+      _, rows = run.steps(run.setup.init(), per_epoch + 1)
       before, after = rows[-2]['weight_adv'], rows[-1]['weight_adv']
       total = rows[-1]['relative_adv'] + rows[-1]['relative_nat']
       moved[decays] = (after - before) / (rows[-1]['relative_adv'] / total - before)

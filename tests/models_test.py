@@ -18,6 +18,7 @@ from jaxrkd.models.activations import relu
 from jaxrkd.models.batch_norm import BatchNorm, counted_rows
 from jaxrkd.models.depthwise import depthwise_conv2d
 from jaxrkd.models.layers import Layers
+from jaxrkd.models.own import CONVENTIONS
 from jaxrkd.models.winograd import winograd_conv
 
 # Of a 3x3 kernel at stride 1.
@@ -350,17 +351,29 @@ class ConvolutionTest(parameterized.TestCase):
     self.assertLess(error, 6 * direct)
 
 
-class OtherNetworksTest(absltest.TestCase):
-  def test_linen_with_batch_norm_and_dropout(self):
-    class Theirs(linen.Module):
-      @linen.compact
-      def __call__(self, x, train):
-        x = linen.Conv(4, (3, 3))(x)
-        x = linen.BatchNorm(use_running_average=not train)(x)
-        x = linen.Dropout(0.5, deterministic=not train)(x.mean((1, 2)))
-        return linen.Dense(3)(x)
+class OtherNetworksTest(parameterized.TestCase):
+  @parameterized.parameters(*CONVENTIONS)
+  def test_linen_with_batch_norm_and_dropout(self, convention):
+    """Whatever its call names the mode."""
 
-    net = models.from_linen(Theirs(), (8, 8, 1))
+    class Theirs(linen.Module):
+      def forward(self, x, train):
+        x = linen.Conv(4, (3, 3), name='conv')(x)
+        x = linen.BatchNorm(use_running_average=not train, name='norm')(x)
+        drop = linen.Dropout(0.5, deterministic=not train)
+        return linen.Dense(3, name='head')(drop(x.mean((1, 2))))
+
+    body = f'self.forward(x, {"" if CONVENTIONS[convention] else "not "}{convention})'
+    names = {}
+    exec(f'def call(self, x, {convention}):\n  return {body}', names)
+    made = type(
+      *(
+        'Made',
+        (Theirs,),
+        {'__call__': linen.compact(names['call']), '__module__': __name__},
+      )
+    )
+    net = models.from_linen(made(), (8, 8, 1))
     params, stats = net.init(jax.random.key(0))
     images = jax.random.uniform(jax.random.key(1), (4, 8, 8, 1))
     np.testing.assert_array_equal(
@@ -369,17 +382,55 @@ class OtherNetworksTest(absltest.TestCase):
     first, moved = net.apply_train(params, stats, images, None)
     second, _ = net.apply_train(params, moved, images, None)
     self.assertTrue(bool(jnp.any(first != second)))  # fresh dropout each time
-    mean = moved['collections']['batch_stats']['BatchNorm_0']['mean']
+    mean = moved['collections']['batch_stats']['norm']['mean']
     self.assertGreater(float(jnp.abs(mean).max()), 0)
+    # Begun from what it has learnt.
+    own = {'params': params, **moved['collections']}
+    again = models.from_linen(made(), (8, 8, 1), own)
+    params_again, stats_again = again.init(jax.random.key(5))
+    np.testing.assert_array_equal(
+      again.apply(params_again, stats_again, images), net.apply(params, moved, images)
+    )
+    with self.assertRaisesRegex(InputError, "variables have 'batch_stats'; give"):
+      models.from_linen(made(), (8, 8, 1), moved['collections'])
 
-  def test_linen_without_train(self):
-    class Theirs(linen.Module):
+  def test_linen_without_a_mode(self):
+    class Plain(linen.Module):
       @linen.compact
       def __call__(self, x):
         return linen.Dense(3)(x.mean((1, 2)))
 
-    with self.assertRaisesRegex(InputError, 'no argument `train`'):
-      models.from_linen(Theirs(), (8, 8, 1))
+    net = models.from_linen(Plain(), (8, 8, 1))
+    images = jax.random.uniform(jax.random.key(1), (4, 8, 8, 1))
+    variables = net.init(jax.random.key(0))
+    logits, _ = net.apply_train(*variables, images, None)
+    np.testing.assert_array_equal(logits, net.apply(*variables, images))
+
+    class Kept(linen.Module):
+      @linen.compact
+      def __call__(self, x):
+        x = linen.BatchNorm(use_running_average=False)(x)
+        return linen.Dense(3)(x.mean((1, 2)))
+
+    with self.assertRaisesRegex(InputError, 'none of the arguments train, training'):
+      models.from_linen(Kept(), (8, 8, 1))
+
+  def test_functions(self):
+    net = models.as_net((lambda key: jnp.ones(3), lambda w, x: x.sum((1, 2)) * w))
+    images = jax.random.uniform(jax.random.key(1), (4, 8, 8, 1))
+    params, stats = net.init(jax.random.key(0))
+    logits, same = net.apply_train(params, stats, images, None)
+    np.testing.assert_array_equal(logits, images.sum((1, 2)) * np.ones(3))
+    self.assertEqual((stats, same), ({}, {}))
+
+  @parameterized.parameters(
+    (linen.Dense(3), 'is the Linen module Dense, which.*models.from_linen'),
+    (len, 'is the function len, which has nothing'),
+    ({}, 'is a dict; give a Flax NNX module'),
+  )
+  def test_no_network(self, given, said):
+    with self.assertRaisesRegex(InputError, f'^the student {said}'):
+      models.as_net(given, 'the student')
 
   def test_nnx_with_flax_batch_norm_and_dropout(self):
     class Theirs(nnx.Module):
@@ -401,6 +452,32 @@ class OtherNetworksTest(absltest.TestCase):
     np.testing.assert_array_equal(
       net.apply(params, stats, images), net.apply(params, stats, images)
     )
+
+  def test_an_nnx_module_keeps_its_values_and_gets_others_back(self):
+    class Theirs(nnx.Module):
+      def __init__(self, rngs):
+        self.norm = nnx.BatchNorm(1, rngs=rngs)
+        self.heads = nnx.List([nnx.Linear(64, 3, rngs=rngs)])
+
+      def __call__(self, x):
+        return self.heads[0](self.norm(x).reshape(len(x), -1))
+
+    module = Theirs(nnx.Rngs(3))
+    module.eval()
+    images = jax.random.uniform(jax.random.key(1), (4, 8, 8, 1))
+    before = module(images)
+    net = models.as_net(module)
+    params, stats = net.init(jax.random.key(0))
+    np.testing.assert_allclose(net.apply(params, stats, images), before, rtol=1e-6)
+    _, stats = net.apply_train(params, stats, images, None)
+    params = jax.tree.map(lambda leaf: 2 * leaf, params)
+    np.testing.assert_array_equal(module(images), before)
+    models.update_nnx(module, params, stats)
+    module.eval()
+    np.testing.assert_allclose(
+      module(images), net.apply(params, stats, images), rtol=1e-6
+    )
+    self.assertGreater(float(jnp.abs(module(images) - before).max()), 1e-3)
 
 
 if __name__ == '__main__':

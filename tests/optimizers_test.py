@@ -163,7 +163,7 @@ class WeightDecayTest(absltest.TestCase):
   def test_norms_can_be_left_out(self):
     """With no gradient, what moves is what decays."""
     run = tiny.Run(tiny.config('natural'))
-    params = run.setup.parts.init().nets['student'].params
+    params = run.setup.init().nets['student'].params
     params = jax.tree.map(jnp.ones_like, params)
     still = jax.tree.map(jnp.zeros_like, params)
     schedule = SCHEDULES['milestones'](1, 1, peak=1.0)

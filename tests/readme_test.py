@@ -123,7 +123,7 @@ class ReadmeTest(absltest.TestCase):
     self.enterContext(mock.patch.dict(METHODS))
     exec(block, {})
     run = tiny.Run(tiny.config('mine', inner=dict(name='kl_teacher_adv')))
-    state, rows = run.steps(run.setup.parts.init(), 3)
+    state, rows = run.steps(run.setup.init(), 3)
     row = rows[-1]
     self.assertAlmostEqual(
       row['loss'], 0.5 * (row['loss_label'] + row['loss_teacher']), places=5

@@ -16,7 +16,7 @@ class RematTest(absltest.TestCase):
         config = tiny.small_resnets('at_aka', remat=remat, data__train=40)
         run = tiny.Run(config)
         self.assertEqual(run.setup.steps_per_epoch, 2)
-        state, rows = run.steps(run.setup.parts.init(), 2)
+        state, rows = run.steps(run.setup.init(), 2)
         found.append((jax.tree.leaves(state.nets), [row['loss'] for row in rows]))
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-12)
     for a, b in zip(found[0][0], found[1][0], strict=True):

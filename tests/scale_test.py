@@ -48,7 +48,7 @@ class PartsTest(parameterized.TestCase):
     with jax.enable_x64(True):
       for size in (0, 4):
         run = tiny.Run(tiny.config(method, micro_batch=size))
-        state, rows = run.steps(run.setup.parts.init(), 2)
+        state, rows = run.steps(run.setup.init(), 2)
         found.append((jax.tree.leaves(state.nets), [row['loss'] for row in rows]))
         given = state, run.teachers, run.images, run.setup.order(jnp.int32(0))
         flops.append(count_flops(run.setup.train_step, *given))
@@ -72,7 +72,7 @@ class PartsTest(parameterized.TestCase):
       made.teachers.robust.config.student = dict(name='resnet8', width=32)
       run = tiny.Run(made)
       order = run.setup.order(jnp.int32(0))
-      given = run.setup.parts.init(), run.teachers, run.images, order
+      given = run.setup.init(), run.teachers, run.images, order
       memory = run.setup.step.lower(*given).compile().memory_analysis()
       sizes.append(memory.temp_size_in_bytes)
     self.assertLess(sizes[1], 0.6 * sizes[0])
@@ -94,7 +94,7 @@ class DevicesTest(parameterized.TestCase):
   def run_on(self, devices, fsdp=1, steps=3, **changes):
     made = wide('mtard', mesh=dict(fsdp=fsdp), **changes)
     run = tiny.Run(made, devices)
-    state, rows = run.steps(run.setup.parts.init(), steps)
+    state, rows = run.steps(run.setup.init(), steps)
     return run, state, [row['loss'] for row in rows]
 
   def test_one_to_eight_devices_give_equal_losses(self):
@@ -137,7 +137,7 @@ class DevicesTest(parameterized.TestCase):
     lines, run = self.collectives(4, 4)
     shapes = {
       tuple(leaf.shape)
-      for leaf in jax.tree.leaves((run.setup.parts.like, run.teachers))
+      for leaf in jax.tree.leaves((run.setup.learner.like, run.teachers))
       if leaf.size >= sharding.LEAST_SPLIT
     }
     for line in lines:
@@ -151,17 +151,14 @@ class DevicesTest(parameterized.TestCase):
     orders = [run.setup.order(jnp.int32(epoch)) for epoch in range(2)]
     give = run.teachers, run.images
     state, _ = run.setup.step(state, *give, orders[0])
-    events = []
-    listen = lambda name, *_, **__: events.append(name) if 'compile' in name else None
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    self.addCleanup(jax.monitoring.unregister_event_duration_listener, listen)
+    events = self.enterContext(tiny.compilations())
     with jax.transfer_guard('disallow'):
       for order in orders:
         for _ in range(run.setup.steps_per_epoch):
           state, scalars = run.setup.step(state, *give, order)
     self.assertEmpty(events)
     jax.jit(lambda x: x + 1)(state.step)
-    self.assertNotEmpty(events)  # they would have been heard
+    self.assertNotEmpty(events)  # they would have been answers
     self.assertTrue(np.isfinite(float(scalars['loss'])))
 
 

@@ -41,9 +41,9 @@ class SeedsTest(parameterized.TestCase):
   def test_each_is_what_it_would_be_alone(self, stacking):
     with jax.enable_x64(True):
       runs = [tiny.Run(tiny.config('mtard', seed=s, stacking=stacking)) for s in (0, 3)]
-      alone = [run.steps(run.setup.parts.init(), 3) for run in runs]
+      alone = [run.steps(run.setup.init(), 3) for run in runs]
       program = Program([run.setup for run in runs])
-      state = program.join([run.setup.parts.init() for run in runs])
+      state = program.join([run.setup.init() for run in runs])
       given = runs[0].teachers, runs[0].images, program.order(0)
       rows = []
       for _ in range(3):

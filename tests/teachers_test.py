@@ -18,7 +18,7 @@ from jaxrkd.models import AVERAGES, Net, ensemble, from_nnx
 from jaxrkd.models.convnet import ConvNet
 from jaxrkd.models.layers import Layers
 from jaxrkd.runtime import sharding
-from jaxrkd.train.teachers import make_faculty
+from jaxrkd.train.teachers import freeze_teachers
 
 
 def small(widths=(3, 4)):
@@ -51,8 +51,8 @@ class EnsembleTest(parameterized.TestCase):
       'robust': {'c': 0.25, 'd': 0.75},
       'a': {'a': 1.0},
     }
-    faculty = make_faculty(self.nets, roles, AVERAGES[average])
-    teachers = faculty.teachers(faculty.join(self.variables))
+    frozen = freeze_teachers(self.nets, roles, AVERAGES[average])
+    teachers = frozen.by_role(frozen.join(self.variables))
     for role, shares in roles.items():
       got = softmax(teachers[role](IMAGES, t))
       if average == 'probabilities':
@@ -72,10 +72,10 @@ class EnsembleTest(parameterized.TestCase):
     counted = Net(self.nets['a'].init, apply, self.nets['a'].apply_train)
     nets = dict.fromkeys('acd', counted)
     roles = {'all': dict.fromkeys('acd', 1 / 3), 'a': {'a': 1.0}}
-    faculty = make_faculty(nets, roles, AVERAGES['probabilities'])
-    self.assertEqual([names for _, names in faculty.stacks], [('a',), ('c', 'd')])
-    joined = faculty.join(self.variables)
-    faculty.teachers(joined)['all'](IMAGES)
+    frozen = freeze_teachers(nets, roles, AVERAGES['probabilities'])
+    self.assertEqual([names for _, names in frozen.stacks], [('a',), ('c', 'd')])
+    joined = frozen.join(self.variables)
+    frozen.by_role(joined)['all'](IMAGES)
     self.assertLen(calls, 2)
     # Stacked leaves have one axis more than those of the teacher that stands alone.
     first = jax.tree.leaves(joined[0][0])[0]
@@ -90,12 +90,14 @@ class EnsembleTest(parameterized.TestCase):
 
     counted = Net(self.nets['a'].init, apply, self.nets['a'].apply_train)
     roles = {'all': dict.fromkeys('ac', 0.5), 'robust': {'a': 1.0}}
-    faculty = make_faculty(dict.fromkeys('ac', counted), roles, AVERAGES['probabilities'])
+    frozen = freeze_teachers(
+      dict.fromkeys('ac', counted), roles, AVERAGES['probabilities']
+    )
     batch = {'image': IMAGES, 'label': jax.numpy.zeros(5, int)}
-    joined, heard = faculty.join(self.variables), {}
+    joined, answers = frozen.join(self.variables), {}
     for other in (IMAGES, IMAGES[:2]):
       for _ in range(2):
-        teachers = faculty.teachers(joined, batch, heard=heard)
+        teachers = frozen.by_role(joined, batch, answers=answers)
         found = [teachers[role](other) for role in ('all', 'robust', 'all')]
         np.testing.assert_array_equal(found[0], found[2])
         np.testing.assert_allclose(
@@ -106,18 +108,18 @@ class EnsembleTest(parameterized.TestCase):
     self.assertLen([shape for shape in asked if shape != IMAGES.shape], 2 * (2 + 1 + 2))
 
   def test_an_answer_from_inside_a_loop_stays_there(self):
-    faculty = make_faculty(self.nets, {'a': {'a': 1.0}}, AVERAGES['logits'])
-    joined = faculty.join(self.variables)
-    heard = {}
+    frozen = freeze_teachers(self.nets, {'a': {'a': 1.0}}, AVERAGES['logits'])
+    joined = frozen.join(self.variables)
+    answers = {}
 
     @jax.jit
     def both(image):
-      teachers = faculty.teachers(joined, {'image': image}, heard=heard)
+      teachers = frozen.by_role(joined, {'image': image}, answers=answers)
       zero = jax.numpy.zeros_like(self.each['a'])
       inside = jax.lax.fori_loop(0, 2, lambda _, z: z + teachers['a'](image), zero)
-      self.assertEmpty(heard)
+      self.assertEmpty(answers)
       outside = teachers['a'](image)
-      self.assertLen(heard, 1)
+      self.assertLen(answers, 1)
       return inside, outside
 
     inside, outside = both(IMAGES)
@@ -125,8 +127,8 @@ class EnsembleTest(parameterized.TestCase):
     np.testing.assert_allclose(outside, self.each['a'], rtol=1e-5)
 
   def test_no_copy_of_a_teacher_that_answers_alone(self):
-    faculty = make_faculty(self.nets, {'b': {'b': 1.0}}, AVERAGES['logits'])
-    joined = faculty.join(self.variables)
+    frozen = freeze_teachers(self.nets, {'b': {'b': 1.0}}, AVERAGES['logits'])
+    joined = frozen.join(self.variables)
     self.assertIs(joined[0][0], self.variables['b'])
 
   @parameterized.parameters(*AVERAGES)
@@ -288,7 +290,7 @@ class ProductTest(parameterized.TestCase):
     made = tiny.config(outer, cast(outer, inner, count), inner=dict(name=inner))
     made.attack.steps, made.attack.step_size = 1, 0.1
     run = tiny.Run(made)
-    state = run.setup.parts.init()
+    state = run.setup.init()
     params = lambda state: {name: net.params for name, net in state.nets.items()}
     before = jax.device_get(params(state))
     state, rows = run.steps(state, 2)
@@ -301,7 +303,7 @@ class ProductTest(parameterized.TestCase):
     losses = {}
     for inner in ('own', 'kl_teacher_adv', 'none'):
       run = tiny.Run(tiny.config('ard', inner=dict(name=inner)))
-      _, rows = run.steps(run.setup.parts.init(), 1)
+      _, rows = run.steps(run.setup.init(), 1)
       losses[inner] = rows[0]['loss']
     self.assertLen(set(losses.values()), 3)
 
@@ -311,7 +313,7 @@ class ProductTest(parameterized.TestCase):
       made = tiny.config('akd', [('a', 'robust'), ('b', 'clean')])
       made.teachers.a.weight, made.teachers.b.weight = weight, 1 - weight
       run = tiny.Run(made)
-      _, rows = run.steps(run.setup.parts.init(), 1)
+      _, rows = run.steps(run.setup.init(), 1)
       found.append(rows[0]['loss'])
     # The loss is linear in the mixture.
     np.testing.assert_allclose(found[1], 0.7 * found[0] + 0.3 * found[2], rtol=1e-5)
@@ -326,8 +328,8 @@ class ProductTest(parameterized.TestCase):
       if options:
         made.teachers.b.config.student.bn_variance = 'biased'
       run = tiny.Run(made)
-      self.assertLen(run.setup.faculty.stacks, 2 if options else 1)
-      _, rows = run.steps(run.setup.parts.init(), 2)
+      self.assertLen(run.setup.distiller.teachers.stacks, 2 if options else 1)
+      _, rows = run.steps(run.setup.init(), 2)
       found.append([row['loss'] for row in rows])
     np.testing.assert_allclose(*found, rtol=1e-5)
 

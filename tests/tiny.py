@@ -1,5 +1,6 @@
 """Small experiments that tests share."""
 
+import contextlib
 import pathlib
 import tempfile
 
@@ -117,6 +118,18 @@ class Run:
       state, scalars = self.setup.step(state, self.teachers, self.images, order)
       rows.append({name: float(value) for name, value in scalars.items()})
     return state, rows
+
+
+@contextlib.contextmanager
+def compilations():
+  """A list of what XLA is asked to compile while it is open."""
+  events = []
+  listen = lambda name, *_, **__: events.append(name) if 'compile' in name else None
+  jax.monitoring.register_event_duration_secs_listener(listen)
+  try:
+    yield events
+  finally:
+    jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def folder(test) -> pathlib.Path:

@@ -80,9 +80,9 @@ def evaluate_run(
   _write(path, found)
   preemption.end_if_asked()
   # Particles climb the cross-entropy; what another inner problem makes is not described.
-  if best.crew and best.crew.names and config.inner.name in ('own', 'ce'):
-    members = [(best.nets[n].params, best.nets[n].stats) for n in best.crew.names]
-    found['particles'] = measure.particles(best.crew.group, members)
+  if best.networks and best.networks.names and config.inner.name in ('own', 'ce'):
+    members = [(best.nets[n].params, best.nets[n].stats) for n in best.networks.names]
+    found['particles'] = measure.particles(best.networks.group, members)
     tell_particles(config, found)
   if checks and config.evaluation.trust.images:
     preemption.end_if_asked()
@@ -125,12 +125,12 @@ def _measure_networks(
   if precision != 'float32':
     searched = student_versions(workdir, mesh, precision)
   best = versions['best']
-  crew = best.crew
-  names = crew.names if crew else ()
+  networks = best.networks
+  names = networks.names if networks else ()
   measured = functools.partial(_measure_version, measure, place)
-  if crew is not None and crew.student is None:
+  if networks is not None and networks.student is None:
     # Equal students: each is measured, as it was best, and the best one stands for the run.
-    stands = chosen(crew, best.record)
+    stands = chosen(networks, best.record)
     found['students'] = {}
     for name in names:
       say(f'measuring {name}')

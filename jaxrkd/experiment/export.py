@@ -66,12 +66,12 @@ def export(
     row.check(path, run=check)
     files.check_writable(path.parent)
   found = load_trained(run, checkpoint, sharding.data_mesh(), 'float32', network=network)
-  if found.crew is None:
+  if found.networks is None:
     raise InputError(
       f'{str(run)!r} is an ensemble of {found.config.members} runs; export one of them, '
       f'such as {str(run / "members" / "0")!r}'
     )
-  name = network or chosen(found.crew, found.record)
+  name = network or chosen(found.networks, found.record)
   student, card = _student(found, name), _card(found, run, name, checkpoint)
   seen = None
   if check:

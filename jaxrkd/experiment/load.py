@@ -12,14 +12,14 @@ from ml_collections import ConfigDict
 from jaxrkd.amalgamation import Amalgamation
 from jaxrkd.errors import InputError, nearest
 from jaxrkd.experiment import make
-from jaxrkd.experiment.prepare import parts
+from jaxrkd.experiment.prepare import learner
 from jaxrkd.experiment.threats import following
 from jaxrkd.models import Net, ensemble
 from jaxrkd.models.named import named_network
 from jaxrkd.paths import expanded
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
-from jaxrkd.train.crew import STUDENT, Crew, make_crew
+from jaxrkd.train.networks import STUDENT, TrainedNetworks, make_networks
 from jaxrkd.train.state import NetState
 
 Tree = Any
@@ -35,7 +35,7 @@ class Trained(NamedTuple):
     state: its parameters, statistics and average.
     record: what was saved beside it: step, classes, image_shape, best score.
     config: of the run that trained it.
-    crew: all networks of that run; None for an ensemble of runs.
+    networks: all networks of that run; None for an ensemble of runs.
     nets: their states, by name.
   """
 
@@ -43,16 +43,16 @@ class Trained(NamedTuple):
   state: NetState
   record: dict[str, Any]
   config: ConfigDict
-  crew: Crew | None = None
+  networks: TrainedNetworks | None = None
   nets: Mapping[str, NetState] = {}
 
   def of(self, name: str, averaged: bool = False) -> 'Trained':
     """Another network of the same checkpoint; `averaged` takes its moving average."""
-    assert self.crew is not None
+    assert self.networks is not None
     state = self.nets[name]
     if averaged:
       state = dataclasses.replace(state, params=state.average)
-    return self._replace(net=self.crew.nets[name], state=state)
+    return self._replace(net=self.networks.nets[name], state=state)
 
 
 def read_config(workdir: pathlib.Path) -> ConfigDict:
@@ -128,8 +128,7 @@ def load_trained(
   checkpoints = _open_kept(workdir, epoch) if epoch else _open(workdir, kind)
   record, restored = checkpoints.newest_record(), None
   if record is not None:
-    # The length of an epoch moves no shape; a long one suits every schedule.
-    made = parts(config, record['classes'], record['image_shape'], mesh, per_epoch=1000)
+    made = learner(config, record['classes'], record['image_shape'], mesh)
     restored = checkpoints.restore(made.like, only=epoch or None)
   checkpoints.close()
   if restored is None:
@@ -138,18 +137,20 @@ def load_trained(
       f'no {what} in {str(workdir)!r} can be read; train it again in a new workdir'
     )
   state, record = restored
-  name = network or chosen(made.crew, record)
-  if name not in made.crew.nets:
-    known = ', '.join(made.crew.nets)
+  name = network or chosen(made.networks, record)
+  if name not in made.networks.nets:
+    known = ', '.join(made.networks.nets)
     raise InputError(
-      f'{str(workdir)!r} trained no network {name!r}{nearest(name, made.crew.nets)} '
+      f'{str(workdir)!r} trained no network {name!r}{nearest(name, made.networks.nets)} '
       f'(there: {known})'
     )
-  nets, several = state.nets, made.crew.student is None
-  if several and kind == 'best' and not epoch and name != chosen(made.crew, record):
+  nets, several = state.nets, made.networks.student is None
+  if several and kind == 'best' and not epoch and name != chosen(made.networks, record):
     own, record = _own_best(workdir, name, made.like.nets[name])
     nets = {**nets, name: own}
-  return Trained(made.crew.nets[name], nets[name], record, config, made.crew, nets)
+  return Trained(
+    made.networks.nets[name], nets[name], record, config, made.networks, nets
+  )
 
 
 def is_imported(workdir: pathlib.Path) -> bool:
@@ -186,8 +187,8 @@ def _load_imported(
       'workdir'
     )
   state, record = restored
-  crew = make_crew(net, '', {})
-  return Trained(net, state, record, config, crew, {STUDENT: state})
+  networks = make_networks(net, '', {})
+  return Trained(net, state, record, config, networks, {STUDENT: state})
 
 
 def _own_best(
@@ -205,11 +206,11 @@ def _own_best(
   return restored
 
 
-def chosen(crew: Crew, record: Mapping[str, Any]) -> str:
+def chosen(networks: TrainedNetworks, record: Mapping[str, Any]) -> str:
   """The network that stands for a run: its student, the best one of several."""
-  if crew.student is not None:
+  if networks.student is not None:
     return STUDENT
-  return (record.get('best') or {}).get('network', crew.names[0])
+  return (record.get('best') or {}).get('network', networks.names[0])
 
 
 def _open(workdir: pathlib.Path, kind: str) -> Checkpoints:

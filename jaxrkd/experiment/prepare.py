@@ -14,53 +14,51 @@ from jaxrkd.experiment.roles import roles as roles_of
 from jaxrkd.models import Net
 from jaxrkd.models.group import is_mapped
 from jaxrkd.models.named import named_network
-from jaxrkd.optimizers import sgd, weight_sgd
+from jaxrkd.optimizers import Schedule, sgd, weight_sgd
 from jaxrkd.runtime import sharding
 from jaxrkd.train.batch import make_batcher
-from jaxrkd.train.crew import make_crew
-from jaxrkd.train.setup import Parts, Setup, Timetable
-from jaxrkd.train.state import Optimizers, init_state, run_keys
-from jaxrkd.train.step import make_train_step, make_update
+from jaxrkd.train.distiller import Distiller
+from jaxrkd.train.learner import Learner
+from jaxrkd.train.networks import make_networks
+from jaxrkd.train.setup import Setup, Timetable
+from jaxrkd.train.state import Optimizers, run_keys
+from jaxrkd.train.step import make_train_step
 from jaxrkd.train.streaming import is_streamed
-from jaxrkd.train.teachers import make_faculty
+from jaxrkd.train.teachers import freeze_teachers
 
 
-def parts(
+def learner(
   config: ConfigDict,
   classes: int,
   image_shape: Sequence[int],
   mesh: jax.sharding.Mesh,
-  per_epoch: int = 1,
-) -> Parts:
-  """Builds the networks, method and optimiser that a config names."""
+  schedule: Schedule | None = None,
+) -> Learner:
+  """Builds the networks, method and optimisers that a config names.
+
+  Args:
+    config: resolved.
+    classes: number of logits.
+    image_shape: (H, W, C).
+    mesh: the devices.
+    schedule: the learning rate; None is for reading a checkpoint, where only shapes count.
+  """
   shape = tuple(image_shape)
   remat = config.get('remat', False)
   net = named_network(config.student, classes, shape, config.precision, remat)
   method = make.method(config)
   members = make.group(config, method, classes, shape)
   mapped = is_mapped(config.get('stacking', 'auto'))
-  crew = make_crew(net, method.group, members, mapped)
-  schedule = make.schedule(config, per_epoch)
+  networks = make_networks(net, method.group, members, mapped)
+  # The length of an epoch moves no shape; a long one suits every schedule.
+  schedule = schedule or make.schedule(config, 1000)
   optimizers = Optimizers(
     student=sgd(schedule, **config.optimizer.to_dict()),
     weights=weight_sgd(method.weight_rate, method.weight_rate_decays, schedule),
     ema_decay=config.ema.decay,
     ema_warmup=config.ema.warmup,
   )
-  init_key, step_key, _ = run_keys(config.seed)
-  made = functools.partial(
-    init_state, nets=dict(crew.nets), method=method, optimizers=optimizers
-  )
-  shapes = jax.eval_shape(made, init_key, step_key)
-  places = sharding.spread(mesh, shapes)
-  init = jax.jit(made, out_shardings=places)
-  like = jax.tree.map(
-    lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
-    *(shapes, places),
-  )
-  return Parts(
-    crew, method, schedule, optimizers, functools.partial(init, init_key, step_key), like
-  )
+  return Learner(networks, method, optimizers, mesh)
 
 
 def timetable(config: ConfigDict) -> Timetable:
@@ -92,21 +90,18 @@ def prepare(
   count = len(data.train)
   drop_last = config.drop_last and data.extra is None
   per_epoch = steps_per_epoch(count, config.batch_size, drop_last)
-  made = parts(config, data.classes, data.image_shape, mesh, per_epoch)
+  check_micro_batch(config, mesh)
+  schedule = make.schedule(config, per_epoch)
+  made = learner(config, data.classes, data.image_shape, mesh, schedule)
   roles = roles_of(config, made.method)
   mapped = is_mapped(config.stacking)
-  faculty = make_faculty(teacher_nets, roles, make.average(config), mapped)
-  check_micro_batch(config, mesh)
-  update = make_update(
-    made.crew,
-    faculty,
-    made.method,
-    make.search(config),
-    made.optimizers,
+  distiller = Distiller(
+    learner=made,
+    teachers=freeze_teachers(teacher_nets, roles, make.average(config), mapped),
+    search=make.search(config),
     attack_bn=config.attack.bn,
-    mesh=mesh,
-    micro_batch=config.micro_batch,
     steps_per_epoch=per_epoch,
+    micro_batch=config.micro_batch,
   )
   extra = 0 if data.extra is None else len(data.extra)
   streamed = is_streamed(config.stream, data)
@@ -120,25 +115,21 @@ def prepare(
     chosen=streamed,
     split=sharding.rows(mesh),
   )
-  everywhere = sharding.replicated(mesh)
-  places = jax.tree.map(lambda leaf: leaf.sharding, made.like)
-  train_step = make_train_step(update, make_batch)
+  train_step = make_train_step(distiller.update, make_batch)
   return Setup(
     data=data,
-    mesh=mesh,
-    parts=made,
+    distiller=distiller,
+    schedule=schedule,
     timetable=timetable(config),
     batch_size=config.batch_size,
     seed=config.seed,
     mapped=mapped,
-    faculty=faculty,
-    steps_per_epoch=per_epoch,
     streamed=streamed,
     make_batch=make_batch,
     train_step=train_step,
     step=jax.jit(
       train_step,
-      out_shardings=(places, everywhere),
+      out_shardings=(made.places, sharding.replicated(mesh)),
       donate_argnums=0,
     ),
     # A host that reads its rows needs to know them all, and asks no other.
@@ -176,7 +167,7 @@ def _order(
   config: ConfigDict, images: int, extra: int
 ) -> Callable[[jax.Array], jax.Array]:
   """epoch -> positions [steps, B]."""
-  key = run_keys(config.seed)[2]
+  key = run_keys(jax.random.key(config.seed))[2]
   if not extra:
     return functools.partial(
       epoch_order,

@@ -152,7 +152,9 @@ def train_students(
     setup = prepare(config, data, nets, mesh)
     own = f'{title}, seed {config.seed}' if len(runs) > 1 else title
     ready.append(Run(setup, workdir, make_judge(config, setup), own))
-  idle = [name for name in teachers if name not in ready[0].setup.faculty.names]
+  idle = [
+    name for name in teachers if name not in ready[0].setup.distiller.teachers.names
+  ]
   if idle:
     method = runs[0][0].method.name
     say(f'{title}: method {method} does not ask {", ".join(idle)}; measured only')

@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 
 from jaxrkd.evaluate import robustness
 from jaxrkd.experiment import make
-from jaxrkd.train.crew import STUDENT
+from jaxrkd.train.networks import STUDENT
 from jaxrkd.train.selection import Judge
 from jaxrkd.train.setup import Setup
 from jaxrkd.train.state import NetState
@@ -21,12 +21,12 @@ def make_judge(config: ConfigDict, setup: Setup) -> Judge:
   attack = make.selection_attack(config)
   key = jax.random.key(config.seed)
 
-  crew = setup.parts.crew
-  judged = (STUDENT,) if crew.student else crew.names
+  networks = setup.learner.networks
+  judged = (STUDENT,) if networks.student else networks.names
 
   def score(name: str, state: NetState) -> dict[str, float]:
     variables = (state.params, state.stats)
-    subject = robustness.Subject(crew.nets[name], variables)
+    subject = robustness.Subject(networks.nets[name], variables)
     found = robustness.judge(subject, loaded, attack, key)
     scores = {
       'clean': found.clean_accuracy,

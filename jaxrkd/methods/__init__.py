@@ -10,7 +10,15 @@ from jaxrkd.methods.adaad import adaad
 from jaxrkd.methods.akd import akd
 from jaxrkd.methods.ard import ard
 from jaxrkd.methods.at_aka import at_aka
-from jaxrkd.methods.base import Attacked, Batch, Method, Networks, Teacher
+from jaxrkd.methods.base import (
+  Attacked,
+  Batch,
+  Evaluated,
+  Method,
+  MethodState,
+  Networks,
+  Teacher,
+)
 from jaxrkd.methods.cat_aka import cat_aka
 from jaxrkd.methods.ckd import ckd
 from jaxrkd.methods.ffgsm import ffgsm
@@ -49,8 +57,10 @@ __all__ = [
   'METHODS',
   'Attacked',
   'Batch',
+  'Evaluated',
   'Inner',
   'Method',
+  'MethodState',
   'Networks',
   'Teacher',
 ]

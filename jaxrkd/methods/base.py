@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from jaxrkd.methods.answering import at_the_door
 from jaxrkd.methods.inner import Inner
@@ -58,6 +59,36 @@ class Attacked(NamedTuple):
 
 # By role: 'all', a kind ('clean', 'robust'), or the name of one teacher.
 Teachers = Mapping[str, Teacher]
+
+
+class MethodState(NamedTuple):
+  """What a method keeps between two updates of the student.
+
+  Attributes:
+    step: updates done.
+    weights: its own weights.
+    weights_opt: state of what moves them.
+    memory: what it remembers.
+  """
+
+  step: Array
+  weights: Tree
+  weights_opt: Tree
+  memory: Tree
+
+
+class Evaluated(NamedTuple):
+  """What comes with the value of a loss.
+
+  Attributes:
+    state: the method's after this update.
+    stats: the student's after its forward passes.
+    terms: named losses, not yet weighted.
+  """
+
+  state: MethodState
+  stats: Tree
+  terms: Terms
 
 
 def _nothing_observed(memory: Tree, terms: Terms, epoch: Array, first: Array) -> Tree:
@@ -134,6 +165,58 @@ class Method(_MethodFields):
   def __new__(cls, *arguments, **named):
     made = super().__new__(cls, *arguments, **named)
     return made._replace(terms=at_the_door(made.terms, 2, lambda: made.teachers))
+
+  def init(self, optimizer: optax.GradientTransformation | None = None) -> MethodState:
+    """The state of the method before the first update.
+
+    Args:
+      optimizer: moves its weights; None is `optax.sgd(weight_rate)`.
+    """
+    # Strongly typed: a weak type would become strong after a step and compile it again.
+    weights = jax.tree.map(lambda w: jnp.asarray(w, jnp.result_type(float)), self.weights)
+    opt = (optimizer or optax.sgd(self.weight_rate)).init(weights)
+    return MethodState(jnp.zeros((), jnp.int32), weights, opt, self.memory)
+
+  def loss(
+    self,
+    state: MethodState,
+    student: Any,
+    stats: Tree,
+    teachers: Teachers,
+    batch: Batch,
+    adversarial: Any,
+    optimizer: optax.GradientTransformation | None = None,
+  ) -> tuple[Array, Evaluated]:
+    """The scalar that is minimised, to be differentiated with respect to the student.
+
+    The method's weights move first, by these losses, and weigh them then; no gradient
+    passes through them.
+
+    Args:
+      state: from `init`, or of the update before.
+      student: (stats, images) -> (logits, new stats), in training mode; `Networks` for a
+        method with a group.
+      stats: of the student; anything, such as (), where it has none.
+      teachers: by role, images -> logits [B, classes].
+      batch: `image` [B, H, W, C] in [0, 1] and `label` [B]; see `Batch`. `epoch` counts
+        as 0 where it is not there.
+      adversarial: images [B, H, W, C]; `Attacked` for a method with a group.
+      optimizer: that of `init`.
+
+    Raises:
+      InputError: a teacher that the method asks for is missing.
+    """
+    batch = batch if 'epoch' in batch else {**batch, 'epoch': jnp.zeros((), jnp.int32)}
+    terms, stats = self.terms(student, stats, teachers, batch, adversarial)
+    fixed = jax.lax.stop_gradient(terms)
+    memory = self.observe(state.memory, fixed, batch['epoch'], state.step == 0)
+    pull = self.weight_gradient(state.weights, memory, fixed)
+    changes, opt = (optimizer or optax.sgd(self.weight_rate)).update(
+      pull, state.weights_opt, state.weights
+    )
+    weights = optax.apply_updates(state.weights, changes)
+    moved = MethodState(state.step + 1, weights, opt, memory)
+    return self.total(terms, weights), Evaluated(moved, stats, terms)
 
 
 def batch_mean(values: Array, batch: Batch) -> Array:

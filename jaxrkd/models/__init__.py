@@ -17,8 +17,9 @@ from jaxrkd.models.dm_wide_resnet import DMWideResNet
 from jaxrkd.models.ensemble import ensemble
 from jaxrkd.models.group import STACKING
 from jaxrkd.models.mobilenet_v2 import MobileNetV2
-from jaxrkd.models.net import Net, from_linen, from_nnx, normalized, parameter_count
+from jaxrkd.models.net import Net, normalized, parameter_count
 from jaxrkd.models.normalisation import NORMALISATIONS
+from jaxrkd.models.own import as_net, from_functions, from_linen, from_nnx, update_nnx
 from jaxrkd.models.preact_resnet import PreActResNet
 from jaxrkd.models.resnet import cifar_resnet, resnet
 from jaxrkd.models.wide_resnet import WideResNet
@@ -64,10 +65,13 @@ __all__ = [
   'NORMALISATIONS',
   'STACKING',
   'Net',
+  'as_net',
   'ensemble',
+  'from_functions',
   'from_linen',
   'from_nnx',
   'normalized',
   'parameter_count',
   'plain_convolutions',
+  'update_nnx',
 ]

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jaxrkd.models.layers import Conv
-from jaxrkd.models.net import Fold, Net, from_nnx
+from jaxrkd.models.net import Fold, Net
+from jaxrkd.models.own import from_nnx
 
 Tree = Any
 

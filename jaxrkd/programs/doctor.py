@@ -164,7 +164,7 @@ def _admit(
     )
   mesh = sharding.data_mesh()
   found = load_trained(path, 'best', mesh, 'float32')
-  if found.crew is None:
+  if found.networks is None:
     raise InputError(
       f'{str(path)!r} is an ensemble of {found.config.members} runs; examine one of them, '
       f'such as {str(path / "members" / "0")!r}'

@@ -67,11 +67,11 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
     say(text)
     nets[name], variables[name], nodes[name] = net, values, node
   setup = prepare(config, data, nets, mesh)
-  for role, shares in setup.faculty.roles.items():
+  for role, shares in setup.distiller.teachers.roles.items():
     who = ', '.join(f'{name} {share:.3g}' for name, share in shares.items())
     rule = config.ensemble.name if config.ensemble.name in AMALGAMATIONS else ''
     say(f'answering as {role!r}: {", ".join(shares) + f", by {rule}" if rule else who}')
-  state = setup.parts.init()
+  state = setup.init()
   for name, trained in state.nets.items():
     node = config.online.get(name, config.student)
     say(f'{name}: {node["name"]}, {parameter_count(trained.params):,} parameters')
@@ -256,7 +256,7 @@ def _teachers(
 
 def _node_of(found: Trained, entry: ConfigDict) -> ConfigDict | None:
   """What names the network of a run; None for an ensemble of runs."""
-  if found.crew is None:
+  if found.networks is None:
     return None
   nodes = experiment.network_nodes(found.config, experiment.method(found.config))
-  return nodes[entry.network or chosen(found.crew, found.record)]
+  return nodes[entry.network or chosen(found.networks, found.record)]

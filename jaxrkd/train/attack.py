@@ -1,5 +1,6 @@
 """The adversarial images of a training step."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from jaxrkd.attacks import Search
 from jaxrkd.methods import Attacked, Inner, Method, Teacher
 from jaxrkd.models import Net
-from jaxrkd.train.crew import STUDENT, Crew
+from jaxrkd.train.networks import STUDENT, TrainedNetworks
 
 Array = jax.Array
 Tree = Any
@@ -97,89 +98,113 @@ def _with_memory(
   return values, seen[0]
 
 
-def group_particles(
-  crew: Crew,
-  params: Mapping[str, Tree],
-  stats: Mapping[str, Tree],
-  inner: Inner,
-  teachers: Mapping[str, Teacher],
-  batch: Batch,
-  search: Search,
-  attack_bn: str,
-) -> tuple[Array, dict[str, Tree]]:
-  """One particle for each member of the crew's group: [n, B, H, W, C], and all stats.
+@dataclasses.dataclass(frozen=True)
+class Attacker:
+  """Makes the adversarial images of a step.
 
-  Arguments as `adversarial_images`; `params` and `stats` are by name.
+  Attributes:
+    networks: those that are trained.
+    method: whose inner problem is solved.
+    search: the attack that raises it.
+    bn: BatchNorm of those attacked, see `adversarial_images`.
   """
-  mask, group = batch.get('mask'), crew.group
-  clean = batch['image']
-  if inner.prepare is None:
-    return jnp.broadcast_to(clean, (group.size, *clean.shape)), dict(stats)
-  problem = _counted(inner.prepare(teachers, batch), mask)
-  if attack_bn == 'train':
 
-    def moving(images, carry):
-      members = [(params[name], carry[name]) for name in crew.names]
-      call = lambda net, variables, x: _with_memory(net, variables, problem, x, mask)
-      found = group.each(call, group.join(members), images)
-      own = {name: moved for name, (_, moved) in zip(crew.names, found)}
-      return jnp.stack([values for values, _ in found]), own
+  networks: TrainedNetworks
+  method: Method
+  search: Search
+  bn: str = 'eval'
 
-    own = {name: stats[name] for name in crew.names}
-    found, own = search.together_with_carry(batch['key'], moving, clean, group.size, own)
-    return found, {**stats, **own}
+  @property
+  def batch_axes(self) -> Any:
+    """Which axis is the batch's in the images that a call returns."""
+    if not self.method.group:
+      return 0
+    axes: Any = (1, 0 if self.method.attacks_student else None)
+    return Attacked(*axes)
 
-  def call(net, variables, images):
-    if attack_bn == 'batch':
-      student = lambda inputs: net.apply_train(*variables, inputs, mask)[0]
-    else:
-      student = net.logits_fn(*variables)
-    return problem(student)(images)
+  def __call__(
+    self,
+    params: Mapping[str, Tree],
+    stats: Mapping[str, Tree],
+    teachers: Mapping[str, Teacher],
+    batch: Batch,
+  ) -> tuple[Any, dict[str, Tree]]:
+    """What `method.terms` takes as adversarial images, and the stats after making them.
 
-  # Joined here, once, and not at every step of the attack.
-  joined = group.join(crew.members(params, stats))
-  objective = lambda images: jnp.stack(group.each(call, joined, images))
-  return search.together(batch['key'], objective, clean, group.size), dict(stats)
+    Args:
+      params: of all networks, by name.
+      stats: of all networks, by name.
+      teachers: by role.
+      batch: see `step.make_update`.
+    """
+    if not self.method.group:
+      return self._student(params, stats, teachers, batch, self.search)
+    particles, moved = self._group(params, stats, teachers, batch)
+    if not self.method.attacks_student:
+      return Attacked(particles), moved
+    # Its start is none of theirs.
+    size = self.networks.group.size
+    keys = jax.vmap(lambda key: jax.random.fold_in(key, size))(batch['key'])
+    # Beside a group the student is attacked like one of them: by one particle.
+    images, moved = self._student(
+      params, moved, teachers, {**batch, 'key': keys}, self.search.alone()
+    )
+    return Attacked(particles, images), moved
 
-
-def batch_axes(method: Method) -> Any:
-  """Which axis is the batch's in what `attack_all` gives as images."""
-  if not method.group:
-    return 0
-  axes: Any = (1, 0 if method.attacks_student else None)
-  return Attacked(*axes)
-
-
-def attack_all(
-  crew: Crew,
-  params: Mapping[str, Tree],
-  stats: Mapping[str, Tree],
-  method: Method,
-  teachers: Mapping[str, Teacher],
-  batch: Batch,
-  search: Search,
-  attack_bn: str,
-) -> tuple[Any, dict[str, Tree]]:
-  """What `method.terms` takes as adversarial images, and the stats after making them."""
-
-  def student(batch, stats):
-    assert crew.student is not None
+  def _student(
+    self,
+    params: Mapping[str, Tree],
+    stats: Mapping[str, Tree],
+    teachers: Mapping[str, Teacher],
+    batch: Batch,
+    search: Search,
+  ) -> tuple[Array, dict[str, Tree]]:
+    student = self.networks.student
+    assert student is not None
     variables = (params[STUDENT], stats[STUDENT])
     images, own = adversarial_images(
-      crew.student, variables, method.inner, teachers, batch, climber, attack_bn
+      student, variables, self.method.inner, teachers, batch, search, self.bn
     )
     return images, {**stats, STUDENT: own}
 
-  # Beside a group the student is attacked like one of them: by one particle.
-  climber = search.alone() if method.group else search
-  if not method.group:
-    return student(batch, stats)
-  particles, moved = group_particles(
-    crew, params, stats, method.inner, teachers, batch, search, attack_bn
-  )
-  if not method.attacks_student:
-    return Attacked(particles), moved
-  # Its start is none of theirs.
-  keys = jax.vmap(lambda key: jax.random.fold_in(key, crew.group.size))(batch['key'])
-  images, moved = student({**batch, 'key': keys}, moved)
-  return Attacked(particles, images), moved
+  def _group(
+    self,
+    params: Mapping[str, Tree],
+    stats: Mapping[str, Tree],
+    teachers: Mapping[str, Teacher],
+    batch: Batch,
+  ) -> tuple[Array, dict[str, Tree]]:
+    """One particle for each member of the group: [n, B, H, W, C], and all stats."""
+    networks, inner = self.networks, self.method.inner
+    mask, group = batch.get('mask'), networks.group
+    clean = batch['image']
+    if inner.prepare is None:
+      return jnp.broadcast_to(clean, (group.size, *clean.shape)), dict(stats)
+    problem = _counted(inner.prepare(teachers, batch), mask)
+    if self.bn == 'train':
+
+      def moving(images, carry):
+        members = [(params[name], carry[name]) for name in networks.names]
+        call = lambda net, variables, x: _with_memory(net, variables, problem, x, mask)
+        found = group.each(call, group.join(members), images)
+        own = {name: moved for name, (_, moved) in zip(networks.names, found)}
+        return jnp.stack([values for values, _ in found]), own
+
+      own = {name: stats[name] for name in networks.names}
+      found, own = self.search.together_with_carry(
+        batch['key'], moving, clean, group.size, own
+      )
+      return found, {**stats, **own}
+
+    def call(net, variables, images):
+      if self.bn == 'batch':
+        student = lambda inputs: net.apply_train(*variables, inputs, mask)[0]
+      else:
+        student = net.logits_fn(*variables)
+      return problem(student)(images)
+
+    # Joined here, once, and not at every step of the attack.
+    joined = group.join(networks.members(params, stats))
+    objective = lambda images: jnp.stack(group.each(call, joined, images))
+    found = self.search.together(batch['key'], objective, clean, group.size)
+    return found, dict(stats)

@@ -15,6 +15,18 @@ from jaxrkd.data.targets import smoothed
 Array = jax.Array
 
 
+def keys_of(key: Array, index: Array) -> tuple[Array, Array]:
+  """Two keys for each image, to augment and to attack it.
+
+  Args:
+    key: of the step.
+    index: [B], each image's number in its source.
+  """
+  keys = jax.vmap(jax.random.split)(example_keys(key, index))
+  augment_keys, attack_keys = jnp.moveaxis(keys, 1, 0)
+  return augment_keys, attack_keys
+
+
 def make_batcher(
   *,
   classes: int,
@@ -56,8 +68,7 @@ def make_batcher(
     batch = jax.lax.with_sharding_constraint(batch, split)
     if not masked:
       del batch['mask']
-    keys = example_keys(key, batch['index'])
-    augment_keys, attack_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
+    augment_keys, attack_keys = keys_of(key, batch['index'])
     images = jax.vmap(augmented)(augment_keys, batch['image'])
     batch['image'] = images.astype(jnp.result_type(float)) / 255
     batch['key'] = attack_keys

@@ -80,7 +80,7 @@ class Log:
     # Rows of before a kill may be more than one window has.
     self._clock, self._untimed = now, max(finished, self._untimed) - len(rows)
     shared = {
-      'learning_rate': float(self._setup.parts.schedule.rate(done - 1)),
+      'learning_rate': float(self._setup.schedule.rate(done - 1)),
       'epoch': done / self._setup.steps_per_epoch,
       **({'images_per_second': speed} if speed else {}),
     }

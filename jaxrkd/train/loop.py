@@ -93,8 +93,8 @@ class _Begun:
     store = lambda name, **options: opened.enter_context(
       closing(Checkpoints(folder / name, **options))
     )
-    crew = setup.parts.crew
-    several = crew.names if crew.student is None else ()
+    networks = setup.learner.networks
+    several = networks.names if networks.student is None else ()
     self.stores = Stores(
       last=store('last'),
       best=store('best'),
@@ -105,10 +105,10 @@ class _Begun:
 
   def _read(self) -> None:
     setup = self._run.setup
-    found = self.stores.last.restore(setup.parts.like, say=say)
+    found = self.stores.last.restore(setup.learner.like, say=say)
     self.state: TrainState
     self.record: dict[str, Any]
-    self.state, self.record = found if found else (setup.parts.init(), {'best': None})
+    self.state, self.record = found if found else (setup.init(), {'best': None})
     self.step = int(self.state.step)
     self.record.pop('step', None)
     # Saved with every checkpoint, so that the network can be rebuilt without the data.

@@ -17,7 +17,7 @@ STUDENT = 'student'
 
 
 @dataclasses.dataclass(frozen=True)
-class Crew:
+class TrainedNetworks:
   """Trained networks by name.
 
   Attributes:
@@ -45,8 +45,8 @@ class Crew:
     """[(params, stats)] of the group."""
     return [(params[name], stats[name]) for name in self.names]
 
-  def networks(self, params: Mapping[str, Tree], mask: Array | None) -> Networks:
-    """What a method trains, as functions of the statistics."""
+  def as_functions(self, params: Mapping[str, Tree], mask: Array | None) -> Networks:
+    """What a method with a group trains, as functions of the statistics."""
 
     def rows(images: Array, axis: int) -> Array | None:
       # Where an image has several particles, its row of the mask counts for all of them.
@@ -74,9 +74,9 @@ class Crew:
     return Networks(student, group, still)
 
 
-def make_crew(
+def make_networks(
   student: Net, group: str, members: Mapping[str, Net], mapped: bool = True
-) -> Crew:
+) -> TrainedNetworks:
   """The networks of a method.
 
   Args:
@@ -86,4 +86,4 @@ def make_crew(
     mapped: see `models.group.is_mapped`.
   """
   nets = dict(members) if group == 'students' else {STUDENT: student, **members}
-  return Crew(nets, tuple(members), make_group(list(members.values()), mapped))
+  return TrainedNetworks(nets, tuple(members), make_group(list(members.values()), mapped))

@@ -8,12 +8,11 @@ import jax
 import numpy as np
 
 from jaxrkd.data import Dataset
-from jaxrkd.methods import Method
 from jaxrkd.optimizers import Schedule
 from jaxrkd.runtime import sharding
-from jaxrkd.train.crew import Crew
-from jaxrkd.train.state import Optimizers, TrainState
-from jaxrkd.train.teachers import Faculty
+from jaxrkd.train.distiller import Distiller
+from jaxrkd.train.learner import Learner
+from jaxrkd.train.state import TrainState
 
 Array = jax.Array
 Tree = Any
@@ -46,40 +45,17 @@ class Timetable(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Parts:
-  """What decides the shape of a run's state.
-
-  Attributes:
-    crew: the networks that are trained.
-    method: what trains them.
-    schedule: their learning rate.
-    optimizers: what moves them and the method's weights.
-    init: () -> state on the devices, compiled.
-    like: shapes, types and shardings of the state, for reading a checkpoint.
-  """
-
-  crew: Crew
-  method: Method
-  schedule: Schedule
-  optimizers: Optimizers
-  init: Callable[[], TrainState]
-  like: TrainState
-
-
-@dataclasses.dataclass(frozen=True)
 class Setup:
   """A run that is ready to start.
 
   Attributes:
     data: all splits.
-    mesh: the devices.
-    parts: network, method, optimisers.
-    faculty: the teachers that the method asks.
+    distiller: networks, method, optimisers, teachers and the step they share.
+    schedule: the networks' learning rate.
     timetable: when it is logged, measured and saved.
     batch_size: images of an update.
     seed: of all its random numbers.
     mapped: whether networks of one architecture run in one vmapped call.
-    steps_per_epoch: updates per epoch.
     streamed: whether `step` gets batches, and not the whole set.
     make_batch: see `batch.make_batcher`.
     train_step: (state, joined teacher variables, data, order) -> (state, scalars).
@@ -88,14 +64,12 @@ class Setup:
   """
 
   data: Dataset
-  mesh: jax.sharding.Mesh
-  parts: Parts
-  faculty: Faculty
+  distiller: Distiller
+  schedule: Schedule
   timetable: Timetable
   batch_size: int
   seed: int
   mapped: bool
-  steps_per_epoch: int
   streamed: bool
   make_batch: Callable[[Array, dict[str, Array], Array], dict[str, Array]]
   train_step: Step
@@ -103,8 +77,24 @@ class Setup:
   order: Callable[[Array], Array]
 
   @property
+  def learner(self) -> Learner:
+    return self.distiller.learner
+
+  @property
+  def mesh(self) -> jax.sharding.Mesh:
+    return self.learner.mesh
+
+  @property
+  def steps_per_epoch(self) -> int:
+    return self.distiller.steps_per_epoch
+
+  @property
   def total_steps(self) -> int:
     return self.timetable.epochs * self.steps_per_epoch
+
+  def init(self) -> TrainState:
+    """The run before its first step, on the devices."""
+    return self.learner.init(jax.random.key(self.seed))
 
   def device_data(self) -> dict[str, Array]:
     """The training set, then the extra images, copied to every device as bytes."""
@@ -116,4 +106,4 @@ class Setup:
 
   def join_teachers(self, variables: Mapping[str, tuple[Tree, Tree]]) -> Tree:
     """What `step` takes, from {teacher's name: (params, stats)} on the devices."""
-    return self.faculty.join(variables, self.mesh)
+    return self.distiller.teachers.join(variables, self.mesh)

@@ -71,9 +71,9 @@ class Optimizers:
   ema_warmup: bool = True
 
 
-def run_keys(seed: int) -> tuple[Array, Array, Array]:
+def run_keys(key: Array) -> tuple[Array, Array, Array]:
   """Independent keys of a run: initial values, steps, order of the data."""
-  init_key, step_key, order_key = jax.random.split(jax.random.key(seed), 3)
+  init_key, step_key, order_key = jax.random.split(key, 3)
   return init_key, step_key, order_key
 
 
@@ -92,13 +92,12 @@ def init_state(
     # A copy, so that the parameters and their average never share a donated buffer.
     average = jax.tree.map(jnp.copy, params) if optimizers.ema_decay else {}
     states[name] = NetState(params, stats, optimizers.student.init(params), average)
-  # Strongly typed: a weak type would become strong after a step and compile it again.
-  weights = jax.tree.map(lambda w: jnp.asarray(w, jnp.result_type(float)), method.weights)
+  own = method.init(optimizers.weights)
   return TrainState(
-    step=jnp.zeros((), jnp.int32),
+    step=own.step,
     key=step_key,
     nets=states,
-    weights=weights,
-    weights_opt=optimizers.weights.init(weights),
-    memory=method.memory,
+    weights=own.weights,
+    weights_opt=own.weights_opt,
+    memory=own.memory,
   )

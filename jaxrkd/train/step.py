@@ -8,16 +8,16 @@ import jax
 import optax
 
 from jaxrkd.attacks import Search
-from jaxrkd.methods import Method
+from jaxrkd.methods import Method, MethodState
 from jaxrkd.methods.base import batch_mean
 from jaxrkd.optimizers import update_average
 from jaxrkd.particles import spread
 from jaxrkd.runtime import sharding
 from jaxrkd.train import micro
-from jaxrkd.train.attack import attack_all, batch_axes
-from jaxrkd.train.crew import STUDENT, Crew
+from jaxrkd.train.attack import Attacker
+from jaxrkd.train.networks import STUDENT, TrainedNetworks
 from jaxrkd.train.state import NetState, Optimizers, TrainState
-from jaxrkd.train.teachers import Faculty, Heard
+from jaxrkd.train.teachers import Answers, FrozenTeachers
 
 Array = jax.Array
 Tree = Any
@@ -26,8 +26,8 @@ Batch = Mapping[str, Array]
 
 
 def make_update(
-  crew: Crew,
-  faculty: Faculty,
+  networks: TrainedNetworks,
+  frozen: FrozenTeachers,
   method: Method,
   search: Search,
   optimizers: Optimizers,
@@ -43,8 +43,8 @@ def make_update(
   some rows are padding, and `target` [B, classes] where labels are mixed or smoothed.
 
   Args:
-    crew: the networks that are trained.
-    faculty: frozen teachers.
+    networks: those that are trained.
+    frozen: the teachers.
     method: inner problem, losses and weights.
     search: the attack that raises the inner problem.
     optimizers: see `Optimizers`.
@@ -54,68 +54,67 @@ def make_update(
     micro_batch: images at once in attacks and teachers; 0 is all.
   """
   whole = functools.partial(sharding.gathered, mesh) if mesh else lambda tree: tree
+  attacker = Attacker(networks, method, search, attack_bn)
 
   def update(state, teacher_vars, batch):
-    params = whole({name: state.nets[name].params for name in crew.nets})
-    stats = whole({name: state.nets[name].stats for name in crew.nets})
+    params = whole({name: state.nets[name].params for name in networks.nets})
+    stats = whole({name: state.nets[name].stats for name in networks.nets})
     teacher_vars = whole(teacher_vars)
-    student = crew.logits_fn(params, stats)
+    student = networks.logits_fn(params, stats)
     batch = {**batch, 'epoch': state.step // steps_per_epoch}
-    heard: Heard = {}
-    teachers = faculty.teachers(teacher_vars, batch, student, micro_batch, mesh, heard)
+    answers: Answers = {}
+    teachers = frozen.by_role(teacher_vars, batch, student, micro_batch, mesh, answers)
     if micro_batch:
 
       def attacked(part):
-        own: Heard = {}
-        asked = faculty.teachers(teacher_vars, part, student, heard=own)
-        given = (crew, params, stats, method, asked, part, search, attack_bn)
-        return attack_all(*given)[0], own
+        own: Answers = {}
+        asked = frozen.by_role(teacher_vars, part, student, answers=own)
+        return attacker(params, stats, asked, part)[0], own
 
-      axes = (batch_axes(method), 1)
-      images, answers = micro.in_parts(attacked, batch, micro_batch, axes, mesh)
-      heard.update(answers)
+      axes = (attacker.batch_axes, 1)
+      images, found = micro.in_parts(attacked, batch, micro_batch, axes, mesh)
+      answers.update(found)
     else:
-      images, stats = attack_all(
-        crew, params, stats, method, teachers, batch, search, attack_bn
-      )
+      images, stats = attacker(params, stats, teachers, batch)
+    before = MethodState(state.step, state.weights, state.weights_opt, state.memory)
 
     def loss_fn(params):
-      terms, new_stats = terms_of(params, stats, teachers, batch, images)
-      weights, weights_opt, memory = move_weights(state, terms, batch['epoch'])
-      loss = method.total(terms, weights)
-      return loss, (terms, new_stats, weights, weights_opt, memory)
+      trained, own = trained_by(params, stats, batch)
+      return method.loss(
+        before, trained, own, teachers, batch, images, optimizers.weights
+      )
 
     (loss, found), grads = jax.value_and_grad(loss_fn, has_aux=True)(params)
-    terms, stats, weights, weights_opt, memory = found
+    after, terms = found.state, found.terms
+    stats = found.stats if method.group else {STUDENT: found.stats}
     new = TrainState(
-      step=state.step + 1,
+      step=after.step,
       key=state.key,
       nets={
         name: moved(state, state.nets[name], grads[name], stats[name])
-        for name in crew.nets
+        for name in networks.nets
       },
-      weights=weights,
-      weights_opt=weights_opt,
-      memory=memory,
+      weights=after.weights,
+      weights_opt=after.weights_opt,
+      memory=after.memory,
     )
     scalars = {f'loss_{name}': value for name, value in terms.items()}
-    scalars.update(method.report(weights, memory, terms))
+    scalars.update(method.report(after.weights, after.memory, terms))
     if method.group:
       apart = spread(images.particles)
       scalars |= {f'particles_{k}': batch_mean(v, batch) for k, v in apart.items()}
     return new, {'loss': loss, **scalars, 'grad_norm': optax.tree.norm(grads)}
 
-  def terms_of(params, stats, teachers, batch, images):
-    """The method's losses as a function of all trained parameters, and all new stats."""
+  def trained_by(params, stats, batch):
+    """What the method trains as functions of all parameters, and their stats."""
     mask = batch.get('mask')
     if method.group:
-      return method.terms(crew.networks(params, mask), stats, teachers, batch, images)
+      return networks.as_functions(params, mask), stats
 
     def student(stats, inputs):
-      return crew.nets[STUDENT].apply_train(params[STUDENT], stats, inputs, mask)
+      return networks.nets[STUDENT].apply_train(params[STUDENT], stats, inputs, mask)
 
-    terms, own = method.terms(student, stats[STUDENT], teachers, batch, images)
-    return terms, {STUDENT: own}
+    return student, stats[STUDENT]
 
   def moved(state, old, grads, stats):
     """One network after its own optimiser's step."""
@@ -125,16 +124,6 @@ def make_update(
       old.average, params, state.step, optimizers.ema_decay, optimizers.ema_warmup
     )
     return NetState(params, stats, opt, average)
-
-  def move_weights(state, terms, epoch):
-    """The method's weights after this step's losses, by which the loss is weighted."""
-    terms = jax.lax.stop_gradient(terms)
-    memory = method.observe(state.memory, terms, epoch, state.step == 0)
-    pull = method.weight_gradient(state.weights, memory, terms)
-    changes, weights_opt = optimizers.weights.update(
-      pull, state.weights_opt, state.weights
-    )
-    return optax.apply_updates(state.weights, changes), weights_opt, memory
 
   return update
 

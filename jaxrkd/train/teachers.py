@@ -22,11 +22,11 @@ Tree = Any
 # Role -> {teacher's name: its share}.
 Roles = Mapping[str, Mapping[str, float]]
 # First name of a stack -> logits [teachers, B, classes].
-Heard = dict[str, Array]
+Answers = dict[str, Array]
 
 
 @dataclasses.dataclass(frozen=True)
-class Faculty:
+class FrozenTeachers:
   """Teachers, grouped so that those asked together run in one vmapped call.
 
   Attributes:
@@ -53,7 +53,7 @@ class Faculty:
     variables: Mapping[str, tuple[Tree, Tree]],
     mesh: jax.sharding.Mesh | None = None,
   ) -> Tree:
-    """What `teachers` takes, from each teacher's (params, stats).
+    """What `by_role` takes, from each teacher's (params, stats).
 
     It is an argument of the compiled step and not a closure, which would become a
     constant of the program. Only teachers that share one vmapped call, are folded, or
@@ -82,14 +82,14 @@ class Faculty:
 
     return tuple(joined(stack, names) for stack, names in self.stacks)
 
-  def teachers(
+  def by_role(
     self,
     joined: Tree,
     batch: Batch | None = None,
     student: Callable[[Array], Array] | None = None,
     micro_batch: int = 0,
     mesh: jax.sharding.Mesh | None = None,
-    heard: Heard | None = None,
+    answers: Answers | None = None,
   ) -> dict[str, Teacher]:
     """The method's view of the teachers: role -> (images, temperature) -> logits.
 
@@ -103,11 +103,11 @@ class Faculty:
         asked about the images that the teachers are asked about.
       micro_batch: how many images they are asked about at once; 0 is all.
       mesh: devices that share the images.
-      heard: where the answers about the batch's own images are looked for, and kept if
+      answers: where the answers about the batch's own images are looked for, and kept if
         they are asked for where `teachers` was called: those from inside a loop or
         another transform mean nothing outside of it.
     """
-    heard = {} if heard is None else heard
+    answers = {} if answers is None else answers
     here = get_opaque_trace_state()
 
     def ask(k: int, images: Array) -> Array:
@@ -115,11 +115,11 @@ class Faculty:
       one = lambda images: stack.logits(joined[k], images)
       if batch is None or images is not batch.get('image'):
         return micro.in_parts(one, images, micro_batch, 1, mesh)
-      if names[0] in heard:
-        return heard[names[0]]
+      if names[0] in answers:
+        return answers[names[0]]
       found = micro.in_parts(one, images, micro_batch, 1, mesh)
       if get_opaque_trace_state() == here:
-        heard[names[0]] = found
+        answers[names[0]] = found
       return found
 
     def answer(role: str) -> Teacher:
@@ -143,12 +143,12 @@ class Faculty:
     return {role: answer(role) for role in self.roles}
 
 
-def make_faculty(
+def freeze_teachers(
   nets: Mapping[str, Net],
   roles: Roles,
   average: Average | Amalgamation,
   mapped: bool = True,
-) -> Faculty:
+) -> FrozenTeachers:
   """Groups teachers by architecture and by the roles they play.
 
   Args:
@@ -167,4 +167,4 @@ def make_faculty(
     (Stack(frozen[net][0], len(names), mapped), tuple(names))
     for (net, _), names in groups.items()
   )
-  return Faculty(stacks, roles, average, dict(frozen.values()))
+  return FrozenTeachers(stacks, roles, average, dict(frozen.values()))

@@ -1,0 +1,243 @@
+"""`distill`: any method for one's own networks, optimiser, data and loop."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import optax
+
+from jaxrkd.amalgamation import AVERAGES, Amalgamation, Average
+from jaxrkd.attacks import Search
+from jaxrkd.attacks.doors import told
+from jaxrkd.errors import InputError, choose, one_of
+from jaxrkd.methods import Inner, Method
+from jaxrkd.models import Net, as_net
+from jaxrkd.models.group import is_mapped
+from jaxrkd.optimizers import check_decay
+from jaxrkd.runtime import sharding
+from jaxrkd.train.distiller import Distiller
+from jaxrkd.train.learner import Learner
+from jaxrkd.train.networks import make_networks
+from jaxrkd.train.state import Optimizers
+from jaxrkd.train.teachers import Roles, freeze_teachers
+
+Array = jax.Array
+Tree = Any
+ATTACKED_BN = ('eval', 'batch', 'train')
+
+
+def distill(
+  net: Any,
+  method: Method,
+  *,
+  attack: Search | None = None,
+  optimizer: optax.GradientTransformation,
+  teachers: Mapping[str, Any] | None = None,
+  online: Mapping[str, Any] | Sequence[Any] = (),
+  inner: Inner | None = None,
+  attack_bn: str = 'eval',
+  average: str | Average | Amalgamation = 'probabilities',
+  weights_optimizer: optax.GradientTransformation | None = None,
+  ema_decay: float = 0.0,
+  ema_warmup: bool = True,
+  steps_per_epoch: int = 1,
+  micro_batch: int = 0,
+  stacking: str = 'auto',
+  mesh: jax.sharding.Mesh | None = None,
+) -> Distiller:
+  """Builds the train step of a method around one's own network.
+
+      distiller = jaxrkd.distill(
+        net, methods.mtard(), teachers={'clean': clean, 'robust': robust},
+        attack=attacks.pgd_search(attacks.Linf(8 / 255)), optimizer=optax.adamw(1e-3))
+      state = distiller.init(jax.random.key(0))
+      for images, labels in batches:
+        state, scalars = distiller.step(state, images, labels)
+      robust_student = distiller.logits_fn(state)
+
+  The step attacks, asks the teachers and updates in one compiled program over all devices.
+
+  Args:
+    net: the student: `models.Net`, a Flax NNX module (trained from its own values), a pair
+      of functions (key -> params, (params, images) -> logits), or what
+      `models.from_nnx` and `models.from_linen` make. Images are in [0, 1].
+    method: such as `methods.mtard()`.
+    attack: raises the method's inner objective, such as
+      `attacks.pgd_search(attacks.Linf(8 / 255))`; None for a method without an attack.
+    optimizer: of every trained network, an optax transformation. A schedule counts steps.
+    teachers: by role: 'clean', 'robust', or what the method names. Each is a function from
+      images to logits, a pair (net, (params, stats)), an NNX module, or a list of such,
+      which answers as an ensemble. The weights of a function are constants of the compiled
+      program, those of the others its arguments.
+    online: networks trained beside the student (AT-AKA), by name or in order.
+    inner: another inner objective in the place of the method's, such as
+      `methods.INNERS['kl_clean_self']()`.
+    attack_bn: BatchNorm of those attacked: 'eval' uses running statistics, 'batch' those
+      of the batch, 'train' moves the running ones at every step of the attack.
+    average: how several teachers answer as one: a row of `amalgamation.AVERAGES`, such a
+      function, or a rule that weighs them image by image.
+    weights_optimizer: moves the method's own weights; None is `optax.sgd` with the rate
+      that the method was given, which then does not fall.
+    ema_decay: of a moving average of the parameters; 0 keeps none.
+    ema_warmup: let its memory grow from nothing.
+    steps_per_epoch: for methods that count epochs (IAD).
+    micro_batch: images at once in attacks and teachers, which saves memory; 0 is all.
+    stacking: 'vmap' or 'loop' for networks of one architecture; 'auto' asks the device.
+    mesh: devices, from `runtime.sharding.data_mesh`; None takes all.
+
+  Raises:
+    InputError: an argument is something else, a teacher is missing, or an attack.
+  """
+  _check(method, attack, optimizer, inner)
+  if inner is not None:
+    method = method._replace(inner=inner)
+  if method.inner.prepare is not None and attack is None:
+    raise InputError(
+      'no attack; the inner problem of the method needs one, such as '
+      'attack=attacks.pgd_search(attacks.Linf(8 / 255))'
+    )
+  one_of(attack_bn, ATTACKED_BN, 'attack_bn')
+  check_decay(ema_decay)
+  mesh = sharding.data_mesh() if mesh is None else mesh
+  student, mapped = as_net(net, 'net'), is_mapped(stacking)
+  members = _members(method, student, online)
+  optimizers = Optimizers(
+    student=optimizer,
+    weights=weights_optimizer or optax.sgd(method.weight_rate),
+    ema_decay=ema_decay,
+    ema_warmup=ema_warmup,
+  )
+  networks = make_networks(student, method.group, members, mapped)
+  nets, variables, roles = _cast(method, teachers or {})
+  if isinstance(average, str):
+    average = choose(AVERAGES, average, 'average')
+  frozen = freeze_teachers(nets, roles, average, mapped)
+  return Distiller(
+    learner=Learner(networks, method, optimizers, mesh),
+    teachers=frozen,
+    search=attack or Search(_no_attack),
+    attack_bn=attack_bn,
+    steps_per_epoch=steps_per_epoch,
+    micro_batch=micro_batch,
+    teacher_variables=frozen.join(variables, mesh),
+  )
+
+
+def _no_attack(*given: Any) -> Any:
+  raise AssertionError('asked for an attack where there is none')
+
+
+def _check(method: Any, attack: Any, optimizer: Any, inner: Any) -> None:
+  if not isinstance(method, Method):
+    raise InputError(
+      f'method is {told(method)}; give a method that is built, such as methods.mtard()'
+    )
+  if inner is not None and not isinstance(inner, Inner):
+    raise InputError(
+      f"inner is {told(inner)}; give an inner problem, such as methods.INNERS['ce']()"
+    )
+  if attack is not None and not isinstance(attack, Search):
+    raise InputError(
+      f'attack is {told(attack)}; give a search, which raises any objective, such as '
+      'attacks.pgd_search(attacks.Linf(8 / 255)): an attack from attacks.ATTACKS raises '
+      'its own'
+    )
+  if not (hasattr(optimizer, 'init') and hasattr(optimizer, 'update')):
+    raise InputError(
+      f'optimizer is {told(optimizer)}; give an optax transformation, such as '
+      'optax.adamw(1e-3)'
+    )
+
+
+def _members(method: Method, student: Net, online: Any) -> dict[str, Net]:
+  """The networks of a method's group, by name."""
+  if method.group == 'students':
+    if online:
+      raise InputError(
+        f'the method trains {method.students} students like net, and no networks beside '
+        'them; leave online out'
+      )
+    return {f'student_{k + 1}': student for k in range(method.students)}
+  if not method.group:
+    if online:
+      raise InputError('the method trains nothing beside the student; leave online out')
+    return {}
+  named = online
+  if not isinstance(online, Mapping):
+    named = {f'teacher_{k + 1}': one for k, one in enumerate(online)}
+  if not named:
+    raise InputError(
+      'the method trains teachers beside the student; name them, such as '
+      'online=[net_1, net_2, net_3]'
+    )
+  method.check_group(len(named))
+  return {name: as_net(one, f'online network {name!r}') for name, one in named.items()}
+
+
+def _cast(
+  method: Method, teachers: Mapping[str, Any]
+) -> tuple[dict[str, Net], dict[str, tuple[Tree, Tree]], Roles]:
+  """Teachers by name, their variables, and who plays which role."""
+  nets: dict[str, Net] = {}
+  variables: dict[str, tuple[Tree, Tree]] = {}
+  own: dict[str, list[str]] = {}
+  for role, given in teachers.items():
+    several = given if isinstance(given, list) else [given]
+    own[role] = [
+      role if len(several) == 1 else f'{role}_{k}' for k in range(len(several))
+    ]
+    for name, one in zip(own[role], several):
+      nets[name], variables[name] = _teacher(one, role)
+  asked = dict.fromkeys((*method.teachers, *method.inner.teachers))
+  everyone = [name for names in own.values() for name in names]
+  roles: dict[str, Mapping[str, float]] = {}
+  for role in asked:
+    names = everyone if role == 'all' else own.get(role, [])
+    if not names:
+      known = ', '.join(map(repr, own)) or 'none'
+      raise InputError(
+        f'no teacher answers as {role!r} (there: {known}); add one, '
+        f'teachers={{{role!r}: logits_fn}}'
+      )
+    roles[role] = dict.fromkeys(names, 1 / len(names))
+  idle = [
+    role
+    for role, names in own.items()
+    if not any(set(names) & set(r) for r in roles.values())
+  ]
+  if idle:
+    wanted = ', '.join(map(repr, asked)) or 'no teacher'
+    raise InputError(f'the method asks {wanted}, and not {idle[0]!r}; leave it out')
+  return nets, variables, roles
+
+
+def _teacher(given: Any, role: str) -> tuple[Net, tuple[Tree, Tree]]:
+  """A network and its variables, of whatever was given."""
+  what = f'the teacher that answers as {role!r}'
+  if isinstance(given, tuple) and not isinstance(given, Net):
+    if len(given) == 2 and isinstance(given[1], tuple | list) and len(given[1]) == 2:
+      return as_net(given[0], what), tuple(given[1])
+    raise InputError(
+      f'{what} is a tuple of {len(given)}; give (net, (params, stats)), or a function from '
+      'images to logits'
+    )
+  if isinstance(given, Net):
+    raise InputError(f'{what} is a network without weights; give (net, (params, stats))')
+  if hasattr(given, 'net') and hasattr(given, 'variables'):
+    return given.net, given.variables  # of `load_run`
+  try:
+    net = as_net(given, what)
+  except InputError:
+    if not callable(given):
+      raise
+    return _function(given), ((), ())
+  return net, net.init(jax.random.key(0))
+
+
+def _function(logits_fn: Callable[[Array], Array]) -> Net:
+  """A function from images to logits, as a network without variables."""
+
+  def apply_train(*given: Any) -> Any:
+    raise AssertionError('a teacher is not trained')
+
+  return Net(lambda key: ((), ()), lambda params, stats, x: logits_fn(x), apply_train)
