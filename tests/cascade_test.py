@@ -13,10 +13,10 @@ from absl.testing import absltest, parameterized
 
 from jaxrkd import attacks, losses
 from jaxrkd.attacks import Linf, Randomised
+from jaxrkd.attacks.lanes import lane_sizes
 from jaxrkd.data import SOURCES
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import attack_images, cascade, results, robustness, verdicts
-from jaxrkd.evaluate.lanes import lane_sizes
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.evaluate.robustness import Loaded, judge
 from jaxrkd.evaluate.task import Images, Subject
@@ -218,23 +218,9 @@ class CascadeTest(parameterized.TestCase):
   def test_nothing_is_compiled_twice(self):
     where = loaded(8)
     judge(SUBJECT, where, ATTACK, jax.random.key(0))
-    with _count_compilations() as count:
+    with tiny.compilations() as compiled:
       judge(SUBJECT, where, ATTACK, jax.random.key(0))
-    self.assertEqual(count[0], 0)
-
-
-class _count_compilations:
-  def __enter__(self):
-    self.count = [0]
-    self._listener = lambda name, seconds, **_: self._seen(name)
-    jax.monitoring.register_event_duration_secs_listener(self._listener)
-    return self.count
-
-  def _seen(self, name):
-    self.count[0] += name == '/jax/core/compile/backend_compile_duration'
-
-  def __exit__(self, *_):
-    jax.monitoring.unregister_event_duration_listener(self._listener)
+    self.assertEmpty(compiled)
 
 
 class SearchPrecisionTest(absltest.TestCase):

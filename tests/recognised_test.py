@@ -13,9 +13,9 @@ from cascade_test import digits, linear_digits
 
 from jaxrkd import attacks
 from jaxrkd.attacks import Linf
+from jaxrkd.attacks.code import signature
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import attack_images, trust_panel
-from jaxrkd.evaluate.trace import signature
 
 ATTACK = attacks.pgd(Linf(0.1))
 

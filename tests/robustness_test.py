@@ -52,7 +52,7 @@ class PrecisionTest(absltest.TestCase):
     for on_cpu in (True, False):
       with mock.patch.object(conv, 'on_cpu', lambda flag=on_cpu: flag):
         look = lanes.looker.__wrapped__(net, mesh(), None)
-        text = look.lower(variables, jax.random.key(0), batch).as_text()
+        text = look._ask.lower(variables, jax.random.key(0), batch).as_text()
       products = re.findall(r'stablehlo\.(?:dot_general|convolution).*', text)
       self.assertGreater(len(products), 8)
       for line in products:

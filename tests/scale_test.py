@@ -151,7 +151,7 @@ class DevicesTest(parameterized.TestCase):
     orders = [run.setup.order(jnp.int32(epoch)) for epoch in range(2)]
     give = run.teachers, run.images
     state, _ = run.setup.step(state, *give, orders[0])
-    events = self.enterContext(tiny.compilations())
+    events = self.enterContext(tiny.compilations('/compile/'))
     with jax.transfer_guard('disallow'):
       for order in orders:
         for _ in range(run.setup.steps_per_epoch):

@@ -121,10 +121,13 @@ class Run:
 
 
 @contextlib.contextmanager
-def compilations():
-  """A list of what XLA is asked to compile while it is open."""
+def compilations(event='/jax/core/compile/backend_compile_duration'):
+  """A list of what XLA is asked to compile while it is open.
+
+  `event` is a part of jax's name for it: '/compile/' is also of what is traced.
+  """
   events = []
-  listen = lambda name, *_, **__: events.append(name) if 'compile' in name else None
+  listen = lambda name, *_, **__: events.append(name) if event in name else None
   jax.monitoring.register_event_duration_secs_listener(listen)
   try:
     yield events

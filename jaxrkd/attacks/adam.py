@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxrkd.attacks.base import Carry, CarryObjective, Climbed, Search
+from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.loop import repeat
 from jaxrkd.attacks.slopes import nowhere, slopes
 from jaxrkd.attacks.starts import STARTS, Start
@@ -17,6 +18,7 @@ from jaxrkd.errors import choose, whole_number
 Array = jax.Array
 
 
+@built_once
 def adam_search(
   threat: Threat,
   *,

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxrkd.attacks.apgd_l1 import l1_steps
 from jaxrkd.attacks.apgd_loss import LabelObjective, Look, look
+from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.objectives import LogitsFn
 from jaxrkd.attacks.starts import STARTS, Start
 from jaxrkd.attacks.stepwise import Points, Stepwise, fools, pick
@@ -20,6 +21,7 @@ Array = jax.Array
 RHO, MOMENTUM = 0.75, 0.75
 
 
+@built_once
 def apgd(
   threat: Threat,
   *,
@@ -53,6 +55,7 @@ def apgd(
   return _apgd(threat, asked, steps, restarts, eot, large_eps, start, targeted=False)
 
 
+@built_once
 def apgd_t(
   threat: Threat,
   *,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxrkd.attacks.apgd import apgd, apgd_t
+from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.fab import fab, fab_t
 from jaxrkd.attacks.square import square
 from jaxrkd.attacks.stepwise import Cascade, Stepwise
@@ -38,6 +39,7 @@ STANDARD_L1: dict[str, dict[str, Any]] = {
 }
 
 
+@built_once
 def autoattack(
   threat: Threat,
   *,

@@ -3,6 +3,7 @@
 import functools
 
 from jaxrkd.attacks.base import Attack
+from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.objectives import cw_margin
 from jaxrkd.attacks.pgd import pgd_search
 from jaxrkd.attacks.starts import Start
@@ -10,6 +11,7 @@ from jaxrkd.attacks.stepwise import Stepwise, one_step
 from jaxrkd.attacks.threat import Threat
 
 
+@built_once
 def cw_inf(
   threat: Threat,
   *,

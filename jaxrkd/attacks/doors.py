@@ -38,8 +38,8 @@ def attack_arguments(
     )
   checked = checked_images(images)
   classes = class_count(logits_fn, checked)
-  checked_labels = check_labels(labels, len(checked), classes)
-  return checked_key(key, len(checked)), checked, checked_labels
+  check_labels(labels, len(checked), classes)
+  return checked_key(key, len(checked)), checked, jnp.asarray(labels)
 
 
 def search_arguments(
@@ -228,8 +228,8 @@ def check_logits(given: Any, shape: tuple[int, ...]) -> int:
   return out[1]
 
 
-def check_labels(labels: Any, count: int, classes: int | None = None) -> Array:
-  """Labels as an integer array [B].
+def check_labels(labels: Any, count: int, classes: int | None = None) -> None:
+  """Refuses what is no integer array [B] of classes.
 
   Args:
     labels: of the images.
@@ -261,7 +261,6 @@ def check_labels(labels: Any, count: int, classes: int | None = None) -> Array:
     )
   if not isinstance(labels, jax.core.Tracer):
     check_label_values(np.asarray(labels), classes)
-  return jnp.asarray(labels)
 
 
 def check_label_values(labels: np.ndarray, classes: int | None) -> None:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxrkd import losses
 from jaxrkd.attacks import doors
 from jaxrkd.attacks.base import example_keys
+from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.objectives import LogitsFn, unmasked
 from jaxrkd.attacks.projections import (
   Projection,
@@ -49,6 +50,7 @@ class Progress(NamedTuple):
   not_finite: Array
 
 
+@built_once
 def fab(
   threat: Threat,
   *,
@@ -76,6 +78,7 @@ def fab(
   return _fab(threat, steps, restarts, alpha_max, eta, beta, targeted=False)
 
 
+@built_once
 def fab_t(
   threat: Threat,
   *,

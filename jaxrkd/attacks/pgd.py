@@ -3,6 +3,7 @@
 import jax
 
 from jaxrkd.attacks.base import Attack, Carry, CarryObjective, Climbed, Search
+from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.loop import repeat
 from jaxrkd.attacks.slopes import nowhere, slopes
 from jaxrkd.attacks.starts import STARTS, Start
@@ -14,6 +15,7 @@ from jaxrkd.errors import choose, whole_number
 Array = jax.Array
 
 
+@built_once
 def pgd_search(
   threat: Threat,
   *,
@@ -63,6 +65,7 @@ def _pgd_search(
   return Search(climb, queries=steps, threat=threat)
 
 
+@built_once
 def pgd(
   threat: Threat,
   *,
@@ -87,6 +90,7 @@ def pgd(
   return Attack(search) if restarts == 1 else one_step(Attack(search), restarts)
 
 
+@built_once
 def pgd_sat(
   threat: Threat,
   *,
@@ -102,6 +106,7 @@ def pgd_sat(
   return pgd(threat, steps=steps, step_size=step_size, start=start, restarts=restarts)
 
 
+@built_once
 def pgd_trades(
   threat: Threat,
   *,

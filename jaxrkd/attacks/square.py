@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd import losses
+from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.objectives import LogitsFn
 from jaxrkd.attacks.projections import l1_ball_and_box
 from jaxrkd.attacks.square_windows import Windows, mask
@@ -33,6 +34,7 @@ class Progress(NamedTuple):
   margin: Array
 
 
+@built_once
 def square(
   threat: Threat,
   *,

@@ -5,6 +5,7 @@ and gives its place to another one, without a change to any image's verdict.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, Self
 
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 
 from jaxrkd.attacks import doors
 from jaxrkd.attacks.base import Attack, example_keys
+from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.objectives import LogitsFn
 from jaxrkd.attacks.threat import Threat
 from jaxrkd.errors import InputError, whole_number
@@ -113,7 +115,7 @@ class Stepwise:
     Raises:
       InputError: as `base.Attack`.
     """
-    return Cascade((('', self),))(key, logits_fn, images, labels)
+    return _alone(self)(key, logits_fn, images, labels)
 
   def attack(
     self, logits_fn: LogitsFn, points: Points, targets: Array, found: Array, over: Array
@@ -144,7 +146,7 @@ class Stepwise:
     return jax.lax.fori_loop(0, count, run, (found, over))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True)
 class Cascade:
   """Attacks one after the other, each from the clean images that the others left standing.
 
@@ -175,6 +177,12 @@ class Cascade:
   ) -> Array:
     """Returns adversarial images where an attack finds them; see `Stepwise`."""
     key, images, labels = doors.attack_arguments(key, logits_fn, images, labels)
+    # They know attacks and how these are run.
+    from jaxrkd.attacks import direct
+
+    found = direct.classifier(logits_fn, key, images, labels)
+    if found is not None:
+      return direct.cascaded(self, found, key, images, labels)
     keys = key if key.ndim else example_keys(key, jnp.arange(images.shape[0]))
     labels = labels.astype(jnp.int32)
     logits = ask(logits_fn, images, keys)
@@ -183,6 +191,11 @@ class Cascade:
     for _, attack in self.attacks:
       state = attack.attack(logits_fn, points, ranked_targets(logits, labels), *state)
     return jax.lax.stop_gradient(state[0])
+
+
+@functools.lru_cache(maxsize=64)
+def _alone(attack: Stepwise) -> Cascade:
+  return Cascade((('', attack),))
 
 
 class Lanes(NamedTuple):
@@ -342,6 +355,7 @@ class Plain:
 AnyAttack = Attack | Stepwise | Cascade | Callable[[Array, LogitsFn, Array, Array], Array]
 
 
+@built_once
 def one_step(attack: Attack | Plain, runs: int = 1) -> Stepwise:
   """Any attack as a single step, so that it can stand in a cascade.
 
@@ -404,6 +418,7 @@ def cascade(attack: AnyAttack, name: str) -> Cascade:
   return Cascade(((name, stepwise(attack)),))
 
 
+@built_once
 def uninterrupted(attack: Stepwise) -> Stepwise:
   """A whole run as one step that never stops early: examples to try on another network."""
 

@@ -14,6 +14,7 @@ from jaxrkd.attacks.base import (
   Search,
   particle_keys,
 )
+from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.loop import repeat
 from jaxrkd.attacks.slopes import finite
 from jaxrkd.attacks.starts import STARTS, Start
@@ -25,6 +26,7 @@ from jaxrkd.particles import merge, part
 Array = jax.Array
 
 
+@built_once
 def svgd_search(
   threat: Threat,
   *,

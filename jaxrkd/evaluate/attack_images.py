@@ -1,8 +1,9 @@
 """Any classifier under any attack: the library call behind every program."""
 
+import contextlib
 import pathlib
-from collections.abc import Callable, Mapping
-from typing import TypeGuard
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +23,7 @@ from jaxrkd.attacks.stepwise import Plain, Randomised
 from jaxrkd.attacks.threat import check_threat, told
 from jaxrkd.errors import InputError, whole_number
 from jaxrkd.evaluate.fingerprint import describe, fingerprint, images_digest
-from jaxrkd.evaluate.given import known, unit_slopes
+from jaxrkd.evaluate.given import Known, is_compiled, known, unit_slopes
 from jaxrkd.evaluate.inputs import (
   check_classifier,
   check_finite,
@@ -102,74 +103,134 @@ def attack_images(
   if threat is not None:
     check_threat(threat)
     _check_same_ball(whole.threat, threat)
-  loaded = _loaded(logits_fn, images, labels, index, batch_size, check)
-  key, first = jax.random.key(seed), loaded.images.pixels(np.arange(1))
-  asked = [known(logits_fn, first)]
-  subject = asked[0].subject
-  clean = look_at_clean(subject, loaded, key)
-  if check:
-    check_finite(clean.finite)
-  both = search_logits_fn, surrogate
-  if None not in both:
+  if search_logits_fn is not None and surrogate is not None:
     raise InputError(
       'both search_logits_fn and surrogate are given; attack either the same classifier in '
       'another precision, or another one'
     )
-  classes = clean.targets.shape[1] + 1
-  for f, what in zip(both, ('search_logits_fn', 'surrogate')):
-    if f is not None and check:
-      few = loaded.images.pixels(np.arange(len(loaded.images))[:8])
-      _check_other(f, what, few, loaded.images.label, classes)
-  others = [known(f, first) if f is not None else None for f in both]
-  search, other = (one.subject if one else None for one in others)
-  asked += [one for one in others if one]
+  loaded = _loaded(images, labels, index, batch_size)
+  own = _known(logits_fn, loaded, check)
+  key = jax.random.key(seed)
+  with contextlib.ExitStack() as opened:
+    opened.enter_context(own.using())
+    clean = look_at_clean(own.subject, loaded, key)
+    if check:
+      check_finite(clean.finite)
+    classes = clean.targets.shape[1] + 1
+    others: dict[str, Known] = {}
+    for what, f in (('search_logits_fn', search_logits_fn), ('surrogate', surrogate)):
+      if f is not None:
+        others[what] = _other(f, what, loaded, classes if check else 0)
+        opened.enter_context(others[what].using())
+    about = None
+    if path is not None or _is_plain(attack):
+      attacked = search_logits_fn or surrogate or logits_fn
+      about = describe(whole, loaded.images, classes, attacked)
+    if about and _is_plain(attack):
+      attack = Plain(attack, str(about.parts))
+    subjects = {what: other.subject for what, other in others.items()}
 
-  attacked = search_logits_fn or surrogate or logits_fn
-  about = None
-  if path is not None or _is_plain(attack):
-    about = describe(whole, loaded.images, classes, attacked)
-  if about and _is_plain(attack):
-    attack = Plain(attack, str(about.parts))
+    def compute(partial: Partial | None) -> Verdicts:
+      return judge(
+        own.subject,
+        loaded,
+        attack,
+        key,
+        clean=clean,
+        threat=threat,
+        search=subjects.get('search_logits_fn'),
+        surrogate=subjects.get('surrogate'),
+        partial=partial,
+        keep=keep_images,
+        title=title,
+      )
 
-  def compute(partial: Partial | None) -> Verdicts:
-    return judge(
-      *(subject, loaded, attack, key),
-      clean=clean,
-      threat=threat,
-      search=search,
-      surrogate=other,
-      partial=partial,
-      keep=keep_images,
-      title=title,
+    if path is None:
+      return _marked(compute(None))
+    assert about is not None
+    path = expanded(path)
+    if path.suffix != '.npz':
+      raise InputError(
+        f'path is {str(path)!r}; verdicts are written as .npz, so name one'
+      )
+    made_by = {name: value for name, value in versions().items() if name != 'device'}
+    asked = [own, *others.values()]
+    settings = [
+      seed,
+      about.parts,
+      repr(threat),
+      ['search_logits_fn' in others, 'surrogate' in others, keep_images],
+      made_by,
+      images_digest(loaded.images),
+      [one.name for one in asked],
+    ]
+    answers = [clean.margin]
+    answers += [_margins(subject, loaded, key) for subject in subjects.values()]
+    sketch = _sketch(asked, loaded, answers, about.found)
+    return _marked(stored([path], fingerprint(settings), compute, sketch, told=True))
+
+
+def _known(logits_fn: LogitsFn, loaded: Loaded, check: bool) -> Known:
+  """A classifier that is checked, unless that is not wanted, and read."""
+  shown = loaded.images.pixels(np.arange(len(loaded.images))[:8]), loaded.label
+  if not check:
+    return known(logits_fn, loaded)
+  if is_compiled(logits_fn):
+    # Its program is all there is to ask, and compiled already where it was seen before.
+    found = known(logits_fn, loaded)
+    with found.using():
+      check_classifier(found.evaluate, *shown)
+    return found
+  # Before it is traced: what draws by itself, or changes when it is asked, shows only so.
+  check_classifier(logits_fn, *shown)
+  return known(logits_fn, loaded)
+
+
+def _other(logits_fn: LogitsFn, what: str, loaded: Loaded, classes: int) -> Known:
+  """A search network or surrogate; refused if it cannot stand beside the classifier.
+
+  Args:
+    logits_fn: itself.
+    what: name for messages.
+    loaded: the images.
+    classes: of the classifier; 0 checks nothing.
+  """
+  try:
+    found = _known(logits_fn, loaded, bool(classes))
+    image = jnp.asarray(found.image)
+    own = doors.class_count(logits_fn, image) if classes else 0
+  except InputError as error:
+    raise InputError(f'{what}: {error}') from error
+  if own != classes:
+    raise InputError(
+      f'{what} has {own} classes and logits_fn {classes}; both must know the same'
     )
+  return found
 
-  if path is None:
-    return _marked(compute(None))
-  assert about is not None
-  made_by = {key: value for key, value in versions().items() if key != 'device'}
-  kinds = [search is not None, other is not None, keep_images]
-  path = expanded(path)
-  if path.suffix != '.npz':
-    raise InputError(f'path is {str(path)!r}; verdicts are written as .npz, so name one')
-  settings = [
-    seed,
-    about.parts,
-    repr(threat),
-    kinds,
-    made_by,
-    images_digest(loaded.images),
-    [one.net.name for one in asked],
-  ]
-  answers = [clean.margin, *(_margins(s, loaded, key) for s in (search, other) if s)]
+
+def _sketch(
+  asked: Sequence[Known],
+  loaded: Loaded,
+  answers: Sequence[np.ndarray],
+  found: np.ndarray,
+) -> Sketch:
+  """Answers by which classifiers are recognised that other devices round differently.
+
+  Args:
+    asked: all classifiers.
+    loaded: the images.
+    answers: margins of all of them.
+    found: what attacks of another framework made, see `describe`.
+  """
   opaque = any(one.opaque for one in asked)
+  numbers = list(answers)
   if opaque:
     few = np.arange(len(loaded.images))[:8]
     shown = loaded.images.pixels(few), loaded.label[few]
-    answers += [unit_slopes(one.net.function, *shown) for one in asked]
-  outside = opaque or len(about.found) > 0
-  answers.append(about.found)
-  sketch = Sketch(np.concatenate(answers), OPAQUE if outside else KNOWN)
-  return _marked(stored([path], fingerprint(settings), compute, sketch, told=True))
+    numbers += [unit_slopes(one.function, *shown) for one in asked]
+  numbers.append(found)
+  tolerance = OPAQUE if opaque or len(found) else KNOWN
+  return Sketch(np.concatenate(numbers), tolerance)
 
 
 def _is_plain(attack: AnyAttack) -> TypeGuard[Callable[..., jax.Array]]:
@@ -207,20 +268,6 @@ def _margins(subject: Subject, loaded: Loaded, key: jax.Array) -> np.ndarray:
   return np.asarray(look_at_clean(subject, loaded, key).margin)
 
 
-def _check_other(
-  logits_fn: LogitsFn, what: str, few: np.ndarray, labels: np.ndarray, classes: int
-) -> None:
-  """Refuses a search network or surrogate that cannot stand beside the classifier."""
-  try:
-    own = check_classifier(logits_fn, few, labels)
-  except InputError as error:
-    raise InputError(f'{what}: {error}') from error
-  if own != classes:
-    raise InputError(
-      f'{what} has {own} classes and logits_fn {classes}; both must know the same'
-    )
-
-
 def trust_panel(
   logits_fn: LogitsFn,
   images: np.ndarray | jax.Array,
@@ -255,7 +302,7 @@ def trust_panel(
   """
   check_threat(threat)
   whole_number(count, 1, 'count')
-  loaded = _loaded(logits_fn, images, labels, index, batch_size, check=False)
+  loaded = _loaded(images, labels, index, batch_size)
   if isinstance(verdicts, Verdicts):
     verdicts = {'attack': verdicts}
   if not isinstance(verdicts, Mapping | None):
@@ -264,22 +311,34 @@ def trust_panel(
       'dictionary of such by name'
     )
   few, moved = loaded.images.pixels(np.arange(len(loaded.images))[:8]), 0.0
-  key, others = jax.random.key(seed), surrogates or {}
+  others = surrogates or {}
   classes = doors.class_count(logits_fn, jnp.asarray(few))
   doors.check_label_values(loaded.images.label, classes)
-  if not isinstance(logits_fn, Randomised):
+  compiled = is_compiled(logits_fn)
+  if not isinstance(logits_fn, Randomised) and not compiled:
     # A compiled program may have frozen what a plain call draws.
     moved = max(unsteadiness(logits_fn, few))
-  return panel(
-    *(known(logits_fn, few[:1]).subject, loaded, threat, key),
-    images=count,
-    surrogates={name: known(f, few[:1]).subject for name, f in others.items()},
-    unsteady=moved,
-    table={name: Column.of(found) for name, found in (verdicts or {}).items()},
-  )
+  own = known(logits_fn, loaded)
+  read = {name: known(f, loaded) for name, f in others.items()}
+  with contextlib.ExitStack() as opened:
+    for one in (own, *read.values()):
+      opened.enter_context(one.using())
+    if compiled:
+      moved = max(unsteadiness(own.evaluate, few))
+    return panel(
+      own.subject,
+      loaded,
+      threat,
+      jax.random.key(seed),
+      images=count,
+      surrogates={name: one.subject for name, one in read.items()},
+      unsteady=moved,
+      table={name: Column.of(found) for name, found in (verdicts or {}).items()},
+    )
 
 
-def _loaded(logits_fn, images, labels, index, batch_size, check):
+def _loaded(images: Any, labels: Any, index: Any, batch_size: int) -> Loaded:
+  """Images, their labels and indices, checked."""
   images, labels = checked_images(images, labels)
   if index is None:
     index = np.arange(len(images))
@@ -289,9 +348,6 @@ def _loaded(logits_fn, images, labels, index, batch_size, check):
       'images'
     )
   whole_number(batch_size, 1, 'batch_size')
-  own = Images(images, labels, np.asarray(index, np.int32))
-  if check:
-    check_classifier(logits_fn, own.pixels(np.arange(len(own))[:8]), own.label)
   mesh = sharding.data_mesh()
   size = -(-batch_size // mesh.size) * mesh.size
-  return Loaded(own, size, mesh)
+  return Loaded(Images(images, labels, np.asarray(index, np.int32)), size, mesh)

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from jaxrkd.attacks import Stepwise
-from jaxrkd.evaluate.lanes import lane_sizes, programs
+from jaxrkd.evaluate.lanes import programs
 from jaxrkd.evaluate.task import Task
 from jaxrkd.runtime import preemption, sharding
 from jaxrkd.runtime.progress import Progress
@@ -58,7 +58,9 @@ class Stage:
     ledger = task.ledger
     waiting = np.flatnonzero(ledger.standing & (ledger.run < self._runs))
     self._total = len(waiting)
-    self._sizes = lane_sizes(len(waiting), task.sizes[-1], task.mesh.size)
+    self._sizes = self._programs.sizes(
+      len(waiting), task.sizes[-1], task.mesh.size, task.images.image.shape[1:]
+    )
     self._over += int(ledger.run[waiting].sum())
     self._put_back()
     held = set(self._place[self._place >= 0].tolist())
@@ -135,8 +137,7 @@ class Stage:
       'target': aim,
       'run': run,
     }
-    batch, idle = sharding.put((batch, ~busy), task.rows)
-    return self._programs.begin(task.key, batch, idle)
+    return self._programs.enter(task.key, batch, ~busy)
 
   def _fill(self) -> None:
     """Gives free lanes to waiting images; fewer lanes where few images are left."""
@@ -166,11 +167,10 @@ class Stage:
     ledger, began = self._task.ledger, self._place[taken]
     ledger.reached[began] = self._task.stage
     begun = self._begin(places, taken)
-    if self._lanes is None:
-      self._lanes = begun
-      return
+    # Also where all are fresh: it is compiled with the rest then, and not in a later call.
     fresh = sharding.put(fresh, self._task.rows)
-    self._lanes = self._programs.merge(fresh, begun, self._lanes)
+    old = begun if self._lanes is None else self._lanes
+    self._lanes = self._programs.merge(fresh, begun, old)
 
   def _settle(self, fooled: np.ndarray, done: np.ndarray) -> None:
     """Takes images out of the lanes that are broken or through."""

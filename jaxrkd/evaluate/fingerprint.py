@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd.attacks import Cascade, LogitsFn, Stepwise
+from jaxrkd.attacks.code import OPAQUE, digest, primitives
 from jaxrkd.attacks.stepwise import Points
 from jaxrkd.evaluate.task import Images
-from jaxrkd.evaluate.trace import OPAQUE, digest, primitives
 
 Tree = Any
 # Images on which an attack of another framework is tried.

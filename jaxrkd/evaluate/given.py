@@ -1,25 +1,30 @@
 """A classifier that is given as a function, and what it is recognised by."""
 
+import contextlib
 import dataclasses
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd.attacks import LogitsFn, doors, objectives
+from jaxrkd.attacks.code import Code, Coded, coded, signature
 from jaxrkd.attacks.stepwise import ask
+from jaxrkd.evaluate.robustness import Loaded
 from jaxrkd.evaluate.task import Subject
-from jaxrkd.evaluate.trace import signature
+from jaxrkd.runtime import sharding
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Given:
-  """A function in the place of a network; the same one is compiled once.
+  """A function whose weights cannot be told apart from it; the same one is compiled once.
 
   Attributes:
     function: itself.
-    name: of what it computes; see `trace.signature`. A function whose weights were changed
+    name: of what it computes; see `code.signature`. A function whose weights were changed
       where they lie is another one, and what was compiled of it is out of date.
   """
 
@@ -40,37 +45,87 @@ class Given:
     return self.function
 
 
-class Known(NamedTuple):
-  """A classifier and what was read off its program.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Known:
+  """A classifier that is given as a function, and what was read off its program.
 
   Attributes:
-    net: itself.
-    opaque: whether parts of it could not be read; see `trace.signature`.
+    function: itself.
+    image: one, [1, H, W, C].
+    code: its program apart from its weights; None where they cannot be told apart.
+    mesh: devices that its weights are put on.
   """
 
-  net: Given
-  opaque: bool
+  function: LogitsFn
+  image: np.ndarray
+  code: Coded | None
+  mesh: jax.sharding.Mesh
+
+  @functools.cached_property
+  def _signature(self) -> tuple[str, bool]:
+    try:
+      return signature(self.function, self.image)
+    except Exception as error:
+      raise doors.fails(error, self.image.shape, self.image.dtype) from error
 
   @property
+  def name(self) -> str:
+    """Of what it computes, with its weights; see `code.signature`."""
+    return self._signature[0]
+
+  @property
+  def opaque(self) -> bool:
+    """Whether parts of it could not be read; see `code.signature`."""
+    return self._signature[1]
+
+  @functools.cached_property
   def subject(self) -> Subject:
-    return Subject(self.net, ((), ()))
+    """What is measured: to be used while `using` is open."""
+    if self.code is None:
+      return Subject(Given(self.function, self.name), ((), ()))
+    arrays = tuple(placed(array, self.mesh) for array in self.code.arrays)
+    return Subject(self.code.code, (arrays, ()))
+
+  def evaluate(self, images: jax.Array) -> jax.Array:
+    """Logits; compiled once for all functions of this code, inside of `using`."""
+    if self.code is None:
+      return self.function(images)
+    return _evaluator(self.code.code)(self.subject.variables, images)
+
+  def using(self) -> contextlib.AbstractContextManager[None]:
+    """Has programs traced from this function while it is open."""
+    return self.code.using() if self.code else contextlib.nullcontext()
 
 
-def known(logits_fn: LogitsFn, image: np.ndarray) -> Known:
+@functools.lru_cache(maxsize=16)
+def _evaluator(code: Code) -> Callable[..., jax.Array]:
+  return jax.jit(lambda variables, images: code.logits_fn(*variables)(images))
+
+
+def is_compiled(logits_fn: LogitsFn) -> bool:
+  """Whether a function is one of `jax.jit`, which asks Python no second time."""
+  return hasattr(logits_fn, 'lower') and hasattr(logits_fn, 'trace')
+
+
+def known(logits_fn: LogitsFn, loaded: Loaded) -> Known:
   """Reads off a classifier's program what it computes.
 
   Args:
     logits_fn: the classifier.
-    image: one, [1, H, W, C].
-
-  Raises:
-    InputError: it cannot be traced.
+    loaded: the images that it will be asked about.
   """
-  try:
-    name, opaque = signature(logits_fn, image)
-  except Exception as error:
-    raise doors.fails(error, image.shape, image.dtype) from error
-  return Known(Given(logits_fn, name), opaque)
+  image = loaded.images.pixels(np.arange(1))
+  batch = jax.ShapeDtypeStruct((loaded.batch_size, *image.shape[1:]), image.dtype)
+  return Known(logits_fn, image, coded(logits_fn, batch), loaded.mesh)
+
+
+def placed(array: Any, mesh: jax.sharding.Mesh) -> jax.Array:
+  """A weight where a mesh can use it: as it lies, or copied to every device."""
+  if not isinstance(array, jax.Array):
+    array = np.asarray(array)
+  elif array.sharding.device_set == set(mesh.devices.flat):
+    return array
+  return jax.device_put(array, sharding.replicated(mesh))
 
 
 def unit_slopes(logits_fn: LogitsFn, few: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd.attacks import LogitsFn, Randomised, doors
+from jaxrkd.attacks.code import low_precision
 from jaxrkd.errors import InputError
-from jaxrkd.evaluate.trace import low_precision
 from jaxrkd.runtime.precision import float32_products
 
 # Relative to the largest logit: float32 rounding in another batch stays well below.

@@ -11,10 +11,10 @@ import numpy as np
 
 from jaxrkd import losses
 from jaxrkd.attacks import Threat, example_keys, pgd_search
+from jaxrkd.attacks.lanes import Classifier
 from jaxrkd.attacks.objectives import cross_entropy
 from jaxrkd.attacks.slopes import slopes
 from jaxrkd.attacks.stepwise import ask
-from jaxrkd.evaluate.lanes import Classifier
 from jaxrkd.evaluate.robustness import Loaded, look_at_clean
 from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.runtime import sharding

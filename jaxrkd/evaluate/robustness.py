@@ -7,11 +7,12 @@ import jax
 import numpy as np
 
 from jaxrkd.attacks import AnyAttack, Cascade, Stepwise, Threat, cascade, uninterrupted
+from jaxrkd.attacks.lanes import ladder
 from jaxrkd.attacks.threat import told
 from jaxrkd.data import Split
 from jaxrkd.data.batches import plain_order
 from jaxrkd.evaluate.cascade import run_cascade
-from jaxrkd.evaluate.lanes import Look, ladder
+from jaxrkd.evaluate.lanes import Look
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.evaluate.task import Images, Subject, Task, look
 from jaxrkd.evaluate.verdicts import Verdicts

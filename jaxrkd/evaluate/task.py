@@ -7,7 +7,8 @@ import jax
 import numpy as np
 
 from jaxrkd.attacks import Cascade, Threat
-from jaxrkd.evaluate.lanes import Classifier, Look, ladder, looker
+from jaxrkd.attacks.lanes import Classifier, ladder
+from jaxrkd.evaluate.lanes import Look, looker
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.runtime import sharding
 
@@ -204,25 +205,24 @@ def look(
     mesh: the devices.
     sizes: batch sizes, ascending.
     key: for a network that draws.
-    threat: see `looker`.
+    threat: see `Looker`.
 
   Returns:
     numpy arrays of length n.
   """
-  ask, rows = looker(subject.net, mesh, threat), sharding.rows(mesh)
-  asked = []
-  for first in range(0, len(places), sizes[-1]):
-    own = places[first : first + sizes[-1]]
-    size = next(s for s in sizes if s >= len(own))
-    padded = np.concatenate([own, np.repeat(own[:1], size - len(own))])
-    image = pixels[first : first + sizes[-1]]
-    image = np.concatenate([image, np.repeat(image[:1], size - len(own), axis=0)])
+  ask, shape, first, asked = looker(subject.net, mesh, threat), pixels.shape[1:], 0, []
+  while first < len(places):
+    size = ask.size(len(places) - first, sizes, shape)
+    own, image = places[first : first + size], pixels[first : first + size]
+    filling = size - len(own)
+    padded = np.concatenate([own, np.repeat(own[:1], filling)])
     batch = {
-      'image': image,
+      'image': np.concatenate([image, np.repeat(image[:1], filling, axis=0)]),
       'clean': images.pixels(padded),
       'label': images.label[padded],
       'index': images.index[padded],
     }
-    asked.append((len(own), ask(subject.variables, key, sharding.put(batch, rows))))
+    asked.append((len(own), ask(subject.variables, key, batch)))
+    first += size
   found = [[np.asarray(leaf)[:count] for leaf in seen] for count, seen in asked]
   return Look(*(np.concatenate(column) for column in zip(*found)))

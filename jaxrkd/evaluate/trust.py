@@ -16,8 +16,9 @@ import jax
 import numpy as np
 
 from jaxrkd.attacks import L2, Cascade, Linf, Threat, autoattack
+from jaxrkd.attacks.lanes import ladder
 from jaxrkd.evaluate.confidence import wilson
-from jaxrkd.evaluate.lanes import Look, ladder
+from jaxrkd.evaluate.lanes import Look
 from jaxrkd.evaluate.probe import Probe
 from jaxrkd.evaluate.robustness import Loaded, judge, look_at_clean
 from jaxrkd.evaluate.table_checks import Column, Share, Table

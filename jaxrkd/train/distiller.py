@@ -177,8 +177,9 @@ class Distiller:
     if np.ndim(labels) == 2:
       given |= _soft(labels, count, classes, new)
     else:
-      on_host = new or not isinstance(labels, jax.Array)
-      given['label'] = doors.check_labels(labels, count, classes) if on_host else labels
+      if new or not isinstance(labels, jax.Array):
+        doors.check_labels(labels, count, classes)
+      given['label'] = labels
     given['index'] = np.arange(count, dtype=np.int32) if index is None else index
     if mask is not None:
       given['mask'] = np.asarray(mask, np.float32)

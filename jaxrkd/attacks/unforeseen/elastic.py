@@ -6,6 +6,7 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 
 from jaxrkd.attacks.base import Attack
+from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.unforeseen.corruption import (
   Corruption,
   corruption_search,
@@ -17,6 +18,7 @@ from jaxrkd.errors import InputError, above_zero
 Array = jax.Array
 
 
+@built_once
 def elastic(
   *,
   strength: float = 0.5,

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd.attacks.base import Attack
+from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.unforeseen.corruption import (
   BATCH,
   Corruption,
@@ -18,6 +19,7 @@ Array = jax.Array
 ROUGHNESS = 100.0
 
 
+@built_once
 def fog(
   *,
   strength: float = 128.0,

@@ -6,12 +6,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxrkd.attacks.base import Attack, Search
+from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.unforeseen.corruption import Corruption, free_search
 from jaxrkd.errors import above_zero
 
 Array = jax.Array
 
 
+@built_once
 def frank_wolfe_l1(*, strength: float = 0.2539063, steps: int = 200) -> Attack:
   """Frank-Wolfe on the L1 ball, inside the pixels' range (Kang et al., 2019, 1908.08016).
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd.attacks.base import Attack
+from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.unforeseen.corruption import (
   Corruption,
   convolve,
@@ -21,6 +22,7 @@ ONE_IN = 14  # pixels, of which one holds a seed
 EVENNESS = 0.001
 
 
+@built_once
 def gabor(
   *,
   strength: float = 25.0,

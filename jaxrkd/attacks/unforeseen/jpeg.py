@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd.attacks.base import Attack
+from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.threat import L2
 from jaxrkd.attacks.unforeseen.corruption import (
   Corruption,
@@ -41,6 +42,7 @@ CHROMA = np.full((SIDE, SIDE), 99)
 CHROMA[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 
 
+@built_once
 def jpeg(
   *,
   norm: str = 'linf',

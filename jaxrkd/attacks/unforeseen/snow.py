@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd.attacks.base import Attack
+from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.unforeseen.corruption import (
   Corruption,
   convolve,
@@ -27,6 +28,7 @@ LUMA = (0.2126, 0.7152, 0.0722)
 PLACES = ((0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (2, 0), (3, 0))
 
 
+@built_once
 def snow(
   *,
   strength: float = 0.25,
