@@ -21,15 +21,27 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
   return f'; did you mean {close[0]!r}?' if close else ''
 
 
-def choose(table: Mapping[str, T], name: str, what: str) -> T:
+# Of tables to which anyone may add a row.
+OWN_ROW = '; one of your own comes with --plugins=FILE'
+
+
+def choose(table: Mapping[str, T], name: str, what: str, more: str = '') -> T:
   """Looks `name` up in `table`.
+
+  Args:
+    table: by name.
+    name: of a row.
+    what: a row is, for messages.
+    more: that may be said of other names, such as `OWN_ROW`.
 
   Raises:
     InputError: no such name; says what exists and which name is closest.
   """
   if name not in table:
     known = ', '.join(sorted(table))
-    raise InputError(f'unknown {what} {name!r}{nearest(name, table)} (known: {known})')
+    raise InputError(
+      f'unknown {what} {name!r}{nearest(name, table)} (known: {known}{more})'
+    )
   return table[name]
 
 

@@ -350,7 +350,7 @@ class OverrideTest(parameterized.TestCase):
     ('augment.pad=-1', 'augment.pad is -1'),
     ('select.every=0', 'select.every is 0'),
     ('evaluation.batch_size=0', 'evaluation.batch_size is 0'),
-    ('optimizer=3', 'is a group'),
+    ('ema=3', 'is a group'),
     ('method=trade', "unknown method.name 'trade'; did you mean 'trades'"),
     ('teachers.clean.config.method=trade', "did you mean 'trades'"),
     ('epochs', 'has no value'),

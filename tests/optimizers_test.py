@@ -9,7 +9,7 @@ from absl.testing import absltest, parameterized
 
 from jaxrkd import experiment
 from jaxrkd.errors import InputError
-from jaxrkd.optimizers import SCHEDULES, sgd, update_average, weight_sgd
+from jaxrkd.optimizers import OPTIMIZERS, SCHEDULES, sgd, update_average, weight_sgd
 
 
 def rates(name, epochs, per_epoch=2, **options):
@@ -174,6 +174,77 @@ class WeightDecayTest(absltest.TestCase):
         norm = 'bns' in jax.tree_util.keystr(path)
         want = 0 if norm and not everywhere else -0.5
         np.testing.assert_allclose(change, want, err_msg=jax.tree_util.keystr(path))
+
+
+class TableTest(parameterized.TestCase):
+  """Rows of `OPTIMIZERS`, each against optax's own, and as a config names them."""
+
+  @parameterized.parameters(
+    ('adamw', lambda rate: optax.adamw(rate, weight_decay=1e-4)),
+    ('adam', optax.adam),
+    ('lamb', lambda rate: optax.lamb(rate, weight_decay=1e-4)),
+    ('lion', optax.lion),
+    ('rmsprop', optax.rmsprop),
+  )
+  def test_as_optax(self, name, build):
+    schedule = SCHEDULES['cosine'](4, 5, peak=0.01)
+    ours, theirs = OPTIMIZERS[name](schedule), build(schedule.rate)
+    params = {'w': jnp.arange(6.0).reshape(2, 3) - 2}
+    states = [ours.init(params), theirs.init(params)]
+    both = [params, params]
+    for step in range(8):
+      grads = {'w': jnp.sin(params['w'] + step)}
+      for k, optimizer in enumerate((ours, theirs)):
+        changes, states[k] = optimizer.update(grads, states[k], both[k])
+        both[k] = optax.apply_updates(both[k], changes)
+    np.testing.assert_allclose(both[0]['w'], both[1]['w'], rtol=1e-6)
+    self.assertGreater(float(jnp.abs(both[0]['w'] - params['w']).max()), 1e-3)
+
+  @parameterized.parameters(*OPTIMIZERS)
+  def test_a_run_with_each(self, name):
+    changes = {'optimizer.name': name}
+    given = [f'{key}={value}' for key, value in changes.items()]
+    given += [] if name == 'sgd' else ['schedule.peak=0.01']
+    made = experiment.resolve(tiny.config('natural'), given)
+    run = tiny.Run(made)
+    before = jax.device_get(run.setup.init().nets['student'].params)
+    state, rows = run.steps(run.setup.init(), 3)
+    self.assertTrue(np.isfinite([row['loss'] for row in rows]).all())
+    after = state.nets['student'].params
+    moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), before, after)
+    self.assertGreater(min(jax.tree.leaves(moved)), 0)
+
+  def test_norms_without_decay(self):
+    optimizer = OPTIMIZERS['adamw'](
+      SCHEDULES['cosine'](4, 5, peak=0.01), weight_decay=0.5, decay_norm=False
+    )
+    params = {'norm': {'scale': jnp.ones(3)}, 'conv': {'kernel': jnp.ones(3)}}
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    changes, _ = optimizer.update(zeros, optimizer.init(params), params)
+    np.testing.assert_array_equal(changes['norm']['scale'], 0)
+    np.testing.assert_allclose(changes['conv']['kernel'], -0.005, rtol=1e-6)
+
+  def test_configs_of_before_the_name(self):
+    old = tiny.config('natural')
+    old.optimizer = dict(momentum=0.8, weight_decay=1e-3)
+    found = experiment.resolve(old).optimizer
+    self.assertEqual((found.name, found.momentum, found.nesterov), ('sgd', 0.8, False))
+
+  @parameterized.parameters(
+    (['optimizer=adamv'], "unknown optimizer.name 'adamv'; did you mean 'adam"),
+    (['optimizer=adamv'], 'one of your own comes with --plugins=FILE'),
+    (['optimizer=adamw'], r'schedule.peak is 0.1, a rate of SGD.*peak=0.001'),
+    (['optimizer=adamw', 'schedule.peak=0.01', 'optimizer.b1=1'], 'b1 is 1.0'),
+    (['optimizer=adamw', 'schedule.peak=0.01', 'optimizer.nesterov=true'], 'nesterov'),
+    (
+      ['optimizer=adam', 'schedule.peak=0.01', 'optimizer.weight_decay=1'],
+      'weight_decay',
+    ),
+    (['optimizer=adamw', 'schedule=one_cycle', 'schedule.peak=0.01'], 'moves momentum'),
+  )
+  def test_refused(self, given, said):
+    with self.assertRaisesRegex(InputError, said):
+      experiment.resolve(tiny.config('natural'), given)
 
 
 if __name__ == '__main__':

@@ -21,7 +21,7 @@ from jaxrkd.experiment.tables import (
 from jaxrkd.methods import Method
 from jaxrkd.models import STACKING
 from jaxrkd.models.named import PRECISIONS
-from jaxrkd.optimizers import check_decay, sgd
+from jaxrkd.optimizers import check_decay
 
 
 def check(config: ConfigDict, past: bool = False) -> None:
@@ -98,7 +98,7 @@ def check(config: ConfigDict, past: bool = False) -> None:
   if not past:
     make.evaluation_attacks(config)
     make.selection_attack(config)
-  sgd(make.schedule(config, 1000), **config.optimizer.to_dict())
+  make.optimizer(config, make.schedule(config, 1000))
 
 
 def _check_seeds(config: ConfigDict) -> None:

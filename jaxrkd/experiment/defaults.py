@@ -88,8 +88,10 @@ def base() -> ConfigDict:
       # the batch and moves the running ones at every attack step.
       attack=dict(name='pgd', bn='eval'),
       schedule=dict(name='milestones'),
-      # `decay_norm`: weight decay on BatchNorm's scales and biases too, as PyTorch does.
-      optimizer=dict(momentum=0.9, weight_decay=2e-4, nesterov=False, decay_norm=True),
+      # sgd as PyTorch computes it: `momentum`, `weight_decay`, `nesterov`, `decay_norm`
+      # (weight decay on BatchNorm's scales and biases too). Others are those of optax, with
+      # rates (`schedule.peak`) of their own.
+      optimizer=dict(name='sgd'),
       # Moving average of the student's parameters; decay 0 keeps none.
       ema=dict(decay=0.0, warmup=True),
       # The checkpoint called best: highest `metric` ('weighted', the mean of clean and

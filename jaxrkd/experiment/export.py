@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 import jaxrkd
-from jaxrkd.errors import InputError, choose
+from jaxrkd.errors import OWN_ROW, InputError, choose
 from jaxrkd.experiment import make
 from jaxrkd.experiment.export_check import CheckImages, check_images, logits_of
 from jaxrkd.experiment.load import Trained, chosen, load_trained
@@ -91,7 +91,7 @@ def _format_of(path: pathlib.Path) -> Format:
       f'{str(path)!r} {what}; name a file whose ending says the format: '
       f'{", ".join(FORMATS)}'
     )
-  return choose(FORMATS, path.suffix, 'ending of a file')
+  return choose(FORMATS, path.suffix, 'ending of a file', OWN_ROW)
 
 
 def _student(found: Trained, name: str) -> Student:

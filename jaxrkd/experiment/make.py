@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Iterator
 
+import optax
 from ml_collections import ConfigDict
 
 from jaxrkd.amalgamation import AMALGAMATIONS, AVERAGES, Amalgamation, Average
@@ -24,7 +25,7 @@ from jaxrkd.experiment.tables import DATA_KEYS, PROBLEMS
 from jaxrkd.methods import METHODS, Inner, Method
 from jaxrkd.models import Net
 from jaxrkd.models.named import named_network
-from jaxrkd.optimizers import SCHEDULES, Schedule
+from jaxrkd.optimizers import OPTIMIZERS, SCHEDULES, Schedule
 
 
 def dataset(config: ConfigDict, data_dir: str = '') -> Dataset:
@@ -169,6 +170,14 @@ def selection_attack(config: ConfigDict) -> AnyAttack | None:
     return None
   threat = config.evaluation.threat
   return _attack(config.select.attack, threat, 'config.select.attack')
+
+
+def optimizer(config: ConfigDict, rate: Schedule) -> optax.GradientTransformation:
+  """Builds what moves the networks."""
+  node = config.optimizer.to_dict()
+  # Runs of older versions have no other than SGD.
+  row = choose(OPTIMIZERS, node.pop('name', 'sgd'), 'optimizer')
+  return row(rate, **node)
 
 
 def schedule(config: ConfigDict, steps_per_epoch: int) -> Schedule:

@@ -14,7 +14,7 @@ from jaxrkd.experiment.roles import roles as roles_of
 from jaxrkd.models import Net
 from jaxrkd.models.group import is_mapped
 from jaxrkd.models.named import named_network
-from jaxrkd.optimizers import Schedule, sgd, weight_sgd
+from jaxrkd.optimizers import Schedule, weight_sgd
 from jaxrkd.runtime import sharding
 from jaxrkd.train.batch import make_batcher
 from jaxrkd.train.distiller import Distiller
@@ -53,7 +53,7 @@ def learner(
   # The length of an epoch moves no shape; a long one suits every schedule.
   schedule = schedule or make.schedule(config, 1000)
   optimizers = Optimizers(
-    student=sgd(schedule, **config.optimizer.to_dict()),
+    student=make.optimizer(config, schedule),
     weights=weight_sgd(method.weight_rate, method.weight_rate_decays, schedule),
     ema_decay=config.ema.decay,
     ema_warmup=config.ema.warmup,

@@ -1,7 +1,7 @@
 """A config from a file, completed: every option filled in, overrides applied, all checked."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -10,9 +10,16 @@ from jaxrkd.errors import InputError, nearest
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment.check import check
 from jaxrkd.experiment.places import absolute_paths
-from jaxrkd.experiment.tables import CLIMBERS, DATA_KEYS, SUPPLIED, Table, options, tables
+from jaxrkd.experiment.tables import (
+  CLIMBERS,
+  DATA_KEYS,
+  SUPPLIED,
+  USUAL_ROWS,
+  Table,
+  options,
+  tables,
+)
 from jaxrkd.experiment.threats import with_measurement
-from jaxrkd.methods import METHODS
 from jaxrkd.rows import completed
 
 
@@ -181,13 +188,16 @@ def _named(
   node: Mapping[str, Any], key: str, table: Table, extra: dict[str, Any], path: str
 ) -> dict[str, Any]:
   """One named group with every option of its row."""
-  name = node.get('name', key)
-  if table is METHODS and name not in METHODS:
-    raise InputError(
-      f'unknown {path}.name {name!r}{nearest(name, METHODS)} (known: '
-      f'{", ".join(sorted(METHODS))}; a method of your own needs --plugins=FILE)'
+
+  def hint(option: str, allowed: Collection[str]) -> str:
+    # What others call it may stand in another group, such as an optimiser's rate.
+    elsewhere = [name for name, _ in configs.leaves(configs.base().to_dict())]
+    return nearest(option, allowed) or configs.meant(
+      option, [*elsewhere, 'schedule.peak']
     )
-  return completed(node, table, extra, path, key, SUPPLIED)
+
+  usual = USUAL_ROWS.get(key, key)
+  return completed(node, table, extra, path, usual, SUPPLIED, hint)
 
 
 def _teacher(entry: Mapping[str, Any], path: str) -> dict[str, Any]:

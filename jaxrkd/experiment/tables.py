@@ -11,7 +11,7 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.methods import INNERS, METHODS
 from jaxrkd.models import NETWORKS
 from jaxrkd.models.named import network_keys
-from jaxrkd.optimizers import SCHEDULES
+from jaxrkd.optimizers import OPTIMIZERS, SCHEDULES
 
 Table = rows.Table
 
@@ -26,7 +26,7 @@ SUPPLIED = ('data_dir', 'epochs', 'steps_per_epoch')
 CLIMBERS = ('pgd', 'svgd', 'svgd_paper')
 DATA_KEYS = {'heldout': 0, 'train_limit': 0, 'test_limit': 0}
 # The rows that measure: with a threat set of pixels, and without.
-EVALUATIONS: Table = {**ATTACKS, **UNFORESEEN}
+EVALUATIONS: Table = rows.Joined(ATTACKS, UNFORESEEN)
 # Attacks may leave the common threat set; eps 0 means they do not.
 ATTACK_KEYS = {'eps': 0.0}
 # A column may make its adversarial images on another network: a teacher's name, or the
@@ -38,10 +38,12 @@ def _own() -> None:
   """The inner problem that a method brings itself."""
 
 
+# What groups name where they say nothing: configs are older than these names.
+USUAL_ROWS = {'optimizer': 'sgd'}
 # The rows that `config.inner` may name.
-PROBLEMS: Table = {'own': _own, **INNERS}
+PROBLEMS: Table = rows.Joined({'own': _own}, INNERS)
 # The rows that `config.ensemble` may name.
-RULES: Table = {**dict.fromkeys(AVERAGES, _own), **AMALGAMATIONS}
+RULES: Table = rows.Joined(AMALGAMATIONS, rows.WithoutOptions(AVERAGES))
 
 
 def options(row: Callable[..., Any]) -> dict[str, Any]:
@@ -60,6 +62,7 @@ def tables(config: Mapping[str, Any]) -> dict[str, tuple[Table, dict[str, Any]]]
     'threat': (THREATS, {'eps': configs.EIGHT}),
     'attack': (SEARCHES, {'bn': 'eval'}),
     'schedule': (SCHEDULES, {}),
+    'optimizer': (OPTIMIZERS, {}),
     'select.attack': (EVALUATIONS, ATTACK_KEYS),
     'evaluation.threat': (THREATS, {'eps': configs.EIGHT}),
   }

@@ -1,10 +1,9 @@
 """SGD as PyTorch computes it, and the plain SGD that moves a method's weights."""
 
-from typing import Any
-
 import optax
 
 from jaxrkd.errors import InputError
+from jaxrkd.optimizers.parameters import outside_norm
 from jaxrkd.optimizers.schedules import Schedule
 
 
@@ -38,20 +37,10 @@ def sgd(
       decay=schedule.momentum, nesterov=nesterov
     )
   return optax.chain(
-    optax.add_decayed_weights(weight_decay, None if decay_norm else _outside_norm),
+    optax.add_decayed_weights(weight_decay, None if decay_norm else outside_norm),
     buffer,
     optax.scale_by_learning_rate(schedule.rate),
   )
-
-
-def _outside_norm(params: Any) -> Any:
-  """True for parameters that do not belong to a normalisation, which has a `scale`."""
-  if not isinstance(params, dict):
-    return True
-  return {
-    name: _outside_norm(value) if 'scale' not in params else False
-    for name, value in params.items()
-  }
 
 
 def weight_sgd(
