@@ -47,7 +47,7 @@ class AttackTest(chex.TestCase):
     np.testing.assert_allclose(threat.project(found, images), found, atol=1e-6)
     self.assertGreaterEqual(float(found.min()), 0)
     self.assertLessEqual(float(found.max()), 1)
-    objective = attack.objective(logits_fn, labels)
+    objective = objectives.of_images(attack.objective, logits_fn, labels, images)
     self.assertTrue(bool(jnp.all(objective(found) > objective(images))))
 
   @parameterized.named_parameters(*CLIMBERS)

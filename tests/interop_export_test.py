@@ -1,8 +1,10 @@
 """A student in every format: the same predictions in every run time, and its card."""
 
+import functools
 import importlib.util
 import json
 import pathlib
+import sys
 from unittest import mock
 
 import jax
@@ -15,8 +17,9 @@ from absl.testing import absltest, parameterized
 from jaxrkd import experiment, interop
 from jaxrkd.errors import InputError
 from jaxrkd.experiment.places import without_folders
-from jaxrkd.interop import FORMATS, formats
+from jaxrkd.interop import FORMATS, formats, torch_net
 from jaxrkd.interop.formats.base import Format
+from jaxrkd.models import NETWORKS
 
 TFLITE = importlib.util.find_spec('litert_converter') is not None
 
@@ -209,6 +212,23 @@ class ExportTest(parameterized.TestCase):
     self.enterContext(mock.patch.dict(formats.FORMATS, {'.onnx': missing}))
     with self.assertRaisesRegex(InputError, r'no_such_module.*jaxrkd\[onnx\]'):
       experiment.export(run, [self.folder / 'a.onnx'])
+
+  @parameterized.parameters('.pt', '.safetensors', '.onnx')
+  def test_a_network_of_ones_own_is_never_taken_for_ours(self, suffix):
+    """Neither by its name nor by the beginning of it; nothing is loaded or measured."""
+    path = self.folder / f'own{suffix}'
+    own = functools.partial(NETWORKS['convnet'])
+    self.assertIsNone(torch_net.family('resnet_of_mine'))
+    self.assertIsNotNone(torch_net.family('convnet'))
+    self.enterContext(mock.patch.dict(NETWORKS, {'convnet': own}))
+    module = sys.modules['jaxrkd.experiment.export']
+    loads = self.enterContext(mock.patch.object(module, 'load_trained'))
+    with self.assertRaisesRegex(
+      InputError, "'convnet' has no PyTorch counterpart.*export it to .stablehlo"
+    ):
+      experiment.export(self.folder / 'run', [path])
+    loads.assert_not_called()
+    self.assertFalse(path.exists())
 
   def test_every_format_is_complete(self):
     for row in FORMATS.values():

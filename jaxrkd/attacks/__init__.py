@@ -31,6 +31,7 @@ from jaxrkd.attacks.stepwise import (
   uninterrupted,
 )
 from jaxrkd.attacks.svgd import svgd, svgd_search
+from jaxrkd.attacks.targeted import Aim, targeted_pgd, towards
 from jaxrkd.attacks.threat import L1, L2, THREATS, Linf, Threat
 from jaxrkd.attacks.unforeseen import (
   UNFORESEEN,
@@ -50,6 +51,7 @@ ATTACKS: dict[str, Callable[..., AnyAttack]] = {
   'pgd_sat': pgd_sat,
   'pgd_trades': pgd_trades,
   'cw_inf': cw_inf,
+  'targeted_pgd': targeted_pgd,
   'svgd': functools.partial(svgd, particles=10),
   'svgd_paper': functools.partial(svgd, particles=10, **PAPER),
   'apgd_ce': functools.partial(apgd, loss='ce'),
@@ -76,6 +78,7 @@ __all__ = [
   'THREATS',
   'UNFORESEEN',
   'VERSIONS',
+  'Aim',
   'AnyAttack',
   'Attack',
   'Cascade',
@@ -110,5 +113,7 @@ __all__ = [
   'square',
   'svgd',
   'svgd_search',
+  'targeted_pgd',
+  'towards',
   'uninterrupted',
 ]

@@ -41,7 +41,8 @@ def apgd(
   Args:
     threat: where the images may move.
     loss: 'ce'; 'dlr', which does not saturate and needs 3 classes (2 take the margin);
-      'margin'; or an objective of your own, (logits_fn, labels) -> (images -> [B]).
+      'margin'; or an objective of your own, (logits_fn, labels) -> (images -> [B]), also
+      with the clean images as a third argument.
     steps: moves; there is one gradient more.
     restarts: runs, each from another start, on the images that still stand.
     eot: see `apgd_loss.look`.

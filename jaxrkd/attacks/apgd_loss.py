@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrkd import losses
-from jaxrkd.attacks.objectives import LogitsFn, Objective, unmasked
+from jaxrkd.attacks.objectives import LogitsFn, Objective, of_images, unmasked
 from jaxrkd.attacks.slopes import finite
 from jaxrkd.attacks.stepwise import Points, Randomised, ask
 from jaxrkd.errors import InputError, choose
@@ -69,7 +69,8 @@ def look(loss: str | LabelObjective, targeted: bool, eot: int) -> Look:
   """Builds the function that asks for a loss and its gradient.
 
   Args:
-    loss: a name in `LOSSES` (targeted: in `TARGETED`), or (logits_fn, labels) -> objective.
+    loss: a name in `LOSSES` (targeted: in `TARGETED`), or an objective of one's own; see
+      `objectives.of_images`.
     targeted: whether the loss is of a target class.
     eot: draws of a `Randomised` classifier that the gradient is the mean of (expectation
       over transformation); loss and prediction are the last draw's.
@@ -94,7 +95,8 @@ def look(loss: str | LabelObjective, targeted: bool, eot: int) -> Look:
       else:
         assert callable(loss)
         # The compiler merges this pass through the network with the one above.
-        values = loss(lambda x: ask(logits_fn, x, keys), points.label)(x)
+        inside = lambda x: ask(logits_fn, x, keys)
+        values = of_images(loss, inside, points.label, points.clean)(x)
       # A loss that is no number must not pass for the best so far.
       return values.sum(), (logits, jnp.where(jnp.isnan(values), -jnp.inf, values))
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrkd.attacks import doors
-from jaxrkd.attacks.objectives import LogitsFn, Objective, cross_entropy
+from jaxrkd.attacks.objectives import LogitsFn, Objective, cross_entropy, of_images
 from jaxrkd.attacks.threat import Threat
 from jaxrkd.particles import merge, part
 
@@ -173,11 +173,15 @@ class Attack:
 
   Attributes:
     search: how images move.
-    objective: (logits_fn, labels) -> objective.
+    objective: (logits_fn, labels) -> objective, or (logits_fn, labels, clean images) ->
+      objective; see `objectives.of_images`.
+    aim: the class that images are to be taken for (`targeted.Aim`); None for any wrong
+      one.
   """
 
   search: Search
-  objective: Callable[[LogitsFn, Array], Objective] = cross_entropy
+  objective: Callable[..., Objective] = cross_entropy
+  aim: Any = None
 
   @property
   def threat(self) -> Threat | None:
@@ -212,4 +216,5 @@ class Attack:
     self, key: Array, logits_fn: LogitsFn, images: Array, labels: Array
   ) -> tuple[Array, Array]:
     """As a call, unchecked; also where slopes were no numbers, [B]."""
-    return self.search.watched(key, self.objective(logits_fn, labels), images)
+    raised = of_images(self.objective, logits_fn, labels, images)
+    return self.search.watched(key, raised, images)

@@ -4,6 +4,7 @@ An objective never mixes images, so a search may sum it over the batch and diffe
 once. Anything with this shape works: pass your own for an adaptive attack.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 
 import jax
@@ -15,6 +16,33 @@ from jaxrkd.errors import InputError
 Array = jax.Array
 LogitsFn = Callable[[Array], Array]
 Objective = Callable[[Array], Array]  # images [B, H, W, C] -> [B]
+
+
+def of_images(
+  objective: Callable[..., Objective], logits_fn: LogitsFn, labels: Array, clean: Array
+) -> Objective:
+  """An objective of an attack on these images.
+
+  Args:
+    objective: (logits_fn, labels) -> objective, or with the clean images as a third
+      argument, for one that depends on them: a target, a distance, a detector's answer.
+    logits_fn: images -> logits.
+    labels: [B].
+    clean: [B, H, W, C].
+  """
+  if _takes_clean(objective):
+    return objective(logits_fn, labels, clean)
+  return objective(logits_fn, labels)
+
+
+def _takes_clean(objective: Callable[..., Objective]) -> bool:
+  try:
+    parameters = inspect.signature(objective).parameters.values()
+  except (TypeError, ValueError):
+    return False  # built in
+  kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+  asked = [p for p in parameters if p.kind in kinds and p.default is p.empty]
+  return len(asked) == 3
 
 
 def unmasked(logits: Array) -> Array:

@@ -78,6 +78,7 @@ class Stepwise:
     forget: (state, rows [B] bool) -> state that goes on where those rows were not broken
       after all; None only clears `fooled`.
     threat: where images move; None where it is not known.
+    aim: see `base.Attack`.
   """
 
   begin: Callable[[Points], Any]
@@ -88,6 +89,7 @@ class Stepwise:
   targeted: bool = False
   forget: Callable[[Any, Array], Any] | None = None
   threat: Threat | None = None
+  aim: Any = None
 
   def refuted(self, state: Any, rows: Array) -> Any:
     """The state after a success in `rows` turned out to be none."""
@@ -367,9 +369,9 @@ def one_step(attack: Attack | Plain, runs: int = 1) -> Stepwise:
     InputError: no run at all.
   """
   whole_number(runs, 1, 'attack.restarts')
-  queries, threat = 0, None
+  queries, threat, aim = 0, None, None
   if isinstance(attack, Attack):
-    queries, threat = attack.search.queries, attack.threat
+    queries, threat, aim = attack.search.queries, attack.threat, attack.aim
 
   def begin(points: Points) -> _Whole:
     no = jnp.zeros(points.label.shape, bool)
@@ -386,7 +388,7 @@ def one_step(attack: Attack | Plain, runs: int = 1) -> Stepwise:
     logits = ask(logits_fn, found, keys)
     return _Whole(fools(logits, points.label), found, broken)
 
-  return Stepwise(begin, step, 1, runs, queries, threat=threat)
+  return Stepwise(begin, step, 1, runs, queries, threat=threat, aim=aim)
 
 
 def stepwise(attack: AnyAttack) -> Stepwise:
@@ -438,4 +440,4 @@ def uninterrupted(attack: Stepwise) -> Stepwise:
 
   queries = attack.queries * attack.steps
   shape = (1, attack.runs, queries, attack.targeted)
-  return Stepwise(begin, step, *shape, threat=attack.threat)
+  return Stepwise(begin, step, *shape, threat=attack.threat, aim=attack.aim)

@@ -48,7 +48,8 @@ def summarize(
   Returns:
     {'images', 'index_hash', 'clean', 'clean_interval', 'attacks': {name: {'robust',
     'interval', 'weighted', 'stages', 'queries', 'search_robust', 'refuted',
-    'not_finite', 'outside'}}, 'worst_case', 'worst_case_interval'}; see `interval` and `Verdicts`.
+    'not_finite', 'outside', of a targeted attack 'reached_target'}}, 'worst_case',
+    'worst_case_interval'}; see `interval` and `Verdicts`.
   """
   first = next(iter(verdicts.values()))
   worst = worst_case(inside or verdicts)['robust']
@@ -78,6 +79,8 @@ def _attack(found: Verdicts) -> dict[str, Any]:
     'not_finite': int(found.not_finite.any(axis=1).sum()),
     # Images on which it left [0, 1] or the ball, where a success does not count.
     'outside': int(found.outside.any(axis=1).sum()),
+    # Of a targeted attack: the share of images that are taken for the target.
+    **({} if found.target is None else {'reached_target': found.reached_target}),
   }
 
 
@@ -107,7 +110,7 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
   """A text table in percent: clean and robust accuracy, then weighted, per attack.
 
   A star marks attacks that met what is no number or left the ball; a line below says on
-  how many images.
+  how many images. Another says how often a targeted attack reached its class.
 
   Args:
     rows: name -> `summarize` of that network.
@@ -122,6 +125,7 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     clean, worst = (f'{100 * found[key]:.2f}' for key in ('clean', 'worst_case'))
     lines.append([name, clean, *robust, worst, *weighted])
     notes += [f'* {name}, {a}: {why(seen[a])}' for a in attacks if star(seen[a])]
+    notes += [f'{name}, {a}: {hits(seen[a])}' for a in attacks if hits(seen[a])]
   widths = [max(len(line[k]) for line in lines) for k in range(len(head))]
   text = '\n'.join(
     '  '.join(
@@ -131,6 +135,14 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     for line in lines
   )
   return '\n'.join([text, *notes])
+
+
+def hits(attack: Mapping[str, Any]) -> str:
+  """How often a targeted attack reached its class; nothing for others."""
+  share = attack.get('reached_target')
+  if share is None:
+    return ''
+  return f'{100 * share:.2f} % of the images that were right are taken for the target'
 
 
 def star(attack: Mapping[str, Any]) -> str:

@@ -166,7 +166,16 @@ def judge(
       'threat': told(ball) if ball is not None else None,
     },
     images=task.found,
+    target=_target(parts, aims.targets, label),
   )
+
+
+def _target(parts: Cascade, ranked: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
+  """The classes that a single targeted attack aims at; see `Verdicts.target`."""
+  aims = [part.aim for _, part in parts.attacks if part.aim is not None]
+  if len(aims) != 1:
+    return None
+  return np.asarray(aims[0].classes(ranked, labels), np.int32)
 
 
 @functools.lru_cache(maxsize=64)

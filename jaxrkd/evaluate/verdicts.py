@@ -13,6 +13,9 @@ from jaxrkd.evaluate.partial import DAMAGE, Partial, Sketch, same_sketch
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 
+# Arrays that not all verdicts have.
+OPTIONAL = ('images', 'target')
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Verdicts:
@@ -41,6 +44,8 @@ class Verdicts:
       often it took an image for broken that float32 did not (both None in a transfer);
       'threat', the ball in words, None where it is not known.
     images: float32 [N, H, W, C], the adversarial images; None if they were not kept.
+    target: int32 [N], the class that a targeted attack aimed at, -1 for images of that
+      class; None where none aimed at one.
   """
 
   index: np.ndarray
@@ -58,6 +63,7 @@ class Verdicts:
   outside: np.ndarray
   about: dict[str, Any]
   images: np.ndarray | None = None
+  target: np.ndarray | None = None
 
   @property
   def clean_accuracy(self) -> float:
@@ -71,6 +77,18 @@ class Verdicts:
   def weighted(self) -> float:
     """Weighted Robust Accuracy: half clean, half robust (MTARD, equation 12)."""
     return 0.5 * self.clean_accuracy + 0.5 * self.robust_accuracy
+
+  @property
+  def reached_target(self) -> float | None:
+    """Share of the images that were right, and had a target, that are taken for it.
+
+    None where no attack aimed at a class, or no image could be attacked.
+    """
+    if self.target is None:
+      return None
+    tried = self.clean_correct & (self.target >= 0)
+    hit = self.adversarial_prediction == self.target
+    return float(hit[tried].mean()) if tried.any() else None
 
   @property
   def winner(self) -> np.ndarray:
@@ -181,8 +199,9 @@ def write(
   """
   arrays = {f.name: getattr(verdicts, f.name) for f in dataclasses.fields(Verdicts)}
   arrays.pop('about')
-  if verdicts.images is None:
-    arrays.pop('images')
+  for name in OPTIONAL:
+    if arrays[name] is None:
+      arrays.pop(name)
   about = np.array(json.dumps(verdicts.about))
   if sketch is not None:
     arrays['sketch'] = sketch.numbers
@@ -199,7 +218,7 @@ def read(path: pathlib.Path, mark: str, sketch: Sketch | None = None) -> Verdict
     # Opened here because np.load leaves a damaged file open.
     with path.open('rb') as file, np.load(file, allow_pickle=False) as archive:
       if str(archive['mark']) == mark and same_sketch(archive, sketch):
-        found = {n: archive[n] for n in names if n in archive or n != 'images'}
+        found = {n: archive[n] for n in names if n in archive or n not in OPTIONAL}
         return Verdicts(**{**found, 'about': json.loads(str(found['about']))})
   except DAMAGE:
     pass  # missing, damaged or of another version: measured again

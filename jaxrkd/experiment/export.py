@@ -13,7 +13,7 @@ import jaxrkd
 from jaxrkd.errors import OWN_ROW, InputError, choose
 from jaxrkd.experiment import make
 from jaxrkd.experiment.export_check import CheckImages, check_images, logits_of
-from jaxrkd.experiment.load import Trained, chosen, load_trained
+from jaxrkd.experiment.load import Trained, chosen, load_trained, read_config
 from jaxrkd.experiment.places import without_folders
 from jaxrkd.experiment.resolve import resolve
 from jaxrkd.interop.formats import FORMATS, Format, Student
@@ -65,6 +65,8 @@ def export(
   for path, row in formats.items():
     row.check(path, run=check)
     files.check_writable(path.parent)
+  for row in formats.values():
+    row.check_network(_network_row(run, network))
   found = load_trained(run, checkpoint, sharding.data_mesh(), 'float32', network=network)
   if found.networks is None:
     raise InputError(
@@ -92,6 +94,14 @@ def _format_of(path: pathlib.Path) -> Format:
       f'{", ".join(FORMATS)}'
     )
   return choose(FORMATS, path.suffix, 'ending of a file', OWN_ROW)
+
+
+def _network_row(run: pathlib.Path, network: str) -> str:
+  """The row of the network that is exported."""
+  config = read_config(run)
+  nodes = make.network_nodes(config, make.method(config))
+  # Equal students are of one row.
+  return nodes.get(network or 'student', config.student).name
 
 
 def _student(found: Trained, name: str) -> Student:

@@ -14,7 +14,7 @@ Pairs = list[tuple[str, str]]
 USUAL = {'name': 'linf', 'eps': EIGHT}
 # What each attack steps at the Linf radius 8/255 where a config says no number.
 AT_EIGHT = {
-  **dict.fromkeys(('pgd', 'pgd_sat', 'cw_inf'), PGD),
+  **dict.fromkeys(('pgd', 'pgd_sat', 'cw_inf', 'targeted_pgd'), PGD),
   **dict.fromkeys(('pgd_trades', 'svgd', 'svgd_paper'), TRADES),
   'adam': ADAM,
 }

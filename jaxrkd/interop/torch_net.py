@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxrkd.errors import InputError
 from jaxrkd.interop.state_dict import State
+from jaxrkd.models import is_shipped
 from jaxrkd.models.normalisation import constants
 
 Tensor = Any  # torch.Tensor
@@ -199,8 +200,18 @@ FAMILIES: dict[str, Callable[[Layers, Tensor, Mapping[str, Any]], Tensor]] = {
 
 def family(name: str) -> Callable[[Layers, Tensor, Mapping[str, Any]], Tensor] | None:
   """How a network is computed in PyTorch; None for networks of the user's own."""
+  if not is_shipped(name):
+    return None
   known = [start for start in FAMILIES if name.startswith(start)]
   return FAMILIES[max(known, key=len)] if known else None
+
+
+def no_counterpart(name: str) -> InputError:
+  """The sentence for a network that PyTorch's formats do not know."""
+  return InputError(
+    f'the network {name!r} has no PyTorch counterpart here (there are: '
+    f'{", ".join(FAMILIES)}); export it to .stablehlo, .tflite or .npz'
+  )
 
 
 def torch_logits(
@@ -235,10 +246,7 @@ def torch_module(node: Mapping[str, Any], state: State, channels: int) -> Any:
   torch = need_torch('a network as a PyTorch module')
   own = family(node['name'])
   if own is None:
-    raise InputError(
-      f'the network {node["name"]!r} has no PyTorch counterpart here (there are: '
-      f'{", ".join(FAMILIES)}); export it to another format'
-    )
+    raise no_counterpart(node['name'])
   net = Layers(state, node['activation'])
   normal = constants(node['normalisation'], node['mean'], node['std'], channels)
   dtype = next(iter(net.t.values())).dtype

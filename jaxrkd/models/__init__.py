@@ -50,6 +50,15 @@ NETWORKS: dict[str, Callable[..., Any]] = {
   'dm_wrn_70_16': functools.partial(DMWideResNet, depth=70, width=16),
 }
 
+# Those that come with jaxrkd: what else knows a network by its name asks here.
+SHIPPED = dict(NETWORKS)
+
+
+def is_shipped(name: str) -> bool:
+  """Whether a network is one of jaxrkd's, and not another one of that name."""
+  return name in SHIPPED and NETWORKS.get(name) is SHIPPED[name]
+
+
 # BatchNorm as Haiku has it, for the networks that were trained with it.
 HAIKU = {'bn_variance': 'biased', 'bn_momentum': 0.99}
 # Network -> what its BatchNorm does unless the config says otherwise; others do as PyTorch.
@@ -70,6 +79,7 @@ __all__ = [
   'from_functions',
   'from_linen',
   'from_nnx',
+  'is_shipped',
   'normalized',
   'parameter_count',
   'plain_convolutions',

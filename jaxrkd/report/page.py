@@ -74,6 +74,8 @@ def _accuracies(rows: Mapping[str, Mapping[str, Any]]) -> str:
       values.append((seen['robust'], seen['interval'], results.star(seen)))
       if results.star(seen):
         notes.append(f'* {name}, {attack}: {results.why(seen)}.')
+      if results.hits(seen):
+        notes.append(f'{name}, {attack}: {results.hits(seen)}.')
     values.append((found['worst_case'], found['worst_case_interval'], ''))
     cells = [
       f'{100 * value:.2f}{mark}<small>{_range(bounds)}</small>'

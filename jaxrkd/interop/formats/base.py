@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from jaxrkd.errors import InputError
+from jaxrkd.interop.torch_net import family, no_counterpart
 from jaxrkd.models import Net, plain_convolutions
 from jaxrkd.models.named import folded_network
 
@@ -48,6 +49,7 @@ class Format(NamedTuple):
     needs: modules that writing takes, beside jaxrkd's own.
     runs_with: modules that reading and running take.
     extra: of `pip install jaxrkd[...]`, which brings them all; empty if none is needed.
+    of_torch: whether it is made of a network's PyTorch counterpart.
   """
 
   write: Callable[[pathlib.Path, Student, Mapping[str, Any]], None]
@@ -57,6 +59,7 @@ class Format(NamedTuple):
   needs: tuple[str, ...] = ()
   runs_with: tuple[str, ...] = ()
   extra: str = ''
+  of_torch: bool = False
 
   def check(self, path: pathlib.Path, run: bool = True) -> None:
     """Raises `InputError` if what the format needs is not installed.
@@ -73,6 +76,15 @@ class Format(NamedTuple):
           f'{str(path)!r} needs the package {name}, which is not installed ({error}); '
           f'install it with pip install "jaxrkd[{self.extra}]"'
         ) from error
+
+  def check_network(self, name: str) -> None:
+    """Raises `InputError` for a network that cannot be written in this format.
+
+    Args:
+      name: of its row.
+    """
+    if self.of_torch and family(name) is None:
+      raise no_counterpart(name)
 
   def version(self) -> str:
     """The run time's name and version, or its name alone where it is not here."""

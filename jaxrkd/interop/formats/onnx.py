@@ -68,4 +68,5 @@ FORMAT = Format(
   ('torch', 'onnxscript', 'onnx'),
   ('onnxruntime',),
   'onnx',
+  of_torch=True,
 )

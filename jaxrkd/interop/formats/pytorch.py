@@ -55,5 +55,8 @@ INPUTS = (
   'a state_dict; the network it belongs to takes images [B, C, H, W] in [0, 1], normalised '
   'with the mean and std of this card'
 )
-PT = Format(_write_pt, _load, 'torch', INPUTS, ('torch',), ('torch',), 'torch')
-SAFETENSORS = Format(_write_safetensors, _load, 'torch', INPUTS, (), ('torch',), 'torch')
+_TORCH = Format(
+  _write_pt, _load, 'torch', INPUTS, ('torch',), ('torch',), 'torch', of_torch=True
+)
+PT = _TORCH
+SAFETENSORS = _TORCH._replace(write=_write_safetensors, needs=())
