@@ -1,6 +1,7 @@
 """Test settings: eight virtual CPU devices, one compilation cache."""
 
 import os
+import re
 import tempfile
 
 # Read when jax starts, and by the programs that tests start. Compiling takes most of the
@@ -20,12 +21,58 @@ jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
-def pytest_collection_modifyitems(items):
+# Rows that came with --plugins.
+OWN = pytest.StashKey[set[str]]()
+
+
+def pytest_addoption(parser):
+  parser.addoption(
+    '--plugins',
+    dest='rows_from',
+    default='',
+    help='Python files, separated by commas, whose rows (methods, attacks, networks, ...) '
+    'are tested, and nothing else.',
+  )
+
+
+def pytest_configure(config):
+  if not config.getoption('rows_from'):
+    return
+  from jaxrkd import attacks, data, methods, models, optimizers
+  from jaxrkd.experiment.config_files import run_file
+
+  tables = (methods.METHODS, methods.INNERS, attacks.ATTACKS, attacks.UNFORESEEN)
+  tables += (models.NETWORKS, optimizers.OPTIMIZERS, optimizers.SCHEDULES, data.SOURCES)
+  before = [set(table) for table in tables]
+  for path in config.getoption('rows_from').split(','):
+    run_file(path, 'plugin')
+  new = [set(table) - old for table, old in zip(tables, before)]
+  config.stash[OWN] = set().union(*new)
+  if not config.stash[OWN]:
+    raise pytest.UsageError('the files of --plugins add no row to any table')
+
+
+def _is_about(item, names):
+  """Whether a test has one of these rows among its parameters."""
+  function = getattr(item.obj, '__func__', item.obj)
+  told = getattr(function, '__x_params_repr__', '')
+  # Named tests end in the names of their rows.
+  return any(
+    f"'{name}'" in told or re.search(rf'_{re.escape(name)}(_|$)', item.name)
+    for name in names
+  )
+
+
+def pytest_collection_modifyitems(config, items):
   """Whole programs first: they take longest, and the others fill the gaps.
 
   jax writes a compiled program in place, so that another worker may read half of it; it
   then compiles for itself, with a warning that is no failure of the test.
   """
+  if OWN in config.stash:
+    kept = [item for item in items if _is_about(item, config.stash[OWN])]
+    config.hook.pytest_deselected(items=[i for i in items if i not in kept])
+    items[:] = kept
   items.sort(key=lambda item: 'programs_test' not in item.nodeid)
   half = 'default:Error reading persistent compilation cache'
   for item in items:

@@ -4,6 +4,8 @@ import contextlib
 import io
 import pathlib
 import re
+import subprocess
+import sys
 import tempfile
 from unittest import mock
 
@@ -15,9 +17,9 @@ import tiny
 from absl.testing import absltest
 
 from jaxrkd import experiment
-from jaxrkd.attacks import ATTACKS, UNFORESEEN, VERSIONS
+from jaxrkd.attacks import ATTACKS, UNFORESEEN, VERSIONS, Linf
 from jaxrkd.data import SOURCES
-from jaxrkd.evaluate import trust
+from jaxrkd.evaluate import attack_images, trust
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment.columns import PRESETS
 from jaxrkd.experiment.tables import RULES
@@ -26,7 +28,7 @@ from jaxrkd.interop.state_dict import to_state_dict
 from jaxrkd.methods import INNERS, METHODS
 from jaxrkd.models import ACTIVATIONS, NETWORKS, NORMALISATIONS
 from jaxrkd.models.named import named_network, network_options
-from jaxrkd.optimizers import SCHEDULES
+from jaxrkd.optimizers import OPTIMIZERS, SCHEDULES
 
 ROOT = pathlib.Path(__file__).parent.parent
 TEXT = (ROOT / 'README.md').read_text()
@@ -35,6 +37,12 @@ ATTACK_PAGE = (ROOT / 'docs' / 'attacks.md').read_text()
 ROBUST_PAGE = (ROOT / 'docs' / 'robustness.md').read_text()
 NETWORK_PAGE = (ROOT / 'docs' / 'networks.md').read_text()
 SPEED_PAGE = (ROOT / 'docs' / 'performance.md').read_text()
+OWN_PAGE = (ROOT / 'docs' / 'extending.md').read_text()
+# Where the conformance tests of these rows are; looking through all files takes long.
+CONFORMANCE = [
+  ROOT / 'tests' / f'{name}_test.py'
+  for name in ('methods', 'networks', 'attacks', 'optimizers')
+]
 SCALE_PAGE = (ROOT / 'docs' / 'scaling.md').read_text()
 
 
@@ -116,21 +124,96 @@ class ReadmeTest(absltest.TestCase):
     self.assertIn('resnet8 10 []', printed.getvalue())
     self.assertEqual(names['logits_fn'](jnp.zeros((2, 32, 32, 3))).shape, (2, 10))
 
-  def test_your_own_method(self):
-    (block,) = re.findall(r'```python\n(.*?)```', PAGE, re.S)
-    lines = [line for line in block.splitlines() if line.strip()]
+  def test_page_of_rows_and_loops_of_ones_own(self):
+    """Every block runs in a file of its own, and does what the page says of it."""
+    blocks = re.findall(r'```python\n(.*?)```', OWN_PAGE, re.S)
+    method, network, attack, aimed, loop, alone, optimizer = blocks
+    lines = [line for line in method.splitlines() if line.strip()]
     self.assertLessEqual(len(lines), 20)
-    self.enterContext(mock.patch.dict(METHODS))
-    exec(block, {})
-    run = tiny.Run(tiny.config('mine', inner=dict(name='kl_teacher_adv')))
+    tables = METHODS, NETWORKS, ATTACKS, OPTIMIZERS
+    for table in tables:
+      self.enterContext(mock.patch.dict(table))
+    names = {}
+    exec(attack, names)
+    exec(aimed, names)
+    for block in (method, network, optimizer):
+      exec(block, {})
+    made = tiny.config(
+      'mine',
+      inner=dict(name='kl_teacher_adv'),
+      student=dict(name='small', width=4),
+      optimizer=dict(name='adabelief'),
+      schedule=dict(name='milestones', peak=0.01),
+      evaluation__attacks=dict(pgd_energy=dict(steps=5)),
+    )
+    config = experiment.resolve(made, ['method.alpha=0.25', 'optimizer.b2=0.99'])
+    self.assertEqual((config.method.alpha, config.optimizer.b2), (0.25, 0.99))
+    self.assertEqual(config.evaluation.attacks.pgd_energy.steps, 5)
+    run = tiny.Run(made)
     state, rows = run.steps(run.setup.init(), 3)
     row = rows[-1]
     self.assertAlmostEqual(
       row['loss'], 0.5 * (row['loss_label'] + row['loss_teacher']), places=5
     )
     self.assertEqual(int(state.step), 3)
-    config = experiment.resolve(tiny.config('mine'), ['method.alpha=0.25'])
-    self.assertEqual(config.method.alpha, 0.25)
+    with self.subTest('attacks'):
+      rng = np.random.default_rng(0)
+      images = rng.uniform(0.3, 0.7, (8, 8, 8, 1)).astype(np.float32)
+      weights = jnp.asarray(rng.normal(size=(64, 10)), jnp.float32)
+      logits_fn = lambda x: x.reshape(len(x), -1) @ weights
+      labels = np.asarray(logits_fn(images)).argmax(-1)
+      one = ATTACKS['pgd_energy'](Linf(0.1))
+      self.assertLess(attack_images(logits_fn, images, labels, one).robust_accuracy, 1)
+      self.assertIsNotNone(
+        attack_images(logits_fn, images, labels, names['attack']).reached_target
+      )
+    with self.subTest('loops'):
+      given = {
+        'clean': logits_fn,
+        'robust': lambda x: 0.5 * logits_fn(x),
+        'batches': [(images, labels)] * 2,
+        'apply': lambda w, x: x.reshape(len(x), -1) @ w,
+      }
+      exec(loop, given)
+      given['net'].eval()
+      np.testing.assert_allclose(
+        given['net'](images), given['student'](images), rtol=1e-4, atol=1e-5
+      )
+      exec(alone, given)
+      before = jnp.zeros((64, 10))
+      params, memory, value = given['step'](
+        before, given['memory'], images, jnp.asarray(labels), jax.random.key(0)
+      )
+      self.assertGreater(float(jnp.abs(params).max()), 0)
+      self.assertTrue(np.isfinite(value))
+      self.assertEqual(int(memory.step), 1)
+
+  def test_conformance_of_rows_of_ones_own(self):
+    """The documented command finds a test for each row of a file, and nothing else."""
+    blocks = re.findall(r'```python\n(.*?)```', OWN_PAGE, re.S)
+    file = pathlib.Path(self.enterContext(tiny.temporary_folder())) / 'mine.py'
+    file.write_text('\n\n'.join([*blocks[:3], blocks[-1]]), encoding='utf-8')
+    self.assertIn('    python -m pytest --plugins=mine.py\n', OWN_PAGE)
+    done = subprocess.run(
+      [
+        *(sys.executable, '-m', 'pytest', '-p', 'no:xdist', '--collect-only', '-q'),
+        f'--plugins={file}',
+        *map(str, CONFORMANCE),
+      ],
+      cwd=ROOT,
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+    self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+    for test in (
+      'methods_test.py::ConformanceTest::test_a_run_mine',
+      'networks_test.py::ConformanceTest::test_in_a_run',
+      'attacks_test.py::AttackTest::test_an_image_does_not_depend_on_its_batch',
+      'optimizers_test.py::TableTest::test_a_run_with_each',
+    ):
+      self.assertIn(test, done.stdout)
+    self.assertNotIn('mtard', done.stdout)
 
   def test_page_has_every_method_and_inner_problem(self):
     for name in METHODS:
