@@ -10,7 +10,7 @@ from jaxrkd.attacks import ATTACKS, L1, L2, Linf, Randomised, example_keys
 from jaxrkd.attacks import square_windows as windows
 from jaxrkd.attacks.apgd import checkpoints
 from jaxrkd.attacks.apgd_l1 import make_plan
-from jaxrkd.attacks.apgd_loss import LOSSES, TARGETED, look
+from jaxrkd.attacks.apgd_loss import LOSSES, TARGETED, slope_fn
 from jaxrkd.attacks.autoattack import plan
 from jaxrkd.attacks.square import p_schedule, square_sides, window_sides
 from jaxrkd.attacks.stepwise import Points, one_step, ranked_targets
@@ -261,7 +261,8 @@ class LossTest(parameterized.TestCase):
     keys = example_keys(jax.random.key(0), jnp.arange(3))
     points = Points(keys, images, labels, labels * 0, labels * 0)
     asked = [
-      look('margin', False, eot)(noisy, points, images, labels * 0) for eot in (1, 400)
+      slope_fn('margin', False, eot)(noisy, points, images, labels * 0)
+      for eot in (1, 400)
     ]
     plain = jax.grad(lambda x: losses.margin(x.reshape(3, -1) @ weights, labels).sum())(
       images

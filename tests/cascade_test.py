@@ -18,7 +18,7 @@ from jaxrkd.data import SOURCES
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import attack_images, cascade, results, robustness, verdicts
 from jaxrkd.evaluate.partial import Partial
-from jaxrkd.evaluate.robustness import Loaded, judge
+from jaxrkd.evaluate.robustness import Loaded, measure
 from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.runtime import files, preemption, sharding
 
@@ -72,7 +72,7 @@ ATTACK = attacks.Cascade(
 
 @functools.cache
 def undisturbed():
-  return judge(SUBJECT, loaded(32), ATTACK, jax.random.key(0), keep=True)
+  return measure(SUBJECT, loaded(32), ATTACK, jax.random.key(0), keep=True)
 
 
 class CascadeTest(parameterized.TestCase):
@@ -97,15 +97,15 @@ class CascadeTest(parameterized.TestCase):
 
   @parameterized.parameters((1, 1), (7, 1), (256, 1), (8, 2), (8, 8), (24, 8))
   def test_batch_size_and_devices(self, batch, devices):
-    self.assert_same(judge(SUBJECT, loaded(batch, devices), ATTACK, jax.random.key(0)))
+    self.assert_same(measure(SUBJECT, loaded(batch, devices), ATTACK, jax.random.key(0)))
 
   def test_order(self):
     rows = np.random.default_rng(0).permutation(COUNT)
-    found = judge(SUBJECT, loaded(16, rows=rows), ATTACK, jax.random.key(0))
+    found = measure(SUBJECT, loaded(16, rows=rows), ATTACK, jax.random.key(0))
     self.assert_same(found, rows)
 
   def test_seed_changes_the_search(self):
-    found = judge(SUBJECT, loaded(32), ATTACK, jax.random.key(1))
+    found = measure(SUBJECT, loaded(32), ATTACK, jax.random.key(1))
     self.assertGreater(np.abs(found.margin - undisturbed().margin).max(), 1e-4)
 
   def test_killed_anywhere_and_continued_on_other_devices(self):
@@ -136,7 +136,7 @@ class CascadeTest(parameterized.TestCase):
       while found is None:
         where = loaded(*settings[kills % len(settings)])
         try:
-          found = judge(SUBJECT, where, ATTACK, jax.random.key(0), partial=partial)
+          found = measure(SUBJECT, where, ATTACK, jax.random.key(0), partial=partial)
         except KeyboardInterrupt:
           kills += 1
     self.assertGreater(kills, 5)
@@ -157,7 +157,9 @@ class CascadeTest(parameterized.TestCase):
       looks.append(whole._name)
       step(whole, fooled, done)
 
-    go = lambda: judge(SUBJECT, loaded(8, 1), ATTACK, jax.random.key(0), partial=partial)
+    go = lambda: measure(
+      SUBJECT, loaded(8, 1), ATTACK, jax.random.key(0), partial=partial
+    )
     with mock.patch.object(cascade.Stage, '_settle', counting):
       with (
         mock.patch.object(preemption, 'told_together', lambda: next(told)),
@@ -168,7 +170,7 @@ class CascadeTest(parameterized.TestCase):
       self.assert_same(go())
       continued = len(looks)
       looks.clear()
-      judge(SUBJECT, loaded(8, 1), ATTACK, jax.random.key(0))
+      measure(SUBJECT, loaded(8, 1), ATTACK, jax.random.key(0))
     self.assertLen(looks, continued)
 
   def test_a_note_of_other_settings_or_a_damaged_one_is_not_read(self):
@@ -201,7 +203,7 @@ class CascadeTest(parameterized.TestCase):
     np.testing.assert_allclose(found.margin, margin, rtol=1e-3, atol=1e-4)
 
   def test_what_leaves_the_ball_does_not_count(self):
-    found = judge(SUBJECT, loaded(32), ATTACK, jax.random.key(0), threat=Linf(0.05))
+    found = measure(SUBJECT, loaded(32), ATTACK, jax.random.key(0), threat=Linf(0.05))
     self.assertEqual(found.stages['square']['broken'], 0)
     np.testing.assert_array_equal(found.stage == 0, undisturbed().stage == 0)
 
@@ -217,9 +219,9 @@ class CascadeTest(parameterized.TestCase):
 
   def test_nothing_is_compiled_twice(self):
     where = loaded(8)
-    judge(SUBJECT, where, ATTACK, jax.random.key(0))
+    measure(SUBJECT, where, ATTACK, jax.random.key(0))
     with tiny.compilations() as compiled:
-      judge(SUBJECT, where, ATTACK, jax.random.key(0))
+      measure(SUBJECT, where, ATTACK, jax.random.key(0))
     self.assertEmpty(compiled)
 
 
@@ -398,7 +400,7 @@ class LibraryTest(parameterized.TestCase):
     np.testing.assert_allclose(
       [low, high], [(centre + s * half) / (1 + z * z / n) for s in (-1, 1)], rtol=1e-5
     )
-    other = judge(SUBJECT, loaded(32, rows=np.arange(20)), None, jax.random.key(0))
+    other = measure(SUBJECT, loaded(32, rows=np.arange(20)), None, jax.random.key(0))
     hashes = {row['index_hash'], results.index_hash(other.index)}
     self.assertLen(hashes, 2)
     self.assertEqual(row['attacks']['all']['stages'], found.stages)

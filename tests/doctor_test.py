@@ -32,7 +32,7 @@ class CheckTest(parameterized.TestCase):
   )
   def test_accuracy(self, right, expected, status):
     found = checks.check_accuracy(
-      'clean accuracy', share(right, 1000), expected, floor=20.0, advice='Look.'
+      'clean accuracy', share(right, 1000), expected, floor=20.0, advice='Evaluation.'
     )
     self.assertEqual(found.status, status)
     self.assertEqual(bool(found.advice), status != 'pass')
@@ -40,7 +40,7 @@ class CheckTest(parameterized.TestCase):
 
   def test_a_lower_bound_is_no_estimate(self):
     at = lambda right: checks.check_accuracy(
-      'PGD', share(right, 200), 53.08, floor=10.0, at_least=True, advice='Look.'
+      'PGD', share(right, 200), 53.08, floor=10.0, at_least=True, advice='Evaluation.'
     )
     self.assertEqual(
       [at(160).status, at(106).status, at(20).status], ['pass', 'pass', 'fail']

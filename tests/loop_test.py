@@ -18,18 +18,18 @@ from jaxrkd.train.loop import Run, fit
 
 
 def fitted(test, scores, **changes):
-  """Trains a tiny run whose judge gives the scores listed; returns (workdir, said)."""
+  """Trains a tiny run whose score gives the scores listed; returns (workdir, said)."""
   run = tiny.Run(tiny.config('natural', **{'epochs': len(scores), **changes}))
   given = iter(scores)
 
-  def judge(student):
+  def score(student):
     del student
     score = next(given)
     return {'student': {'clean': 1.0, 'robust': score, 'score': score}}
 
   workdir = tiny.folder(test)
   with mock.patch('builtins.print') as said:
-    fit([Run(run.setup, workdir, judge, 'title')], run.teachers, 'title')
+    fit([Run(run.setup, workdir, score, 'title')], run.teachers, 'title')
   return workdir, [str(call.args[0]) for call in said.call_args_list if call.args]
 
 
@@ -72,12 +72,12 @@ class LoopTest(parameterized.TestCase):
 
   def test_a_kept_epoch_newer_than_what_is_resumed_is_made_again(self):
     run = tiny.Run(tiny.config('natural', epochs=2, keep_epochs=(1, 2)))
-    workdir, judge = (
+    workdir, score = (
       tiny.folder(self),
       lambda nets: {'student': {'robust': 0.5, 'score': 0.5}},
     )
     for lost in ('first', 'second'):
-      fit([Run(run.setup, workdir, judge, 'title')], run.teachers, 'title')
+      fit([Run(run.setup, workdir, score, 'title')], run.teachers, 'title')
       (workdir / 'checkpoints' / 'last').rename(workdir / lost)
     self.assertEqual(steps(workdir, 'kept')[0], [1, 2])
     self.assertLen(list((workdir / 'checkpoints' / 'kept_aside').iterdir()), 2)
@@ -101,7 +101,7 @@ class LoopTest(parameterized.TestCase):
     """Of the save that goes on behind the last step nothing is lost."""
     run = tiny.Run(tiny.config('natural', epochs=2))
     workdir, done = tiny.folder(self), []
-    judge = lambda nets: {'student': {'robust': 0.5, 'score': 0.5}}
+    score = lambda nets: {'student': {'robust': 0.5, 'score': 0.5}}
     wait = Checkpoints.wait
 
     def told(store):
@@ -115,7 +115,7 @@ class LoopTest(parameterized.TestCase):
       mock.patch.object(Checkpoints, 'wait', told),
       self.assertRaises(preemption.Preempted),
     ):
-      fit([Run(run.setup, workdir, judge, 'title')], run.teachers, 'title')
+      fit([Run(run.setup, workdir, score, 'title')], run.teachers, 'title')
     self.assertLen(done, 2)
     self.assertEqual(steps(workdir, 'last')[0], [4, 8])
     self.assertEqual(preemption.status(), 128 + number)
@@ -166,8 +166,8 @@ class LoopTest(parameterized.TestCase):
     run = tiny.Run(tiny.config('natural', epochs=2))
     workdir = tiny.folder(self)
     for score in (0.5, 0.7):
-      judge = lambda nets, s=score: {'student': {'robust': s, 'score': s}}
-      fit([Run(run.setup, workdir, judge, 'title')], run.teachers, 'title')
+      score = lambda nets, s=score: {'student': {'robust': s, 'score': s}}
+      fit([Run(run.setup, workdir, score, 'title')], run.teachers, 'title')
       # As if no checkpoint of `last` could be read.
       (workdir / 'checkpoints' / 'last').rename(workdir / f'lost{score}')
     store = Checkpoints(workdir / 'checkpoints' / 'best', writable=False)

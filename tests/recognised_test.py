@@ -70,12 +70,12 @@ class RecognisedTest(parameterized.TestCase):
     room = importlib.import_module('jaxrkd.evaluate.attack_images')
     told: list[str] = []
     with (
-      mock.patch.object(room, 'judge', wraps=room.judge) as judge,
+      mock.patch.object(room, 'measure', wraps=room.measure) as measure,
       mock.patch('jaxrkd.evaluate.verdicts.say', told.append),
     ):
       found = attack_images(logits_fn, images, labels, attack, path=path, **options)
-    self.assertEqual(any('; read' in text for text in told), not judge.called)
-    return found, judge.called
+    self.assertEqual(any('; read' in text for text in told), not measure.called)
+    return found, measure.called
 
   def path(self) -> pathlib.Path:
     return tiny.folder(self) / 'v.npz'

@@ -51,7 +51,7 @@ class PrecisionTest(absltest.TestCase):
     batch |= dict.fromkeys(('image', 'clean'), jnp.zeros((2, 8, 8, 1)))
     for on_cpu in (True, False):
       with mock.patch.object(conv, 'on_cpu', lambda flag=on_cpu: flag):
-        look = lanes.looker.__wrapped__(net, mesh(), None)
+        look = lanes.evaluator.__wrapped__(net, mesh(), None)
         text = look._ask.lower(variables, jax.random.key(0), batch).as_text()
       products = re.findall(r'stablehlo\.(?:dot_general|convolution).*', text)
       self.assertGreater(len(products), 8)
@@ -72,7 +72,7 @@ class InvarianceTest(parameterized.TestCase):
     for batch, devices in ((7, 1), (8, 8), *more.get(name, ())):
       where = mesh(devices)
       loaded = robustness.load_split(test, batch, where)
-      found[batch, devices] = robustness.judge(
+      found[batch, devices] = robustness.measure(
         Subject(net, variables), loaded, attack, jax.random.key(0), threat=Linf(0.1)
       )
     first = found[7, 1]
@@ -93,7 +93,7 @@ class InvarianceTest(parameterized.TestCase):
     for split, seed in ((test, 0), (test.take(turned), 0), (test, 1)):
       loaded = robustness.load_split(split, 16, mesh())
       margins.append(
-        robustness.judge(
+        robustness.measure(
           Subject(net, variables), loaded, attack, jax.random.key(seed)
         ).margin
       )
@@ -119,7 +119,7 @@ class VerdictTest(absltest.TestCase):
     )
     variables = (jnp.asarray(attacked), jnp.asarray(logits))
     loaded = robustness.load_split(split, count, mesh())
-    return robustness.judge(
+    return robustness.measure(
       Subject(net, variables), loaded, moved, jax.random.key(0), name=name
     )
 

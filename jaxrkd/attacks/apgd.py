@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd.attacks.apgd_l1 import l1_steps
-from jaxrkd.attacks.apgd_loss import LabelObjective, Look, look
+from jaxrkd.attacks.apgd_loss import LabelObjective, SlopeFn, slope_fn
 from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.objectives import LogitsFn
 from jaxrkd.attacks.starts import STARTS, Start
@@ -45,14 +45,14 @@ def apgd(
       with the clean images as a third argument.
     steps: moves; there is one gradient more.
     restarts: runs, each from another start, on the images that still stand.
-    eot: see `apgd_loss.look`.
+    eot: see `apgd_loss.slope_fn`.
     large_eps: in L1, begin in balls of 3 and 2 times the radius (30% of the steps each).
     start: a name in `STARTS` or a function (threat, keys, clean) -> images.
 
   Raises:
     InputError: an option out of range, or large_eps outside L1.
   """
-  asked = look(loss, targeted=False, eot=eot)
+  asked = slope_fn(loss, targeted=False, eot=eot)
   return _apgd(threat, asked, steps, restarts, eot, large_eps, start, targeted=False)
 
 
@@ -75,7 +75,7 @@ def apgd_t(
       'ce'.
     steps: as in `apgd`, for each target.
     targets: wrong classes to aim at, most likely first; at most all of them.
-    eot: see `apgd_loss.look`.
+    eot: see `apgd_loss.slope_fn`.
     large_eps: as in `apgd`.
     start: as in `apgd`; drawn anew for each target.
 
@@ -83,7 +83,7 @@ def apgd_t(
     InputError: as `apgd`.
   """
   whole_number(targets, 1, 'attack.targets')
-  asked = look(loss, targeted=True, eot=eot)
+  asked = slope_fn(loss, targeted=True, eot=eot)
   return _apgd(threat, asked, steps, targets, eot, large_eps, start, targeted=True)
 
 
@@ -98,7 +98,7 @@ def checkpoints(steps: int) -> list[int]:
   return found
 
 
-class Progress(NamedTuple):
+class ApgdState(NamedTuple):
   """State of APGD in Linf and L2, see `stepwise.State`.
 
   Attributes:
@@ -132,7 +132,7 @@ class Progress(NamedTuple):
 
 def _apgd(
   threat: Threat,
-  asked: Look,
+  asked: SlopeFn,
   steps: int,
   runs: int,
   eot: int,
@@ -158,17 +158,17 @@ def _apgd(
   ends = checkpoints(steps)
   lengths[ends] = np.diff([0, *ends])
 
-  def begin(points: Points) -> Progress:
+  def begin(points: Points) -> ApgdState:
     image = first(threat, points.run_key(), points.clean)
     zero = jnp.zeros(points.label.shape, image.dtype)
     no = zero > 0
     size = jnp.full((len(zero), 1, 1, 1), 2 * threat.eps, image.dtype)
-    return Progress(
+    return ApgdState(
       *(no, image, image, image, image, jnp.zeros_like(image)),
       *(zero - jnp.inf, zero, zero, ~no, jnp.zeros_like(points.label), size, no),
     )
 
-  def step(logits_fn: LogitsFn, points: Points, state: Progress, i: Array) -> Progress:
+  def step(logits_fn: LogitsFn, points: Points, state: ApgdState, i: Array) -> ApgdState:
     seen = asked(logits_fn, points, state.image, i)
     wrong = fools(seen.logits, points.label)
     begun = i == 0
@@ -198,7 +198,7 @@ def _apgd(
     share = jnp.where(begun, 1.0, MOMENTUM).astype(image.dtype)[:, None, None, None]
     drift = (1 - share) * (image - state.previous)
     moved = threat.project(image + share * (aim - image) + drift, clean)
-    return Progress(
+    return ApgdState(
       fooled=wrong,
       found=pick(wrong, state.image, best),
       image=moved,

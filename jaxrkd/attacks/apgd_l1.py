@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrkd.attacks.apgd_loss import Look
+from jaxrkd.attacks.apgd_loss import SlopeFn
 from jaxrkd.attacks.objectives import LogitsFn
 from jaxrkd.attacks.projections import l1_ball_and_box
 from jaxrkd.attacks.starts import Start
@@ -23,7 +23,7 @@ NOTHING = 1e-12
 SHARE, STEADY, SHRINK, SMALLEST = 0.2, 0.95, 1.5, 10.0
 
 
-class Progress(NamedTuple):
+class ApgdL1State(NamedTuple):
   """State of APGD in L1, see `stepwise.State`.
 
   Attributes:
@@ -83,7 +83,7 @@ def make_plan(eps: float, steps: int, large_eps: bool) -> Plan:
 
 
 def l1_steps(
-  threat: L1, asked: Look, steps: int, large_eps: bool, first: Start
+  threat: L1, asked: SlopeFn, steps: int, large_eps: bool, first: Start
 ) -> tuple[Callable, Callable, int]:
   """(begin, step, number of steps) of APGD in L1, for `Stepwise`; see `apgd.apgd`."""
   plan = make_plan(threat.eps, steps, large_eps)
@@ -92,7 +92,7 @@ def l1_steps(
   def spread(moved: Array) -> Array:
     return jnp.sum(jnp.abs(moved) > NOTHING, axis=(1, 2, 3)).astype(moved.dtype)
 
-  def begin(points: Points) -> Progress:
+  def begin(points: Points) -> ApgdL1State:
     image = first(largest, points.run_key(), points.clean)
     zero = jnp.zeros(points.label.shape, image.dtype)
     changed = zero + image[0].size
@@ -102,9 +102,11 @@ def l1_steps(
       share = changed / image[0].size / SHRINK
     size = jnp.full((len(zero), 1, 1, 1), largest.eps, image.dtype)
     low, flat, no = zero - jnp.inf, jnp.zeros_like(image), zero > 0
-    return Progress(no, image, image, image, flat, low, changed, share, size, no)
+    return ApgdL1State(no, image, image, image, flat, low, changed, share, size, no)
 
-  def step(logits_fn: LogitsFn, points: Points, state: Progress, i: Array) -> Progress:
+  def step(
+    logits_fn: LogitsFn, points: Points, state: ApgdL1State, i: Array
+  ) -> ApgdL1State:
     here = Plan(*(jnp.asarray(column)[i] for column in plan))
     pixels = state.image[0].size
     seen = asked(logits_fn, points, state.image, i)
@@ -135,7 +137,7 @@ def l1_steps(
     moved = pick(here.last, best - points.clean, moved)
     moved = l1_ball_and_box(moved, points.clean, smaller)
     fresh = spread(moved)
-    return Progress(
+    return ApgdL1State(
       fooled=wrong,
       found=pick(wrong, state.image, pick(here.counts, best, points.clean)),
       image=points.clean + moved,

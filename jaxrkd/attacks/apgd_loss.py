@@ -62,10 +62,10 @@ class Slope(NamedTuple):
 
 
 # (logits_fn, points, images, step [B]) -> Slope.
-Look = Callable[[LogitsFn, Points, Array, Array], Slope]
+SlopeFn = Callable[[LogitsFn, Points, Array, Array], Slope]
 
 
-def look(loss: str | LabelObjective, targeted: bool, eot: int) -> Look:
+def slope_fn(loss: str | LabelObjective, targeted: bool, eot: int) -> SlopeFn:
   """Builds the function that asks for a loss and its gradient.
 
   Args:

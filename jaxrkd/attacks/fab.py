@@ -31,7 +31,7 @@ PROJECTIONS: dict[type, Projection] = {
 }
 
 
-class Progress(NamedTuple):
+class FabState(NamedTuple):
   """State of FAB, see `stepwise.State`.
 
   Attributes:
@@ -221,7 +221,7 @@ def _fab(
 
   linearise = _to_target if targeted else _to_nearest(threat)
 
-  def begin(points: Points) -> Progress:
+  def begin(points: Points) -> FabState:
     clean = points.clean
     far = jnp.full(points.label.shape, jnp.inf, clean.dtype)
     draw = lambda key: threat.draw(key, clean.shape[1:], clean.dtype)
@@ -229,9 +229,9 @@ def _fab(
     away = jnp.clip(clean + 0.5 * threat.eps * way / threat.norm(way), 0, 1)
     # Targets are the restarts of a targeted attack: each begins at the clean image.
     again = (points.run > 0) & (not targeted)
-    return Progress(far < 0, clean, clean, far, pick(again, away, clean), far < 0)
+    return FabState(far < 0, clean, clean, far, pick(again, away, clean), far < 0)
 
-  def step(logits_fn: LogitsFn, points: Points, state: Progress, i: Array) -> Progress:
+  def step(logits_fn: LogitsFn, points: Points, state: FabState, i: Array) -> FabState:
     del i
     image, clean = state.image, points.clean
     ahead, w, broken = linearise(logits_fn, points, image)
@@ -250,7 +250,7 @@ def _fab(
     distance = pick(nearer, far, state.distance)
     nearest = pick(nearer, moved, state.nearest)
     inside = distance <= threat.eps
-    return Progress(
+    return FabState(
       fooled=inside,
       found=pick(inside, nearest, clean),
       nearest=nearest,
@@ -259,7 +259,7 @@ def _fab(
       not_finite=state.not_finite | broken,
     )
 
-  def forget(state: Progress, rows: Array) -> Progress:
+  def forget(state: FabState, rows: Array) -> FabState:
     # Another image of the ball may still be adversarial, if a farther one.
     far = jnp.full_like(state.distance, jnp.inf)
     return state._replace(

@@ -21,7 +21,7 @@ Array = jax.Array
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
-class Progress(NamedTuple):
+class SquareState(NamedTuple):
   """State of Square, see `stepwise.State`.
 
   Attributes:
@@ -69,14 +69,16 @@ def square(
   shares = p_schedule(queries, p, rescale)
   moves: Callable[..., Moves] = _linf_moves if isinstance(threat, Linf) else _window_moves
 
-  def begin(points: Points) -> Progress:
+  def begin(points: Points) -> SquareState:
     begin, _ = moves(threat, points.clean.shape[1:], shares)
     found = begin(points.run_key(), points.clean)
     # The first look takes whatever is there.
     margin = jnp.full(points.label.shape, jnp.inf, found.dtype)
-    return Progress(margin < 0, found, margin)
+    return SquareState(margin < 0, found, margin)
 
-  def step(logits_fn: LogitsFn, points: Points, state: Progress, i: Array) -> Progress:
+  def step(
+    logits_fn: LogitsFn, points: Points, state: SquareState, i: Array
+  ) -> SquareState:
     _, change = moves(threat, points.clean.shape[1:], shares)
     keys = jax.vmap(jax.random.fold_in)(points.run_key(), i)
     place = jnp.maximum(i - 1, 0)
@@ -87,7 +89,7 @@ def square(
     wrong = fools(logits, points.label)
     better = wrong | (margin < state.margin)
     found = pick(better, tried, state.found)
-    return Progress(wrong, found, pick(better, margin, state.margin))
+    return SquareState(wrong, found, pick(better, margin, state.margin))
 
   return Stepwise(begin, step, queries + 1, restarts, threat=threat)
 

@@ -32,7 +32,7 @@ from jaxrkd.evaluate.inputs import (
 )
 from jaxrkd.evaluate.partial import Partial, Sketch
 from jaxrkd.evaluate.results import versions
-from jaxrkd.evaluate.robustness import Loaded, judge, look_at_clean
+from jaxrkd.evaluate.robustness import Loaded, evaluate_clean, measure
 from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.evaluate.trust import Column, Panel, panel
 from jaxrkd.evaluate.verdicts import Verdicts, stored
@@ -113,7 +113,7 @@ def attack_images(
   key = jax.random.key(seed)
   with contextlib.ExitStack() as opened:
     opened.enter_context(own.using())
-    clean = look_at_clean(own.subject, loaded, key)
+    clean = evaluate_clean(own.subject, loaded, key)
     if check:
       check_finite(clean.finite)
     classes = clean.targets.shape[1] + 1
@@ -131,7 +131,7 @@ def attack_images(
     subjects = {what: other.subject for what, other in others.items()}
 
     def compute(partial: Partial | None) -> Verdicts:
-      return judge(
+      return measure(
         own.subject,
         loaded,
         attack,
@@ -265,7 +265,7 @@ def _check_same_ball(searched: Threat | None, threat: Threat) -> None:
 
 
 def _margins(subject: Subject, loaded: Loaded, key: jax.Array) -> np.ndarray:
-  return np.asarray(look_at_clean(subject, loaded, key).margin)
+  return np.asarray(evaluate_clean(subject, loaded, key).margin)
 
 
 def trust_panel(

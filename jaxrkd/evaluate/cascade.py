@@ -179,7 +179,7 @@ class Stage:
     if not len(asked):
       return
     broken = np.zeros(len(busy), bool)
-    broken[asked] = self._judge(asked, fooled[asked])
+    broken[asked] = self._confirm(asked, fooled[asked])
     through = busy & ended & ~broken
     over = np.flatnonzero(broken | through)
     task, ledger = self._task, self._task.ledger
@@ -195,12 +195,12 @@ class Stage:
       rows = sharding.put(refuted, task.rows)
       self._lanes = self._programs.resume(rows, self._lanes)
 
-  def _judge(self, lanes: np.ndarray, claimed: np.ndarray) -> np.ndarray:
+  def _confirm(self, lanes: np.ndarray, claimed: np.ndarray) -> np.ndarray:
     """Asks the measured network about what was found; whether it is broken, [lanes]."""
     task, ledger = self._task, self._task.ledger
     places = self._place[lanes]
     found = np.asarray(self._programs.found(self._lanes))[lanes]
-    seen = task.look(task.target, places, found, salt=task.stage + 1)
+    seen = task.evaluate(task.target, places, found, salt=task.stage + 1)
     numbers = np.isfinite(found).all(axis=(1, 2, 3))
     self._mark(places[~(seen.finite & numbers)])
     ledger.outside[places[numbers & ~seen.allowed], task.stage] = True

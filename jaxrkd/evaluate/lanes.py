@@ -1,6 +1,6 @@
 """What is compiled for a measurement: an attack's lanes on all devices, and the last word.
 
-The verdict on an image rests on `looker`; lanes are those of `attacks.lanes`.
+The verdict on an image rests on `evaluator`; lanes are those of `attacks.lanes`.
 """
 
 import functools
@@ -54,7 +54,7 @@ def programs(net: Classifier, attack: Stepwise, mesh: jax.sharding.Mesh) -> Mesh
   return MeshPrograms(net, attack, mesh)
 
 
-class Look(NamedTuple):
+class Evaluation(NamedTuple):
   """What a network says about images, one row each, on devices or as numpy arrays.
 
   Attributes:
@@ -77,7 +77,7 @@ class Look(NamedTuple):
     return np.asarray(right)
 
 
-class Looker:
+class Evaluator:
   """Asks a network about images: the last word on each.
 
   float32 means all its digits here, on every device.
@@ -90,11 +90,13 @@ class Looker:
 
   def __init__(self, net: Classifier, mesh: jax.sharding.Mesh, threat: Threat | None):
     self._net, self._threat, self._rows = net, threat, sharding.rows(mesh)
-    self._ask = jax.jit(self._look, out_shardings=sharding.replicated(mesh))
+    self._ask = jax.jit(self._evaluated, out_shardings=sharding.replicated(mesh))
     # Batch sizes that were compiled, by the shape of an image.
     self._compiled: dict[tuple[int, ...], set[int]] = {}
 
-  def __call__(self, variables: Tree, key: Array, batch: dict[str, np.ndarray]) -> 'Look':
+  def __call__(
+    self, variables: Tree, key: Array, batch: dict[str, np.ndarray]
+  ) -> 'Evaluation':
     """The answers on every process.
 
     Args:
@@ -124,7 +126,9 @@ class Looker:
       return near[0]
     return known[-1] if known and 2 * known[-1] >= fits else fits
 
-  def _look(self, variables: Tree, key: Array, batch: dict[str, Array]) -> 'Look':
+  def _evaluated(
+    self, variables: Tree, key: Array, batch: dict[str, Array]
+  ) -> 'Evaluation':
     images, labels = batch['image'], batch['label']
     keys = example_keys(key, batch['index'])
     with float32_products():
@@ -135,7 +139,7 @@ class Looker:
     if self._threat is not None:
       far = self._threat.norm(images - batch['clean']).reshape(-1)
       allowed &= far <= self._threat.eps * (1 + SLACK) + 1e-6
-    return Look(
+    return Evaluation(
       prediction=jnp.argmax(logits, -1).astype(jnp.int32),
       margin=losses.margin(logits, labels),
       finite=sound(logits),
@@ -145,6 +149,8 @@ class Looker:
 
 
 @functools.lru_cache(maxsize=64)
-def looker(net: Classifier, mesh: jax.sharding.Mesh, threat: Threat | None) -> Looker:
+def evaluator(
+  net: Classifier, mesh: jax.sharding.Mesh, threat: Threat | None
+) -> Evaluator:
   """Builds one; the same arguments give the same object, already compiled."""
-  return Looker(net, mesh, threat)
+  return Evaluator(net, mesh, threat)

@@ -37,15 +37,15 @@ def one_network(net: Net) -> Answer:
 @functools.lru_cache(maxsize=16)
 def _maker(answer: Answer, count: int, search: Search, mesh: jax.sharding.Mesh) -> Any:
   def make(variables, batch, key):
-    def judged(images):
+    def attacked(images):
       logits = answer(variables, images)
       own = jnp.broadcast_to(batch['label'], logits.shape[:-1])
       return losses.cross_entropy(logits, own), jnp.argmax(logits, -1), own
 
     keys = example_keys(key, batch['index'])
-    objective = lambda images: judged(images)[0]
+    objective = lambda images: attacked(images)[0]
     images = search.together(keys, objective, batch['image'], count)
-    ce, predicted, own = judged(images)
+    ce, predicted, own = attacked(images)
     ordered = jnp.sort(predicted, axis=0)
     found = {
       **spread(images),

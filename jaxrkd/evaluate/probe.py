@@ -15,7 +15,7 @@ from jaxrkd.attacks.lanes import Classifier
 from jaxrkd.attacks.objectives import cross_entropy
 from jaxrkd.attacks.slopes import slopes
 from jaxrkd.attacks.stepwise import ask
-from jaxrkd.evaluate.robustness import Loaded, look_at_clean
+from jaxrkd.evaluate.robustness import Loaded, evaluate_clean
 from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.runtime import sharding
 
@@ -57,7 +57,7 @@ class Probe:
     other = Loaded(
       Images(images, own.label, own.index), self._part.batch_size, self._part.mesh
     )
-    seen = look_at_clean(self._subject, other, self._key)
+    seen = evaluate_clean(self._subject, other, self._key)
     # An image that is none says nothing about the network.
     return seen.right(own.label) | ~seen.allowed
 

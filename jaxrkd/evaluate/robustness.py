@@ -12,9 +12,9 @@ from jaxrkd.attacks.threat import told
 from jaxrkd.data import Split
 from jaxrkd.data.batches import plain_order
 from jaxrkd.evaluate.cascade import run_cascade
-from jaxrkd.evaluate.lanes import Look
+from jaxrkd.evaluate.lanes import Evaluation
 from jaxrkd.evaluate.partial import Partial
-from jaxrkd.evaluate.task import Images, Subject, Task, look
+from jaxrkd.evaluate.task import Images, Subject, Task, evaluate
 from jaxrkd.evaluate.verdicts import Verdicts
 from jaxrkd.runtime import sharding
 
@@ -71,26 +71,26 @@ def load_split(
   return Loaded(Images(part.image, label, index), batch_size, mesh)
 
 
-def look_at_clean(subject: Subject, loaded: Loaded, key: Array) -> Look:
+def evaluate_clean(subject: Subject, loaded: Loaded, key: Array) -> Evaluation:
   """What a network says about the images as they are; numpy arrays of length N."""
   images, count = loaded.images, len(loaded.images)
   sizes = ladder(loaded.batch_size, loaded.mesh.size)
   # Without looking at all pixels at once: they may be many.
   found = [
-    look(subject, images, places, images.pixels(places), loaded.mesh, sizes, key)
+    evaluate(subject, images, places, images.pixels(places), loaded.mesh, sizes, key)
     for places in np.array_split(np.arange(count), max(count // 4096, 1))
   ]
-  return Look(*(np.concatenate(column) for column in zip(*found)))
+  return Evaluation(*(np.concatenate(column) for column in zip(*found)))
 
 
-def judge(
+def measure(
   subject: Subject,
   loaded: Loaded,
   attack: AnyAttack | None,
   key: Array,
   *,
   name: str = 'attack',
-  clean: Look | None = None,
+  clean: Evaluation | None = None,
   threat: Threat | None = None,
   search: Subject | None = None,
   surrogate: Subject | None = None,
@@ -106,7 +106,7 @@ def judge(
     attack: None measures clean images only.
     key: random numbers depend on it and an image's index alone.
     name: of the attack, where it is not a cascade of named ones.
-    clean: `look_at_clean` of the same network, if it is there already.
+    clean: `evaluate_clean` of the same network, if it is there already.
     threat: what successes must lie in, besides [0, 1].
     search: the same network in another precision, which the attack is told instead.
     surrogate: another network, on which adversarial images are made (a transfer attack).
@@ -114,14 +114,14 @@ def judge(
     keep: keep the adversarial images.
     title: what is shown while it works; nothing if empty.
   """
-  clean = clean or look_at_clean(subject, loaded, key)
+  clean = clean or evaluate_clean(subject, loaded, key)
   parts = _parts(attack, name) if attack is not None else Cascade(())
   if surrogate is not None:
     parts = _whole_runs(parts)
   aims = clean
   if surrogate is not None:
     # A black-box attack knows the ranks of its own network only.
-    aims = clean._replace(targets=look_at_clean(surrogate, loaded, key).targets)
+    aims = clean._replace(targets=evaluate_clean(surrogate, loaded, key).targets)
   task = Task(
     subject,
     parts,

@@ -8,7 +8,7 @@ import numpy as np
 from jaxrkd.attacks import Threat
 from jaxrkd.attacks.threat import holds, told
 from jaxrkd.errors import InputError
-from jaxrkd.evaluate.lanes import Look
+from jaxrkd.evaluate.lanes import Evaluation
 from jaxrkd.evaluate.task import Images
 from jaxrkd.evaluate.verdicts import Verdicts
 
@@ -87,7 +87,7 @@ class Table:
     columns: Mapping[str, Column],
     threat: Threat,
     images: Images,
-    seen: tuple[Images, Look] | None = None,
+    seen: tuple[Images, Evaluation] | None = None,
   ):
     inside = {name: column for name, column in columns.items() if column.ball}
     self._columns = {
@@ -122,7 +122,7 @@ class Table:
       )
 
   def _check_classifier(
-    self, name: str, found: Verdicts, images: Images, look: Look
+    self, name: str, found: Verdicts, images: Images, look: Evaluation
   ) -> None:
     """Whether the verdicts' classifier said the same about clean images."""
     place = _places(found, images)

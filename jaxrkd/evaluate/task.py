@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxrkd.attacks import Cascade, Threat
 from jaxrkd.attacks.lanes import Classifier, ladder
-from jaxrkd.evaluate.lanes import Look, looker
+from jaxrkd.evaluate.lanes import Evaluation, evaluator
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.runtime import sharding
 
@@ -85,7 +85,7 @@ class Ledger:
   outside: np.ndarray
 
   @classmethod
-  def begin(cls, images: Images, clean: Look, attacks: int) -> 'Ledger':
+  def begin(cls, images: Images, clean: Evaluation, attacks: int) -> 'Ledger':
     count = len(images)
     return cls(
       standing=clean.right(images.label),
@@ -130,7 +130,7 @@ class Task:
     target: Subject,
     cascade: Cascade,
     images: Images,
-    clean: Look,
+    clean: Evaluation,
     *,
     mesh: jax.sharding.Mesh,
     key: jax.Array,
@@ -156,11 +156,11 @@ class Task:
     self.held: dict[str, np.ndarray] | None = None
     self._resume()
 
-  def look(
+  def evaluate(
     self, subject: Subject, places: np.ndarray, images: np.ndarray, salt: int
-  ) -> Look:
+  ) -> Evaluation:
     """What a network says about a few images at these places."""
-    return look(
+    return evaluate(
       *(subject, self.images, places, images, self.mesh, self.sizes),
       *(jax.random.fold_in(self.key, salt), self.threat),
     )
@@ -185,7 +185,7 @@ class Task:
       self.found[:] = old.found
 
 
-def look(
+def evaluate(
   subject: Subject,
   images: Images,
   places: np.ndarray,
@@ -194,7 +194,7 @@ def look(
   sizes: list[int],
   key: jax.Array,
   threat: Threat | None = None,
-) -> Look:
+) -> Evaluation:
   """What a network says about images, in batches of a few sizes.
 
   Args:
@@ -205,12 +205,12 @@ def look(
     mesh: the devices.
     sizes: batch sizes, ascending.
     key: for a network that draws.
-    threat: see `Looker`.
+    threat: see `Evaluator`.
 
   Returns:
     numpy arrays of length n.
   """
-  ask, shape, first, asked = looker(subject.net, mesh, threat), pixels.shape[1:], 0, []
+  ask, shape, first, asked = evaluator(subject.net, mesh, threat), pixels.shape[1:], 0, []
   while first < len(places):
     size = ask.size(len(places) - first, sizes, shape)
     own, image = places[first : first + size], pixels[first : first + size]
@@ -225,4 +225,4 @@ def look(
     asked.append((len(own), ask(subject.variables, key, batch)))
     first += size
   found = [[np.asarray(leaf)[:count] for leaf in seen] for count, seen in asked]
-  return Look(*(np.concatenate(column) for column in zip(*found)))
+  return Evaluation(*(np.concatenate(column) for column in zip(*found)))

@@ -2,7 +2,7 @@
 
 A model may look robust because its gradients are useless, its answers random, or the
 attack weak (Athalye et al., 2018, 1802.00420; Carlini et al., 2019, 1902.06705). Each check
-is a number with two limits. What is judged are the columns of a table of results, where
+is a number with two limits. What is rated are the columns of a table of results, where
 there is one: on the images of the checks stronger attacks are tried against them.
 """
 
@@ -18,9 +18,9 @@ import numpy as np
 from jaxrkd.attacks import L2, Cascade, Linf, Threat, autoattack
 from jaxrkd.attacks.lanes import ladder
 from jaxrkd.evaluate.confidence import wilson
-from jaxrkd.evaluate.lanes import Look
+from jaxrkd.evaluate.lanes import Evaluation
 from jaxrkd.evaluate.probe import Probe
-from jaxrkd.evaluate.robustness import Loaded, judge, look_at_clean
+from jaxrkd.evaluate.robustness import Loaded, evaluate_clean, measure
 from jaxrkd.evaluate.table_checks import Column, Share, Table
 from jaxrkd.evaluate.task import Images, Subject
 
@@ -207,7 +207,7 @@ def panel(
     images: how many to use at most.
     surrogates: other networks for the transfer attack; none skips that check.
     unsteady: how far answers were seen to move outside compiled programs.
-    table: the columns of the table that is judged, by name; none judges the panel's own
+    table: the columns of the table that is rated, by name; none judges the panel's own
       attacks alone.
 
   Raises:
@@ -231,7 +231,7 @@ def panel(
   at_eps = stays[FACTORS.index(1.0)]
   one_step = own.withstands(threat.eps, 1)
   patient = own.withstands(threat.eps, MANY_STEPS)
-  search = judge(subject, part, _stronger(threat), key, threat=threat)
+  search = measure(subject, part, _stronger(threat), key, threat=threat)
   transferred = [
     ~own.right(look(surrogate).made(threat.eps, PGD_STEPS))
     for surrogate in (surrogates or {}).values()
@@ -261,13 +261,13 @@ def panel(
     'accuracy rises with eps': 100 * max(float(np.max(np.diff(accuracy))), 0.0),
   }
   found = [
-    check(name, plain[name], count) if name in plain else judged(name, shares[name])
+    check(name, plain[name], count) if name in plain else rated(name, shares[name])
     for name in LIMITS
   ]
   return Panel(tuple(found), tuple(zip(radii, accuracy)), count)
 
 
-def judged(name: str, shares: Sequence[Share]) -> Check:
+def rated(name: str, shares: Sequence[Share]) -> Check:
   """The check of a share; of several, the one that says most; of none, skipped."""
   checks = [check(name, 100 * share.value, share.images) for share in shares]
   worst_first = sorted(
@@ -290,16 +290,16 @@ def _stronger(threat: Threat) -> Cascade:
 
 def _first_ones(
   subject: Subject, loaded: Loaded, key: Array, images: int
-) -> tuple[Loaded, Look]:
+) -> tuple[Loaded, Evaluation]:
   """The first images, and what the network says about them."""
   every = loaded.images
   # Enough for a network that is right one time in four.
   first = np.arange(min(len(every), 4 * images))
   near = Loaded(_rows(every, first), loaded.batch_size, loaded.mesh)
-  return near, look_at_clean(subject, near, key)
+  return near, evaluate_clean(subject, near, key)
 
 
-def _right_ones(near: Loaded, clean: Look, images: int) -> Loaded:
+def _right_ones(near: Loaded, clean: Evaluation, images: int) -> Loaded:
   """Those that are right without an attack, in smaller batches if few."""
   rows = np.flatnonzero(clean.right(near.images.label))[:images]
   fits = (s for s in ladder(near.batch_size, near.mesh.size) if s >= len(rows))

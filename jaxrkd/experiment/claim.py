@@ -15,7 +15,7 @@ from jaxrkd.experiment.threats import following
 from jaxrkd.runtime import files, sharding
 
 # Keys of a config that change how or what is computed, but no result.
-INERT = ('stacking', 'remat', 'expected', 'micro_batch', 'mesh', 'stream')
+WITHOUT_EFFECT = ('stacking', 'remat', 'expected', 'micro_batch', 'mesh', 'stream')
 
 
 def claim(workdir: pathlib.Path, config: ConfigDict) -> None:
@@ -59,4 +59,4 @@ def _completed(path: pathlib.Path) -> dict[str, Any]:
 
 def _comparable(config: dict[str, Any]) -> dict[str, Any]:
   """Without the keys that change no result."""
-  return {key: value for key, value in config.items() if key not in INERT}
+  return {key: value for key, value in config.items() if key not in WITHOUT_EFFECT}

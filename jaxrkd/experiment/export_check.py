@@ -12,7 +12,7 @@ from jaxrkd.attacks import UNFORESEEN
 from jaxrkd.evaluate.fingerprint import fingerprint, images_digest, weights_digest
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.evaluate.results import index_hash, versions
-from jaxrkd.evaluate.robustness import judge, load_split
+from jaxrkd.evaluate.robustness import load_split, measure
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.evaluate.verdicts import Verdicts, stored
 from jaxrkd.experiment import make
@@ -70,7 +70,7 @@ def check_images(
   weights = weights_digest(variables)
 
   def compute(partial: Partial) -> Verdicts:
-    return judge(
+    return measure(
       *(Subject(net, variables), loaded, attack, key),
       name=column,
       threat=threat,

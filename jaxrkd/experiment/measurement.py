@@ -102,11 +102,11 @@ class Measurement:
 
     @functools.cache
     def clean():
-      return robustness.look_at_clean(subject, self.loaded, self._key)
+      return robustness.evaluate_clean(subject, self.loaded, self._key)
 
     def compute(name: str, partial: Partial) -> Verdicts:
       surrogate = self._surrogate(name)
-      return robustness.judge(
+      return robustness.measure(
         subject,
         self.loaded,
         self._attacks[name],

@@ -10,7 +10,7 @@ from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.experiment.load import teacher_folder
 
 # Keys of `evaluation` that change no number, and so need no other file.
-INERT = ('batch_size', 'trust')
+NEVER_NAMED = ('batch_size', 'trust')
 # Most characters of a name that say what is in the file; a mark tells names apart.
 LONGEST = 60
 ATTACKS, TEACHERS = 'attacks.', 'teachers.'
@@ -36,7 +36,7 @@ def ending(config: ConfigDict, run: ConfigDict, workdir: pathlib.Path) -> str:
 
 def _settings(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
   """What changes numbers, by its key; an attack with its options is one."""
-  part = {k: v for k, v in config.evaluation.to_dict().items() if k not in INERT}
+  part = {k: v for k, v in config.evaluation.to_dict().items() if k not in NEVER_NAMED}
   return {
     **{f'{ATTACKS}{name}': options for name, options in part.pop('attacks').items()},
     **{f'threat.{key}': value for key, value in part.pop('threat').items()},

@@ -22,7 +22,7 @@ from jaxrkd.experiment.load import (
   teacher_folder,
 )
 from jaxrkd.experiment.prepare import check_batch_fits, check_micro_batch, prepare
-from jaxrkd.experiment.scores import make_judge
+from jaxrkd.experiment.scores import make_scorer
 from jaxrkd.experiment.summary import table_rows
 from jaxrkd.experiment.teacher_runs import (
   check_classes,
@@ -151,7 +151,7 @@ def train_students(
   for config, workdir in runs:
     setup = prepare(config, data, nets, mesh)
     own = f'{title}, seed {config.seed}' if len(runs) > 1 else title
-    ready.append(Run(setup, workdir, make_judge(config, setup), own))
+    ready.append(Run(setup, workdir, make_scorer(config, setup), own))
   idle = [
     name for name in teachers if name not in ready[0].setup.distiller.teachers.names
   ]

@@ -8,12 +8,12 @@ from ml_collections import ConfigDict
 from jaxrkd.evaluate import robustness
 from jaxrkd.experiment import make
 from jaxrkd.train.networks import STUDENT
-from jaxrkd.train.selection import Judge
+from jaxrkd.train.selection import Scorer
 from jaxrkd.train.setup import Setup
 from jaxrkd.train.state import NetState
 
 
-def make_judge(config: ConfigDict, setup: Setup) -> Judge:
+def make_scorer(config: ConfigDict, setup: Setup) -> Scorer:
   """Scores students on the selection split, as `config.select` says."""
   select = config.select
   split = getattr(setup.data, select.split)
@@ -27,7 +27,7 @@ def make_judge(config: ConfigDict, setup: Setup) -> Judge:
   def score(name: str, state: NetState) -> dict[str, float]:
     variables = (state.params, state.stats)
     subject = robustness.Subject(networks.nets[name], variables)
-    found = robustness.judge(subject, loaded, attack, key)
+    found = robustness.measure(subject, loaded, attack, key)
     scores = {
       'clean': found.clean_accuracy,
       'robust': found.robust_accuracy,
@@ -37,7 +37,7 @@ def make_judge(config: ConfigDict, setup: Setup) -> Judge:
       scores = {'clean': found.clean_accuracy}
     return {**scores, 'score': scores[select.metric]}
 
-  def judge(nets: Mapping[str, NetState]) -> dict[str, dict[str, float]]:
+  def scores(nets: Mapping[str, NetState]) -> dict[str, dict[str, float]]:
     return {name: score(name, nets[name]) for name in judged}
 
-  return judge
+  return scores

@@ -16,7 +16,7 @@ from jaxrkd.attacks import Threat
 from jaxrkd.data import Dataset, Split
 from jaxrkd.evaluate import teacher_checks
 from jaxrkd.evaluate.probe import Probe
-from jaxrkd.evaluate.robustness import Loaded, judge, load_split
+from jaxrkd.evaluate.robustness import Loaded, load_split, measure
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.evaluate.teacher_checks import Finding
 from jaxrkd.experiment.load import Trained
@@ -181,7 +181,7 @@ class Examination:
   def _pgd(self, subject: Subject, expected: Any, kind: str) -> Finding:
     column = next((c for c in PGD_COLUMNS if c in expected), PGD_COLUMNS[0])
     loaded = self._loaded(self.attacked)
-    found = judge(subject, loaded, self._attack(column), self.key, threat=self.threat)
+    found = measure(subject, loaded, self._attack(column), self.key, threat=self.threat)
     known, bound = expected.get(column), False
     if known is None and 'autoattack' in expected:
       known, bound = expected['autoattack'], True
@@ -202,7 +202,7 @@ class Examination:
       return Finding(name, 'skip', 'no --student given', 'at most 50 %')
     subject = Subject(trained.net, (trained.state.params, trained.state.stats))
     loaded = self._loaded(self.attacked)
-    made = judge(
+    made = measure(
       *(subject, loaded, self._attack(PGD_COLUMNS[0]), self.key),
       threat=self.threat,
       keep=True,

@@ -18,7 +18,7 @@ from jaxrkd.runtime.metrics import MetricsWriter
 from jaxrkd.runtime.progress import Progress, say
 from jaxrkd.train.feed import make_feed
 from jaxrkd.train.log import Log
-from jaxrkd.train.selection import Judge, Selection, Stores
+from jaxrkd.train.selection import Scorer, Selection, Stores
 from jaxrkd.train.setup import Setup, Step
 from jaxrkd.train.state import TrainState
 
@@ -31,13 +31,13 @@ class Run(NamedTuple):
   Attributes:
     setup: see `prepare`.
     workdir: its folder.
-    judge: scores its networks for `best`.
+    score: scores its networks for `best`.
     title: what it is called in what is printed.
   """
 
   setup: Setup
   workdir: pathlib.Path
-  judge: Judge
+  score: Scorer
   title: str
 
 
@@ -77,7 +77,7 @@ def fit(runs: Sequence[Run], teacher_vars: Tree, title: str) -> None:
     log = Log(setup, writers, progress, several)
     log.take_up([one.record.pop('pending', []) for one in begun])
     selections = [
-      Selection(setup.timetable, run.judge, writer, one.stores, say, run.title)
+      Selection(setup.timetable, run.score, writer, one.stores, say, run.title)
       for run, writer, one in zip(runs, writers, begun)
     ]
     program = Program([run.setup for run in runs])

@@ -10,7 +10,7 @@ from jaxrkd.train.state import NetState
 
 # Networks -> scores on the selection split of each student; 'score' decides which
 # checkpoint is best, and which of several students.
-Judge = Callable[[Mapping[str, NetState]], dict[str, dict[str, float]]]
+Scorer = Callable[[Mapping[str, NetState]], dict[str, dict[str, float]]]
 
 
 class Stores(NamedTuple):
@@ -35,13 +35,13 @@ class Selection:
   def __init__(
     self,
     timetable: Timetable,
-    judge: Judge,
+    score: Scorer,
     writer: MetricsWriter,
     stores: Stores,
     tell: Callable[[str], None],
     title: str,
   ):
-    self._timetable, self._judge, self._writer = timetable, judge, writer
+    self._timetable, self._score, self._writer = timetable, score, writer
     self._last, self._best, self._own, self._kept = stores
     self._tell, self._title = tell, title
 
@@ -91,7 +91,7 @@ class Selection:
 
   def _measure(self, done: int, step: int, state: Any, record: dict[str, Any]) -> bool:
     split, most = self._timetable.select_split, self._timetable.max_drop
-    each = self._judge(state.nets)
+    each = self._score(state.nets)
     network = max(each, key=lambda name: each[name]['score'])
     scores = each[network]
     if len(each) > 1:

@@ -17,7 +17,7 @@ from jaxrkd.train import micro
 from jaxrkd.train.attack import Attacker
 from jaxrkd.train.networks import STUDENT, TrainedNetworks
 from jaxrkd.train.state import NetState, Optimizers, TrainState
-from jaxrkd.train.teachers import Answers, FrozenTeachers
+from jaxrkd.train.teachers import FrozenTeachers, StackLogits
 
 Array = jax.Array
 Tree = Any
@@ -62,12 +62,12 @@ def make_update(
     teacher_vars = whole(teacher_vars)
     student = networks.logits_fn(params, stats)
     batch = {**batch, 'epoch': state.step // steps_per_epoch}
-    answers: Answers = {}
+    answers: StackLogits = {}
     teachers = frozen.by_role(teacher_vars, batch, student, micro_batch, mesh, answers)
     if micro_batch:
 
       def attacked(part):
-        own: Answers = {}
+        own: StackLogits = {}
         asked = frozen.by_role(teacher_vars, part, student, answers=own)
         return attacker(params, stats, asked, part)[0], own
 

@@ -22,7 +22,7 @@ Tree = Any
 # Role -> {teacher's name: its share}.
 Roles = Mapping[str, Mapping[str, float]]
 # First name of a stack -> logits [teachers, B, classes].
-Answers = dict[str, Array]
+StackLogits = dict[str, Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ class FrozenTeachers:
     student: Callable[[Array], Array] | None = None,
     micro_batch: int = 0,
     mesh: jax.sharding.Mesh | None = None,
-    answers: Answers | None = None,
+    answers: StackLogits | None = None,
   ) -> dict[str, Teacher]:
     """The method's view of the teachers: role -> (images, temperature) -> logits.
 
