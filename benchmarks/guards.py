@@ -175,7 +175,7 @@ GUARDS = (
   ),
   Guard(
     'what leaves the ball is no success',
-    *(E + 'lanes.py', 'allowed &= far <= threat.eps * (1 + SLACK) + 1e-6', 'pass'),
+    *(E + 'evaluator.py', 'allowed &= far <= threat.eps * (1 + SLACK) + 1e-6', 'pass'),
     'tests/cascade_test.py::leaves_the_ball',
   ),
   Guard(
@@ -244,7 +244,7 @@ GUARDS = (
   ),
   Guard(
     'answers that are no numbers are wrong',
-    *(E + 'lanes.py', 'finite=sound(logits),', 'finite=jnp.ones(len(logits), bool),'),
+    *(E + 'evaluator.py', 'finite=sound(logits),', 'finite=jnp.ones(len(logits), bool),'),
     'tests/not_finite_test.py::stop_under_attack',
   ),
   Guard(

@@ -11,7 +11,7 @@ from absl.testing import absltest, parameterized
 
 from jaxrkd import attacks
 from jaxrkd.attacks import ATTACKS, L2, STARTS, Linf, objectives
-from jaxrkd.attacks.loop import repeat
+from jaxrkd.attacks.repeat import repeat
 from jaxrkd.errors import InputError
 
 THREATS = {'linf': Linf(0.06), 'l2': L2(0.5)}

@@ -161,7 +161,7 @@ class OnlineTeachersTest(absltest.TestCase):
 
     with self.subTest('an online teacher can be read and measured as one'):
       trained = load_trained(place, 'best', sharding.data_mesh(), network='t2')
-      self.assertEqual(trained.record['best']['network'], 'student')
+      self.assertEqual(trained.record.best.network, 'student')
 
   def test_dry_run_names_all_networks(self):
     with mock.patch('builtins.print') as said:

@@ -221,7 +221,7 @@ class ExportTest(parameterized.TestCase):
     self.assertIsNone(torch_net.family('resnet_of_mine'))
     self.assertIsNotNone(torch_net.family('convnet'))
     self.enterContext(mock.patch.dict(NETWORKS, {'convnet': own}))
-    module = sys.modules['jaxrkd.experiment.export']
+    module = sys.modules['jaxrkd.experiment.export_network']
     loads = self.enterContext(mock.patch.object(module, 'load_trained'))
     with self.assertRaisesRegex(
       InputError, "'convnet' has no PyTorch counterpart.*export it to .stablehlo"

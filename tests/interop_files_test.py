@@ -453,7 +453,7 @@ class ImportTest(absltest.TestCase):
   def test_an_import_is_a_run(self):
     experiment.import_network(self.path, self.run, overrides=self.node, **self.given)
     found = load_trained(self.run, 'last', sharding.data_mesh())
-    self.assertEqual(found.record['classes'], 3)
+    self.assertEqual(found.record.classes, 3)
     self.assertEqual(found.config.student.name, 'convnet')
     again = experiment.import_network(
       self.path, self.run, overrides=self.node, **self.given
@@ -468,7 +468,7 @@ class ImportTest(absltest.TestCase):
     (self.run / 'config.json').unlink()  # what is written last
     experiment.import_network(self.path, self.run, overrides=self.node, **self.given)
     found = load_trained(self.run, 'best', sharding.data_mesh())
-    self.assertEqual(found.record['classes'], 3)
+    self.assertEqual(found.record.classes, 3)
 
   def test_nothing_says_which_data(self):
     options = dict(image_shape=(8, 8, 1))

@@ -15,6 +15,7 @@ from jaxrkd.runtime import preemption
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.train.log import Log
 from jaxrkd.train.loop import Run, fit
+from jaxrkd.train.record import Best, RunRecord
 
 
 def fitted(test, scores, **changes):
@@ -199,6 +200,23 @@ class LogTest(parameterized.TestCase):
           log.flush(step, keep=0)
           log.restart(None)
     self.assertEqual(speeds, dict.fromkeys((2, 5, 8, 11, 14, 16), 4.0))
+
+
+class RecordTest(absltest.TestCase):
+  def test_there_and_back(self):
+    best = Best({'clean': 0.5, 'score': 0.25}, 8, 2, 'student')
+    record = RunRecord(3, (8, 8, 1), 12, best, {'a': best}, 0.2, {'next_index': 8})
+    written = json.loads(json.dumps(record.to_json(12)))
+    self.assertEqual(RunRecord.from_json(written), record)
+    self.assertEqual(
+      written['best'],
+      {'clean': 0.5, 'score': 0.25, 'step': 8, 'epoch': 2, 'network': 'student'},
+    )
+
+  def test_of_an_older_version(self):
+    old = {'classes': 3, 'image_shape': [8, 8, 1], 'step': 4, 'best': None, 'more': 1}
+    self.assertEqual(RunRecord.from_json(old), RunRecord(3, (8, 8, 1), 4))
+    self.assertEqual(RunRecord.from_json({}), RunRecord())
 
 
 if __name__ == '__main__':

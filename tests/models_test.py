@@ -11,7 +11,7 @@ from absl.testing import absltest, parameterized
 from flax import nnx
 
 from jaxrkd import models
-from jaxrkd.attacks.loop import slow_in_loop
+from jaxrkd.attacks.repeat import slow_in_loop
 from jaxrkd.errors import InputError
 from jaxrkd.models import NETWORKS, conv, layers
 from jaxrkd.models.activations import relu

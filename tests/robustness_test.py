@@ -13,7 +13,7 @@ from absl.testing import absltest, parameterized
 from jaxrkd.attacks import ATTACKS, Linf
 from jaxrkd.data import SOURCES
 from jaxrkd.errors import InputError
-from jaxrkd.evaluate import lanes, results, robustness
+from jaxrkd.evaluate import evaluator, results, robustness
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.evaluate.verdicts import stored
 from jaxrkd.models import Net, conv
@@ -51,7 +51,7 @@ class PrecisionTest(absltest.TestCase):
     batch |= dict.fromkeys(('image', 'clean'), jnp.zeros((2, 8, 8, 1)))
     for on_cpu in (True, False):
       with mock.patch.object(conv, 'on_cpu', lambda flag=on_cpu: flag):
-        look = lanes.evaluator.__wrapped__(net, mesh(), None)
+        look = evaluator.evaluator.__wrapped__(net, mesh(), None)
         text = look._ask.lower(variables, jax.random.key(0), batch).as_text()
       products = re.findall(r'stablehlo\.(?:dot_general|convolution).*', text)
       self.assertGreater(len(products), 8)

@@ -90,9 +90,7 @@ class FeedTest(parameterized.TestCase):
       rows.append([r['loss'] for r in map(json.loads, lines) if 'loss' in r])
       found = load_trained(home, 'last', sharding.data_mesh())
       states.append(jax.tree.leaves(found.state))
-      self.assertEqual(
-        found.record.get('feed', {}).get('next_index'), None if name == 'lies' else 8
-      )
+      self.assertEqual(found.record.feed.get('next_index'), None if name == 'lies' else 8)
     # Two programs, of one of which the batch is chosen inside: equal up to rounding. Those
     # that stream are one program.
     self.assertEqual(rows[1], rows[2])

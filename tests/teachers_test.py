@@ -18,6 +18,7 @@ from jaxrkd.models import AVERAGES, Net, ensemble, from_nnx
 from jaxrkd.models.convnet import ConvNet
 from jaxrkd.models.layers import Layers
 from jaxrkd.runtime import sharding
+from jaxrkd.train.record import RunRecord
 from jaxrkd.train.teachers import freeze_teachers
 
 
@@ -351,9 +352,9 @@ class StagesTest(absltest.TestCase):
     )
     last = load_trained(folder / 'run/teachers/early', 'last', sharding.data_mesh())
     self.assertEqual(
-      (early.record['step'] * 2, found['teachers']['early']['step'] * 2), (8, 8)
+      (early.record.step * 2, found['teachers']['early']['step'] * 2), (8, 8)
     )
-    self.assertEqual(last.record['step'], 8)
+    self.assertEqual(last.record.step, 8)
     different = jax.tree.map(
       lambda a, b: bool(np.any(a != b)), early.state.params, last.state.params
     )
@@ -378,11 +379,10 @@ class StagesTest(absltest.TestCase):
     self.assertLen(found['selection']['best'], 2)
 
     with self.subTest('members that were best at different epochs are measured twice'):
-      record = {**whole.record, 'steps': [4, 8]}
-      other = whole._replace(record={**record, 'steps': [8, 8]})
-      marks = [evaluate_run._identity(t) for t in (whole._replace(record=record), other)]
+      at = lambda *steps: whole._replace(members=tuple(RunRecord(step=s) for s in steps))
+      marks = [evaluate_run._identity(t) for t in (at(4, 8), at(8, 8))]
       self.assertNotEqual(*marks)
-      self.assertEqual(whole.record['steps'], [m.record['step'] for m in each])
+      self.assertEqual(whole.step, [m.record.step for m in each])
     with self.subTest('a finished ensemble keeps its config'):
       changed = experiment.resolve(made, ['optimizer.weight_decay=0.5'])
       with self.assertRaisesRegex(InputError, 'weight_decay was 0.0002'):

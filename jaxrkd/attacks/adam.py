@@ -8,7 +8,7 @@ import optax
 
 from jaxrkd.attacks.base import Carry, CarryObjective, Climbed, Search
 from jaxrkd.attacks.built_once import built_once
-from jaxrkd.attacks.loop import repeat
+from jaxrkd.attacks.repeat import repeat
 from jaxrkd.attacks.slopes import nowhere, slopes
 from jaxrkd.attacks.starts import STARTS, Start
 from jaxrkd.attacks.step_size import ADAM, check_budget, step_length

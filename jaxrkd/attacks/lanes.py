@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 
-from jaxrkd.attacks.loop import slow_in_loop
 from jaxrkd.attacks.objectives import LogitsFn
+from jaxrkd.attacks.repeat import slow_in_loop
 from jaxrkd.attacks.stepwise import (
   Lanes,
   Points,

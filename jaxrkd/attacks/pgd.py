@@ -4,7 +4,7 @@ import jax
 
 from jaxrkd.attacks.base import Attack, Carry, CarryObjective, Climbed, Search
 from jaxrkd.attacks.built_once import built_once
-from jaxrkd.attacks.loop import repeat
+from jaxrkd.attacks.repeat import repeat
 from jaxrkd.attacks.slopes import nowhere, slopes
 from jaxrkd.attacks.starts import STARTS, Start
 from jaxrkd.attacks.step_size import PGD, TRADES, check_budget, step_length

@@ -15,7 +15,7 @@ from jaxrkd.attacks.base import (
   particle_keys,
 )
 from jaxrkd.attacks.built_once import built_once
-from jaxrkd.attacks.loop import repeat
+from jaxrkd.attacks.repeat import repeat
 from jaxrkd.attacks.slopes import finite
 from jaxrkd.attacks.starts import STARTS, Start
 from jaxrkd.attacks.step_size import TRADES, check_budget, step_length

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from jaxrkd.attacks import Stepwise
-from jaxrkd.evaluate.lanes import programs
+from jaxrkd.evaluate.evaluator import programs
 from jaxrkd.evaluate.task import Task
 from jaxrkd.runtime import preemption, sharding
 from jaxrkd.runtime.progress import Progress

@@ -12,7 +12,7 @@ from jaxrkd.attacks.threat import told
 from jaxrkd.data import Split
 from jaxrkd.data.batches import plain_order
 from jaxrkd.evaluate.cascade import run_cascade
-from jaxrkd.evaluate.lanes import Evaluation
+from jaxrkd.evaluate.evaluator import Evaluation
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.evaluate.task import Images, Subject, Task, evaluate
 from jaxrkd.evaluate.verdicts import Verdicts

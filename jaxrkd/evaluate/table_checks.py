@@ -8,7 +8,7 @@ import numpy as np
 from jaxrkd.attacks import Threat
 from jaxrkd.attacks.threat import holds, told
 from jaxrkd.errors import InputError
-from jaxrkd.evaluate.lanes import Evaluation
+from jaxrkd.evaluate.evaluator import Evaluation
 from jaxrkd.evaluate.task import Images
 from jaxrkd.evaluate.verdicts import Verdicts
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxrkd.attacks import Cascade, Threat
 from jaxrkd.attacks.lanes import Classifier, ladder
-from jaxrkd.evaluate.lanes import Evaluation, evaluator
+from jaxrkd.evaluate.evaluator import Evaluation, evaluator
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.runtime import sharding
 

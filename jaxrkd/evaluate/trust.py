@@ -18,7 +18,7 @@ import numpy as np
 from jaxrkd.attacks import L2, Cascade, Linf, Threat, autoattack
 from jaxrkd.attacks.lanes import ladder
 from jaxrkd.evaluate.confidence import wilson
-from jaxrkd.evaluate.lanes import Evaluation
+from jaxrkd.evaluate.evaluator import Evaluation
 from jaxrkd.evaluate.probe import Probe
 from jaxrkd.evaluate.robustness import Loaded, evaluate_clean, measure
 from jaxrkd.evaluate.table_checks import Column, Share, Table

@@ -1,7 +1,7 @@
 """From a config to results: the only room that reads config nodes, with `programs`."""
 
 from jaxrkd.experiment.columns import columns
-from jaxrkd.experiment.export import export
+from jaxrkd.experiment.export_network import export
 from jaxrkd.experiment.import_network import import_network, read_unwritten
 from jaxrkd.experiment.make import (
   average,

@@ -65,7 +65,7 @@ def evaluate_run(
   surrogates = load_surrogates(config, workdir, data, mesh)
   measure = Measurement(config, data, mesh, surrogates)
   found, best = _measure_networks(config, workdir, mesh, measure, folder, title)
-  found['selection'] = _selection(config, best.record['best'])
+  found['selection'] = _selection(config, best.best)
   found['training_threat'] = config.threat.to_dict()
   found['threat_note'] = threat_note(config, is_imported(workdir))
   found['data_notes'] = list(data.notes)
@@ -209,7 +209,7 @@ def load_surrogates(
       trained = load_teacher(config, workdir, name, mesh)
     else:
       trained = load_trained(expanded(name), 'best', mesh, 'float32')
-    shape, classes = tuple(trained.record['image_shape']), trained.record['classes']
+    shape, classes = trained.record.image_shape, trained.record.classes
     if shape != tuple(data.image_shape) or classes != data.classes:
       raise InputError(
         f'the surrogate {name!r} knows {classes} classes of images {list(shape)}, but '
@@ -255,7 +255,7 @@ def _measure_teacher(
   )
   return {
     **summary,
-    'step': teacher.record.get('steps', teacher.record['step']),
+    'step': teacher.step,
     'checkpoint': f'epoch {entry.epoch}' if entry.epoch else entry.checkpoint,
     'kind': entry.kind,
     'network': entry.get('network', ''),
@@ -290,7 +290,7 @@ def _measure_version(
     search,
     f'{title} {version}',
   )
-  return {**summary, 'step': trained.record.get('steps', trained.record['step'])}
+  return {**summary, 'step': trained.step}
 
 
 def student_versions(
@@ -336,5 +336,5 @@ def _identity(trained: Trained) -> dict[str, Any]:
   return {
     'run': fingerprint(own),
     'weights': weights_digest((trained.state.params, trained.state.stats)),
-    'step': trained.record.get('steps', trained.record['step']),
+    'step': trained.step,
   }

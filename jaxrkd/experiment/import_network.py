@@ -19,6 +19,7 @@ from jaxrkd.paths import expanded
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.runtime.progress import say
+from jaxrkd.train.record import RunRecord
 from jaxrkd.train.state import NetState
 
 # What is taken where neither a recipe nor the user says which data a network knows.
@@ -64,8 +65,8 @@ def import_network(
   everywhere = sharding.replicated(sharding.data_mesh())
   # From the host, so that all processes of a job may hold it.
   params, stats = sharding.put(jax.tree.map(np.asarray, found.variables), everywhere)
-  record = {'classes': found.classes, 'image_shape': list(found.image_shape)}
-  store.save(0, NetState(params, stats, {}, {}), {**record, 'step': 0, 'best': None})
+  record = RunRecord(found.classes, tuple(found.image_shape))
+  store.save(0, NetState(params, stats, {}, {}), record.to_json(0))
   store.close()
   if sharding.is_first_process():
     files.write_json(workdir / IMPORTED, found.about)

@@ -20,6 +20,7 @@ from jaxrkd.paths import expanded
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.train.networks import STUDENT, TrainedNetworks, make_networks
+from jaxrkd.train.record import RunRecord
 from jaxrkd.train.state import NetState
 
 Tree = Any
@@ -33,18 +34,35 @@ class Trained(NamedTuple):
   Attributes:
     net: its functions.
     state: its parameters, statistics and average.
-    record: what was saved beside it: step, classes, image_shape, best score.
+    record: what was saved beside it; of an ensemble of runs the first member's.
     config: of the run that trained it.
     networks: all networks of that run; None for an ensemble of runs.
     nets: their states, by name.
+    members: the records of an ensemble of runs, whose members may have been best at
+      different epochs.
   """
 
   net: Net
   state: NetState
-  record: dict[str, Any]
+  record: RunRecord
   config: ConfigDict
   networks: TrainedNetworks | None = None
   nets: Mapping[str, NetState] = {}
+  members: tuple[RunRecord, ...] = ()
+
+  @property
+  def step(self) -> int | list[int]:
+    """Updates done; of an ensemble of runs those of each member."""
+    if self.members:
+      return [member.step for member in self.members]
+    return self.record.step
+
+  @property
+  def best(self) -> Any:
+    """How it was chosen, as JSON; of an ensemble of runs how each member was."""
+    if self.members:
+      return [member.best and member.best.to_json() for member in self.members]
+    return self.record.best and self.record.best.to_json()
 
   def of(self, name: str, averaged: bool = False) -> 'Trained':
     """Another network of the same checkpoint; `averaged` takes its moving average."""
@@ -126,9 +144,10 @@ def load_trained(
   if config.get('members', 1) > 1:
     return _load_members(workdir, kind, mesh, config, epoch, network)
   checkpoints = _open_kept(workdir, epoch) if epoch else _open(workdir, kind)
-  record, restored = checkpoints.newest_record(), None
-  if record is not None:
-    made = learner(config, record['classes'], record['image_shape'], mesh)
+  written, restored = checkpoints.newest_record(), None
+  if written is not None:
+    record = RunRecord.from_json(written)
+    made = learner(config, record.classes, record.image_shape, mesh)
     restored = checkpoints.restore(made.like, only=epoch or None)
   checkpoints.close()
   if restored is None:
@@ -136,7 +155,7 @@ def load_trained(
     raise InputError(
       f'no {what} in {str(workdir)!r} can be read; train it again in a new workdir'
     )
-  state, record = restored
+  state, record = restored[0], RunRecord.from_json(restored[1])
   name = network or chosen(made.networks, record)
   if name not in made.networks.nets:
     known = ', '.join(made.networks.nets)
@@ -174,11 +193,11 @@ def _load_imported(
   workdir: pathlib.Path, mesh: jax.sharding.Mesh, config: ConfigDict
 ) -> Trained:
   store = _open(workdir, 'best')
-  record, restored = store.newest_record(), None
-  if record is not None:
-    shape = tuple(record['image_shape'])
+  written, restored = store.newest_record(), None
+  if written is not None:
+    record = RunRecord.from_json(written)
     options = config.precision, config.get('remat', False)
-    net = named_network(config.student, record['classes'], shape, *options)
+    net = named_network(config.student, record.classes, record.image_shape, *options)
     restored = store.restore(like_imported(net, mesh))
   store.close()
   if restored is None:
@@ -186,14 +205,14 @@ def _load_imported(
       f'the network imported to {str(workdir)!r} cannot be read; import it again into a new '
       'workdir'
     )
-  state, record = restored
+  state, record = restored[0], RunRecord.from_json(restored[1])
   networks = make_networks(net, '', {})
   return Trained(net, state, record, config, networks, {STUDENT: state})
 
 
 def _own_best(
   workdir: pathlib.Path, name: str, like: NetState
-) -> tuple[NetState, dict[str, Any]]:
+) -> tuple[NetState, RunRecord]:
   """One of several students at the epoch at which it was best, and its record."""
   store = _open(workdir, f'best_{name}')
   restored = store.restore(like)
@@ -203,14 +222,14 @@ def _own_best(
       f'no best checkpoint of {name} in {str(workdir)!r} can be read; take its last, or '
       'train it again in a new workdir'
     )
-  return restored
+  return restored[0], RunRecord.from_json(restored[1])
 
 
-def chosen(networks: TrainedNetworks, record: Mapping[str, Any]) -> str:
+def chosen(networks: TrainedNetworks, record: RunRecord) -> str:
   """The network that stands for a run: its student, the best one of several."""
   if networks.student is not None:
     return STUDENT
-  return (record.get('best') or {}).get('network', networks.names[0])
+  return (record.best and record.best.network) or networks.names[0]
 
 
 def _open(workdir: pathlib.Path, kind: str) -> Checkpoints:
@@ -289,10 +308,6 @@ def _load_members(workdir, kind, mesh, config, epoch, network) -> Trained:
   average: Tree = {}
   if all(jax.tree.leaves(member.state.average) for member in found):
     average, _ = join([(m.state.average, m.state.stats) for m in found])
-  record = {
-    **found[0].record,
-    'best': [member.record['best'] for member in found],
-    # Members may have been best at different epochs.
-    'steps': [member.record['step'] for member in found],
-  }
-  return Trained(net, NetState(params, stats, {}, average), record, config)
+  state = NetState(params, stats, {}, average)
+  members = tuple(member.record for member in found)
+  return Trained(net, state, found[0].record, config, members=members)

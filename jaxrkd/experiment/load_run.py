@@ -69,8 +69,8 @@ def load_run(
     mesh = sharding.data_mesh()
     found = load_trained(path, checkpoint, mesh, precision, network=network)
     variables, record = (found.state.params, found.state.stats), found.record
-    shape = tuple(record['image_shape'])
-    return LoadedNetwork(found.net, variables, record['classes'], shape, dict(record))
+    about = record.to_json(record.step)
+    return LoadedNetwork(found.net, variables, record.classes, record.image_shape, about)
   if network or checkpoint != 'best':
     raise InputError(
       f'{str(path)!r} is a file of weights or not there, and has neither checkpoints nor '

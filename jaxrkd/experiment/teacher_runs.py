@@ -104,7 +104,7 @@ def import_teacher(
 def check_teacher(name: str, teacher: Trained, data: Dataset) -> None:
   """Raises `InputError` for a teacher of other classes or images than the data's."""
   record = teacher.record
-  check_classes(name, record['classes'], record['image_shape'], data)
+  check_classes(name, record.classes, record.image_shape, data)
   broken = [
     path
     for path, leaf in jax.tree_util.tree_leaves_with_path(

@@ -139,7 +139,7 @@ def examine(
 def _student_of(path: pathlib.Path, examined: Examined) -> Trained:
   """The student whose adversarial images are tried; its classes must be the teacher's."""
   found = load_trained(path, 'best', sharding.data_mesh(), 'float32')
-  shape, classes = tuple(found.record['image_shape']), found.record['classes']
+  shape, classes = found.record.image_shape, found.record.classes
   if (shape, classes) != (tuple(examined.image_shape), examined.classes):
     raise InputError(
       f'the student in {str(path)!r} knows {classes} classes of images {list(shape)}, and '
@@ -171,10 +171,10 @@ def _admit(
     )
   given = ConfigDict(found.config.to_dict())
   config = experiment.resolve(given, overrides)
-  node, shape = config.student.to_dict(), tuple(found.record['image_shape'])
-  net = named_network(node, found.record['classes'], shape)
+  node, shape = config.student.to_dict(), found.record.image_shape
+  net = named_network(node, found.record.classes, shape)
   variables = (found.state.params, found.state.stats)
-  facts = found.record['classes'], shape
+  facts = found.record.classes, shape
   return Examined(net, variables, config, node, *facts, path, _kind(path, config))
 
 

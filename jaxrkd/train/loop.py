@@ -4,6 +4,7 @@ Several runs that differ only in their seeds go through it together, in one prog
 """
 
 import contextlib
+import dataclasses
 import pathlib
 from collections.abc import Sequence
 from contextlib import closing
@@ -18,6 +19,7 @@ from jaxrkd.runtime.metrics import MetricsWriter
 from jaxrkd.runtime.progress import Progress, say
 from jaxrkd.train.feed import make_feed
 from jaxrkd.train.log import Log
+from jaxrkd.train.record import RunRecord
 from jaxrkd.train.selection import Scorer, Selection, Stores
 from jaxrkd.train.setup import Setup, Step
 from jaxrkd.train.state import TrainState
@@ -75,7 +77,9 @@ def fit(runs: Sequence[Run], teacher_vars: Tree, title: str) -> None:
     )
     several = [run.setup.seed for run in runs] if len(runs) > 1 else []
     log = Log(setup, writers, progress, several)
-    log.take_up([one.record.pop('pending', []) for one in begun])
+    log.take_up([one.record.pending for one in begun])
+    for one in begun:
+      one.record.pending = []
     selections = [
       Selection(setup.timetable, run.score, writer, one.stores, say, run.title)
       for run, writer, one in zip(runs, writers, begun)
@@ -107,13 +111,14 @@ class _Begun:
     setup = self._run.setup
     found = self.stores.last.restore(setup.learner.like, say=say)
     self.state: TrainState
-    self.record: dict[str, Any]
-    self.state, self.record = found if found else (setup.init(), {'best': None})
+    self.state, read = found if found else (setup.init(), {})
     self.step = int(self.state.step)
-    self.record.pop('step', None)
-    # Saved with every checkpoint, so that the network can be rebuilt without the data.
-    shape = list(setup.data.image_shape)
-    self.record |= {'classes': setup.data.classes, 'image_shape': shape}
+    # With every checkpoint, so that the network can be rebuilt without the data.
+    self.record = dataclasses.replace(
+      RunRecord.from_json(read),
+      classes=setup.data.classes,
+      image_shape=tuple(setup.data.image_shape),
+    )
 
   def go_back_to(self, step: int) -> None:
     """Reads the checkpoint of that step or an older one, and moves newer ones away."""
@@ -188,16 +193,14 @@ def _epochs(
 ) -> None:
   setup, step = program.first, runs[0].step
   timetable = setup.timetable
-  feed = make_feed(
-    setup, program.order, step, runs[0].record.pop('feed', {}), len(runs) > 1
-  )
+  feed = make_feed(setup, program.order, step, runs[0].record.feed, len(runs) > 1)
   state = program.join([run.state for run in runs])
   for run in runs:
     del run.state  # the step is going to reuse its memory
 
   def note() -> None:
     for run in runs:
-      run.record |= {'feed': feed.state()} if feed.state() else {}
+      run.record.feed = feed.state()
 
   def leave() -> None:
     note()

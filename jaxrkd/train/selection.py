@@ -1,10 +1,12 @@
 """What happens to a run after an epoch: its networks are measured, checkpoints are saved."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.runtime.metrics import MetricsWriter
+from jaxrkd.train.record import Best, RunRecord
 from jaxrkd.train.setup import Timetable
 from jaxrkd.train.state import NetState
 
@@ -58,20 +60,20 @@ class Selection:
     """Whether anything happens after this epoch, counted from 1."""
     return self._judged(done) or self._saved(done) or done in self._timetable.keep_epochs
 
-  def look(self, done: int, step: int, state: Any, record: dict[str, Any]) -> bool:
+  def look(self, done: int, step: int, state: Any, record: RunRecord) -> bool:
     """Does it; False ends the training. Changes `record`."""
     if self._judged(done) and not self._measure(done, step, state, record):
       return False
     if self._kept and done in self._timetable.keep_epochs:
       # Complete before `last` is: training never continues from behind a missing one.
-      self._kept.save(done, state, {**record, 'step': step})
+      self._kept.save(done, state, record.to_json(step))
       self._kept.wait()
     if self._saved(done):
-      self._last.save(step, state, record)
+      self._last.save(step, state, record.to_json(step))
     return True
 
   def leave(
-    self, step: int, state: Any, record: dict[str, Any], pending: list[dict[str, float]]
+    self, step: int, state: Any, record: RunRecord, pending: list[dict[str, float]]
   ) -> None:
     """Saves where training is, in the middle of whatever, because it has to end.
 
@@ -85,11 +87,12 @@ class Selection:
       # What is kept has been looked at: training continues from the look before.
       self._tell(f'{self._title}: told to end at step {step}')
       return
-    self._last.save(step, state, {**record, 'pending': pending})
+    whole = dataclasses.replace(record, pending=pending)
+    self._last.save(step, state, whole.to_json(step))
     self._last.wait()
     self._tell(f'{self._title}: told to end; saved at step {step}')
 
-  def _measure(self, done: int, step: int, state: Any, record: dict[str, Any]) -> bool:
+  def _measure(self, done: int, step: int, state: Any, record: RunRecord) -> bool:
     split, most = self._timetable.select_split, self._timetable.max_drop
     each = self._score(state.nets)
     network = max(each, key=lambda name: each[name]['score'])
@@ -97,21 +100,21 @@ class Selection:
     if len(each) > 1:
       scores = {**scores, **{name: found['score'] for name, found in each.items()}}
     self._writer.write(step, {f'{split}_{k}': v for k, v in scores.items()})
-    fall = record.get('robust', 0) - scores.get('robust', 0)
+    fall = record.robust - scores.get('robust', 0)
     if most and fall > most:
       self._tell(
         f'{self._title}: stopped after epoch {done}, because robust accuracy fell by '
         f'{fall:.3f}; the last checkpoint is that of the look before'
       )
       return False
-    record['robust'] = scores.get('robust', 0)
-    if record['best'] is None or scores['score'] > record['best']['score']:
-      record['best'] = {**scores, 'step': step, 'epoch': done, 'network': network}
-      self._best.save(step, state, record)
+    record.robust = scores.get('robust', 0)
+    if record.best is None or scores['score'] > record.best.scores['score']:
+      record.best = Best(scores, step, done, network)
+      self._best.save(step, state, record.to_json(step))
     for name, store in self._own.items():
       # Of several students each has a best epoch of its own.
-      best = record.setdefault('own_best', {}).get(name)
-      if best is None or each[name]['score'] > best['score']:
-        record['own_best'][name] = {**each[name], 'step': step, 'epoch': done}
-        store.save(step, state.nets[name], record)
+      best = record.own_best.get(name)
+      if best is None or each[name]['score'] > best.scores['score']:
+        record.own_best[name] = Best(each[name], step, done)
+        store.save(step, state.nets[name], record.to_json(step))
     return True

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrkd.attacks.base import Carry, CarryObjective, Climbed, Search
-from jaxrkd.attacks.loop import repeat
+from jaxrkd.attacks.repeat import repeat
 from jaxrkd.attacks.slopes import nowhere, slopes
 from jaxrkd.attacks.step_size import check_budget
 from jaxrkd.errors import InputError, above_zero, in_range

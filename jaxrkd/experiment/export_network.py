@@ -107,10 +107,12 @@ def _network_row(run: pathlib.Path, network: str) -> str:
 def _student(found: Trained, name: str) -> Student:
   nodes = make.network_nodes(found.config, make.method(found.config))
   variables = (found.state.params, found.state.stats)
-  shape = tuple(found.record['image_shape'])
+  height, width, channels = found.record.image_shape
   # With the defaults of keys that are newer than the run.
   node = network_options(nodes[name].to_dict())
-  return Student(found.net, variables, node, found.record['classes'], shape)
+  return Student(
+    found.net, variables, node, found.record.classes, (height, width, channels)
+  )
 
 
 def _card(
@@ -118,7 +120,7 @@ def _card(
 ) -> dict[str, Any]:
   nodes = make.network_nodes(found.config, make.method(found.config))
   node = network_options(nodes[name].to_dict())
-  shape = found.record['image_shape']
+  shape = list(found.record.image_shape)
   mean, std = constants(
     node['normalisation'], tuple(node['mean']), tuple(node['std']), shape[-1]
   )
@@ -128,7 +130,7 @@ def _card(
   return {
     'jaxrkd': jaxrkd.__version__,
     'network': node,
-    'classes': found.record['classes'],
+    'classes': found.record.classes,
     'image_shape': shape,
     'mean': list(mean),
     'std': list(std),
@@ -136,7 +138,7 @@ def _card(
     'run': run.resolve().name,
     'name': name,
     'checkpoint': checkpoint,
-    'step': found.record['step'],
+    'step': found.record.step,
     'config': config,
   }
 
