@@ -3,6 +3,7 @@
 import errno
 import functools
 import pathlib
+import sys
 from unittest import mock
 
 import jax
@@ -178,6 +179,28 @@ class CascadeTest(parameterized.TestCase):
     Partial(path, 'x').write(1, {'a': np.ones(2)}, {}, None, None)
     self.assertEqual(Partial(path, 'x').read().stage, 1)
     self.assertIsNone(Partial(path, 'y').read())
+    partial = Partial(path, 'x')
+    note = lambda rows: partial.write(1, {'a': np.ones(2)}, {}, None, rows)
+    image = lambda value, *places: (np.array(places), np.full((len(places), 2), value))
+    note(image(1.0, 3, 5))
+    size = path.stat().st_size
+    note(image(2.0))  # nothing is new
+    note(image(3.0, 5))
+    self.assertEqual(path.stat().st_size, size)
+    self.assertLen(list(path.parent.iterdir()), 3)
+    again = Partial(path, 'x')
+    found = np.zeros((6, 2))
+    for places, images in again.read().found:
+      found[places] = images
+    np.testing.assert_array_equal(found[:, 0], [0, 0, 0, 1, 0, 3])
+    # It goes on behind them.
+    again.write(2, {'a': np.ones(2)}, {}, None, image(4.0, 0))
+    self.assertLen(Partial(path, 'x').read().found, 3)
+    path.with_name('a.partial-1').write_bytes(b'')
+    self.assertIsNone(Partial(path, 'x').read())
+    again.remove()
+    self.assertEmpty(list(path.parent.iterdir()))
+    Partial(path, 'x').write(1, {'a': np.ones(2)}, {}, None, None)
     path.write_bytes(path.read_bytes()[:50])
     self.assertIsNone(Partial(path, 'x').read())
 
@@ -533,8 +556,21 @@ class FullDiskTest(absltest.TestCase):
       self.assertRaisesRegex(InputError, 'No space left'),
     ):
       call()
-    self.assertEqual([p.name for p in path.parent.iterdir()], ['aa.partial'])
+    left = sorted(p.name for p in path.parent.iterdir())
+    self.assertEqual(left, ['aa.partial', 'aa.partial-0', 'aa.partial-1'])
     np.testing.assert_array_equal(call().stage, undisturbed().stage)
+    self.assertEqual([p.name for p in path.parent.iterdir()], ['aa.npz'])
+
+  def test_images_are_kept_where_they_fit_or_are_asked_for(self):
+    images, labels, _ = digits()
+    given = linear_digits, images[:8], labels[:8], attacks.fgsm(Linf(0.05))
+    self.assertIsNotNone(attack_images(*given).images)
+    room = sys.modules['jaxrkd.evaluate.attack_images']
+    with mock.patch.object(room, 'MOST_KEPT', 4 * images[:8].size - 1):
+      self.assertIsNone(attack_images(*given).images)
+      self.assertIsNotNone(attack_images(*given, keep_images=True).images)
+    with mock.patch.object(room, 'MOST_KEPT', 4 * images[:8].size):
+      self.assertIsNotNone(attack_images(*given).images)
 
 
 if __name__ == '__main__':

@@ -164,8 +164,19 @@ def _apgd(
     no = zero > 0
     size = jnp.full((len(zero), 1, 1, 1), 2 * threat.eps, image.dtype)
     return ApgdState(
-      *(no, image, image, image, image, jnp.zeros_like(image)),
-      *(zero - jnp.inf, zero, zero, ~no, jnp.zeros_like(points.label), size, no),
+      fooled=no,
+      found=image,
+      image=image,
+      previous=image,
+      best=image,
+      best_gradient=jnp.zeros_like(image),
+      best_loss=zero - jnp.inf,
+      last_loss=zero,
+      checked_loss=zero,
+      halved=~no,
+      rises=jnp.zeros_like(points.label),
+      step_size=size,
+      not_finite=no,
     )
 
   def step(logits_fn: LogitsFn, points: Points, state: ApgdState, i: Array) -> ApgdState:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,9 @@ from jaxrkd.attacks import doors
 from jaxrkd.attacks.objectives import LogitsFn, Objective, cross_entropy, of_images
 from jaxrkd.attacks.threat import Threat
 from jaxrkd.particles import merge, part
+
+if TYPE_CHECKING:
+  from jaxrkd.attacks.targeted import Aim
 
 Array = jax.Array
 Carry = Any
@@ -181,7 +184,7 @@ class Attack:
 
   search: Search
   objective: Callable[..., Objective] = cross_entropy
-  aim: Any = None
+  aim: 'Aim | None' = None
 
   @property
   def threat(self) -> Threat | None:

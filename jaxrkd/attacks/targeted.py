@@ -1,6 +1,7 @@
 """Attacks that must reach a certain class, and not any wrong one."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +44,7 @@ class Aim:
         f'{", ".join(AIMS)}, or the number of a class)'
       )
 
-  def classes(self, ranked: Array, labels: Array) -> Array:
+  def classes(self, ranked: Any, labels: Any) -> Any:
     """The class that each image is to be taken for, [B]; -1 for images of that class.
 
     Args:

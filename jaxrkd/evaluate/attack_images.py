@@ -44,6 +44,8 @@ from jaxrkd.runtime.progress import say
 # classifier is known the answers only confirm it; of one that calls into another framework
 # they are all there is to tell it by, so that they may move by rounding alone.
 KNOWN, OPAQUE = 1e-3, 4e-6
+# Bytes of adversarial images that are kept without being asked for.
+MOST_KEPT = 2**30
 
 
 def attack_images(
@@ -59,7 +61,7 @@ def attack_images(
   search_logits_fn: LogitsFn | None = None,
   surrogate: LogitsFn | None = None,
   path: str | pathlib.Path | None = None,
-  keep_images: bool = True,
+  keep_images: bool | None = None,
   title: str = '',
   check: bool = True,
 ) -> Verdicts:
@@ -86,7 +88,8 @@ def attack_images(
     path: an .npz file for the verdicts. Killed and called again with the same arguments,
       the evaluation goes on where it was; finished, it is read, and that is said. Another
       classifier is measured anew: one with other weights, or another gradient.
-    keep_images: return adversarial images (and keep them in `path`).
+    keep_images: return adversarial images (and keep them in `path`); None does where they
+      take at most 1 GiB.
     title: what is shown while it works; nothing if empty.
     check: refuse classifiers whose verdicts would mean nothing.
 
@@ -109,6 +112,7 @@ def attack_images(
       'another precision, or another one'
     )
   loaded = _loaded(images, labels, index, batch_size)
+  keep = _fits(loaded.images) if keep_images is None else keep_images
   own = _known(logits_fn, loaded, check)
   key = jax.random.key(seed)
   with contextlib.ExitStack() as opened:
@@ -141,7 +145,7 @@ def attack_images(
         search=subjects.get('search_logits_fn'),
         surrogate=subjects.get('surrogate'),
         partial=partial,
-        keep=keep_images,
+        keep=keep,
         title=title,
       )
 
@@ -159,7 +163,7 @@ def attack_images(
       seed,
       about.parts,
       repr(threat),
-      ['search_logits_fn' in others, 'surrogate' in others, keep_images],
+      ['search_logits_fn' in others, 'surrogate' in others, keep],
       made_by,
       images_digest(loaded.images),
       [one.name for one in asked],
@@ -231,6 +235,11 @@ def _sketch(
   numbers.append(found)
   tolerance = OPAQUE if opaque or len(found) else KNOWN
   return Sketch(np.concatenate(numbers), tolerance)
+
+
+def _fits(images: Images) -> bool:
+  """Whether adversarial images are kept that nobody asked for."""
+  return images.image.size * 4 <= MOST_KEPT
 
 
 def _is_plain(attack: AnyAttack) -> TypeGuard[Callable[..., jax.Array]]:

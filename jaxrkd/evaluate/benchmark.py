@@ -81,7 +81,10 @@ def benchmark(
     images, labels = images[:count], labels[:count]
   images = np.asarray(images)
   found = attack_images(
-    *(logits_fn, images, labels, attack or autoattack(threat)),
+    logits_fn,
+    images,
+    labels,
+    attack or autoattack(threat),
     threat=threat,
     batch_size=batch_size,
     seed=seed,
@@ -95,7 +98,10 @@ def benchmark(
   panel = None
   if checked_images:
     panel = trust_panel(
-      *(logits_fn, images, labels, threat),
+      logits_fn,
+      images,
+      labels,
+      threat,
       count=checked_images,
       batch_size=batch_size,
       seed=seed,

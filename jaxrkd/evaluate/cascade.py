@@ -209,8 +209,7 @@ class Stage:
     told = broken | (seen.allowed & (seen.margin > ledger.margin[places]))
     ledger.prediction[places[told]] = seen.prediction[told]
     ledger.margin[places[told]] = seen.margin[told]
-    if task.found is not None:
-      task.found[places[told]] = found[told]
+    task.keep(places[told], found[told])
     if not task.transfer:
       ledger.claimed[places] |= claimed
       ledger.refuted[places] += claimed & ~broken & seen.allowed

@@ -1,5 +1,6 @@
 """Where an evaluation was when it was last written down."""
 
+import glob
 import json
 import pathlib
 import zipfile
@@ -41,35 +42,43 @@ def same_sketch(archive: Mapping[str, np.ndarray], sketch: Sketch | None) -> boo
   )
 
 
+# Places in the images, [n], and adversarial images there, [n, H, W, C].
+Rows = tuple[np.ndarray, np.ndarray]
+
+
 class Noted(NamedTuple):
-  """What a file of `Partial` says.
+  """What the files of `Partial` say.
 
   Attributes:
     stage: number of the attack that was at work.
     ledger: arrays, see `task.Ledger`.
     seconds: so far, by attack.
     held: what was in the lanes, see `cascade.Stage.held`; None for nothing.
-    found: adversarial images; None if they were not kept.
+    found: adversarial images in the order in which they were noted: later ones count.
   """
 
   stage: int
   ledger: dict[str, np.ndarray]
   seconds: dict[str, float]
   held: dict[str, np.ndarray] | None
-  found: np.ndarray | None
+  found: list[Rows]
 
 
 class Partial:
-  """One file beside the results that it becomes.
+  """Files beside the results that they become.
+
+  One says how far the evaluation is and is written anew each time. Adversarial images are
+  many bytes: those that changed since the note before go to a file of their own.
 
   Args:
-    path: of the file.
-    mark: fingerprint of everything the verdicts depend on; a file with another is not read.
+    path: of the first file; the others have numbers behind its name.
+    mark: fingerprint of everything the verdicts depend on; files with another are not read.
     sketch: see `verdicts.stored`.
   """
 
   def __init__(self, path: pathlib.Path, mark: str, sketch: Sketch | None = None):
     self._path, self._mark, self._sketch = path, mark, sketch
+    self._parts = 0
 
   def write(
     self,
@@ -77,42 +86,68 @@ class Partial:
     ledger: dict[str, np.ndarray],
     seconds: dict[str, float],
     held: dict[str, np.ndarray] | None,
-    found: np.ndarray | None,
+    changed: Rows | None,
   ) -> None:
-    """Writes the file; arguments as `Noted`.
+    """Writes the files; arguments as `Noted`.
+
+    Args:
+      stage: as there.
+      ledger: as there.
+      seconds: as there.
+      held: as there.
+      changed: adversarial images that are new or others than in the notes before.
 
     Raises:
-      InputError: it cannot be written.
+      InputError: they cannot be written.
     """
+    if changed is not None and len(changed[0]):
+      # Before the file that counts it: a kill in between leaves one that nobody reads.
+      part = {'mark': np.array(self._mark), 'place': changed[0], 'image': changed[1]}
+      files.write_npz(self._part(self._parts), part, compress=False)
+      self._parts += 1
     arrays = {
       'mark': np.array(self._mark),
       'stage': np.array(stage),
+      'parts': np.array(self._parts),
       'seconds': np.array(json.dumps(seconds)),
       **{f'ledger/{name}': array for name, array in ledger.items()},
       **{f'held/{name}': array for name, array in (held or {}).items()},
-      **({} if found is None else {'found': found}),
       **({} if self._sketch is None else {'sketch': self._sketch.numbers}),
     }
     files.write_npz(self._path, arrays, compress=False)
 
   def read(self) -> Noted | None:
-    """Reads the file; None if there is none of these settings, or it is damaged."""
+    """Reads the files; None if there are none of these settings, or one is damaged."""
     try:
-      with self._path.open('rb') as file, np.load(file, allow_pickle=False) as archive:
-        if str(archive['mark']) != self._mark or not same_sketch(archive, self._sketch):
-          return None
-        found = {name: archive[name] for name in archive.files}
-      seconds = json.loads(str(found['seconds']))
+      found = self._arrays(self._path)
+      if not same_sketch(found, self._sketch):
+        return None
+      seconds, count = json.loads(str(found['seconds'])), int(found['parts'])
+      parts = [self._arrays(self._part(number)) for number in range(count)]
+      rows = [(part['place'], part['image']) for part in parts]
     except DAMAGE:
       return None
+    self._parts = count
     part = lambda prefix: {
       name.removeprefix(prefix): array
       for name, array in found.items()
       if name.startswith(prefix)
     }
-    held = part('held/') or None
-    return Noted(int(found['stage']), part('ledger/'), seconds, held, found.get('found'))
+    return Noted(
+      int(found['stage']), part('ledger/'), seconds, part('held/') or None, rows
+    )
 
   def remove(self) -> None:
-    """Deletes the file: its results are written."""
+    """Deletes the files: their results are written."""
     self._path.unlink(missing_ok=True)
+    for path in self._path.parent.glob(f'{glob.escape(self._path.name)}-*'):
+      path.unlink(missing_ok=True)
+
+  def _part(self, number: int) -> pathlib.Path:
+    return self._path.with_name(f'{self._path.name}-{number}')
+
+  def _arrays(self, path: pathlib.Path) -> dict[str, np.ndarray]:
+    with path.open('rb') as file, np.load(file, allow_pickle=False) as archive:
+      if str(archive['mark']) != self._mark:
+        raise ValueError('of other settings')
+      return {name: archive[name] for name in archive.files}

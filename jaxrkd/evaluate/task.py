@@ -152,6 +152,8 @@ class Task:
     self.ledger = Ledger.begin(images, clean, len(cascade.attacks))
     self.seconds = dict.fromkeys((name for name, _ in cascade.attacks), 0.0)
     self.found = images.pixels(np.arange(len(images))) if keep else None
+    # Which of them are not noted yet.
+    self._changed = np.zeros(len(images), bool)
     self.stage = 0
     self.held: dict[str, np.ndarray] | None = None
     self._resume()
@@ -161,16 +163,31 @@ class Task:
   ) -> Evaluation:
     """What a network says about a few images at these places."""
     return evaluate(
-      *(subject, self.images, places, images, self.mesh, self.sizes),
-      *(jax.random.fold_in(self.key, salt), self.threat),
+      subject,
+      self.images,
+      places,
+      images,
+      self.mesh,
+      self.sizes,
+      jax.random.fold_in(self.key, salt),
+      self.threat,
     )
+
+  def keep(self, places: np.ndarray, images: np.ndarray) -> None:
+    """Keeps adversarial images, if they are wanted."""
+    if self.found is not None:
+      self.found[places] = images
+      self._changed[places] = True
 
   def save(self, held: dict[str, np.ndarray] | None) -> None:
     """Notes how far it is; `held` is what is in the lanes, None for nothing."""
     if self.partial is None:
       return
     if sharding.is_first_process():
-      self.partial.write(self.stage, self.ledger.arrays(), self.seconds, held, self.found)
+      places = np.flatnonzero(self._changed)
+      rows = None if self.found is None else (places, self.found[places])
+      self.partial.write(self.stage, self.ledger.arrays(), self.seconds, held, rows)
+    self._changed[:] = False
 
   def _resume(self) -> None:
     old = self.partial.read() if self.partial else None
@@ -181,8 +198,9 @@ class Task:
     self.stage, self.held = old.stage, old.held
     self.ledger = Ledger(**old.ledger)
     self.seconds.update(old.seconds)
-    if self.found is not None and old.found is not None:
-      self.found[:] = old.found
+    if self.found is not None:
+      for places, images in old.found:
+        self.found[places] = images
 
 
 def evaluate(

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -59,64 +59,101 @@ class Check:
   advice: str
 
 
-# Name -> (warn above, fail above, unit, advice).
-LIMITS: dict[str, tuple[float, float, str, str]] = {
-  'few images': (
-    *(0.0, 20.0, ''),
+class Limit(NamedTuple):
+  """When a check warns and fails.
+
+  Attributes:
+    warn: above which it warns.
+    fail: above which it fails.
+    unit: of both.
+    advice: see `Check`.
+  """
+
+  warn: float
+  fail: float
+  unit: str
+  advice: str
+
+
+LIMITS = {
+  'few images': Limit(
+    0.0,
+    20.0,
+    '',
     'So many images that are right without an attack are missing to 20: what these checks '
     'find holds, but that they pass says little; measure on more images.',
   ),
-  'repeated outputs differ': (
-    *(1e-5, 1e-2, ''),
+  'repeated outputs differ': Limit(
+    1e-5,
+    1e-2,
+    '',
     'Logits of the same images change from call to call, or with the other images of the '
     'batch: switch BatchNorm and dropout to evaluation mode, or attack the mean over the '
     "randomness (attacks.Randomised, AutoAttack's version rand).",
   ),
-  'a stronger attack was found': (
-    *(0.0, 1.0, '%'),
+  'a stronger attack was found': Limit(
+    0.0,
+    1.0,
+    '%',
     'The table calls images robust that one of the attacks of these checks breaks: its '
     'accuracies are too high; measure with --attacks=autoattack, or with an attack that '
     'knows the defence.',
   ),
-  'slopes not finite': (
-    *(0.0, 10.0, '%'),
+  'slopes not finite': Limit(
+    0.0,
+    10.0,
+    '%',
     'Gradients, or logits on the way, are infinite or not a number on these images; attacks '
     'stepped over such entries and may be too weak: look for square roots, divisions and '
     'logarithms at 0 in the network and its preprocessing.',
   ),
-  'zero gradients': (
-    *(1.0, 10.0, '%'),
+  'zero gradients': Limit(
+    1.0,
+    10.0,
+    '%',
     'The cross-entropy has no gradient on these images, so that gradient attacks stand '
     'still: trust the margin losses and Square, and look for saturation, quantisation or '
     'other steps that block gradients.',
   ),
-  'budget too small': (
-    *(1.0, 5.0, '%'),
+  'budget too small': Limit(
+    1.0,
+    5.0,
+    '%',
     'PGD with many more steps breaks images that PGD did not: the attack stops on its way, '
     'so use more steps, and APGD, which finds its own step size.',
   ),
-  'FGSM beats PGD': (
-    *(2.0, 10.0, '%'),
+  'FGSM beats PGD': Limit(
+    2.0,
+    10.0,
+    '%',
     'One step breaks images that 20 steps do not: the loss surface misleads the search, so '
     'use APGD, more steps, smaller steps and restarts.',
   ),
-  'Square beats APGD': (
-    *(1.0, 5.0, '%'),
+  'Square beats APGD': Limit(
+    1.0,
+    5.0,
+    '%',
     'Random search without gradients breaks images that gradients do not: gradients are '
     'masked, and only black-box or adaptive attacks tell how robust the network is.',
   ),
-  'accuracy rises with eps': (
-    *(1.0, 5.0, '%'),
+  'accuracy rises with eps': Limit(
+    1.0,
+    5.0,
+    '%',
     'A larger ball holds every smaller one, so accuracy under attack must not rise: the '
     'attack fails, use more steps and restarts or an adaptive loss.',
   ),
-  'large eps leaves images right': (
-    *(0.5, 5.0, '%'),
+  'large eps leaves images right': Limit(
+    0.5,
+    5.0,
+    '%',
     'In a ball that holds a blank image for everyone nothing can stay right: the attack '
     'fails, so look for masked gradients, and at preprocessing outside the network.',
   ),
-  'transfer beats white-box': (
-    *(1.0, 5.0, '%'),
+  'transfer beats white-box': Limit(
+    1.0,
+    5.0,
+    '%',
     'Images made on another network break ones that an attack on this network does not: '
     'its gradients are masked, so attack through a smooth substitute or the surrogate.',
   ),

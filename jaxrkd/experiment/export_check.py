@@ -71,7 +71,10 @@ def check_images(
 
   def compute(partial: Partial) -> Verdicts:
     return measure(
-      *(Subject(net, variables), loaded, attack, key),
+      Subject(net, variables),
+      loaded,
+      attack,
+      key,
       name=column,
       threat=threat,
       partial=partial,

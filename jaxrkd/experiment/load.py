@@ -291,7 +291,12 @@ def _load_members(workdir, kind, mesh, config, epoch, network) -> Trained:
   """All members as one network; its record is the first member's."""
   found = [
     load_trained(
-      *(member_folder(workdir, k), kind, mesh, config.precision, epoch, network),
+      member_folder(workdir, k),
+      kind,
+      mesh,
+      config.precision,
+      epoch,
+      network,
       config.get('remat', False),
     )
     for k in range(config.members)

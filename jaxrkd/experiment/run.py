@@ -174,7 +174,10 @@ def train_members(
       entry.workdir = str(teacher_folder(config, workdir, name))
       entry.file = entry.recipe = ''
     train_and_evaluate(
-      *(member.lock(), member_folder(workdir, number), data_dir, f'{title} {number}'),
+      member.lock(),
+      member_folder(workdir, number),
+      data_dir,
+      f'{title} {number}',
       alone=False,
     )
 

@@ -114,7 +114,9 @@ def unwrap(
         one.state,
         {name: array for name, array in constants.items() if not name.startswith(other)},
         (*dropped, *one.ignored),
-        *('.'.join(path), one.prefix, tuple(notes)),
+        '.'.join(path),
+        one.prefix,
+        tuple(notes),
       )
     )
   ignored = [name for one in networks for name in (*dropped, *one.ignored)]

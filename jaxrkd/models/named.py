@@ -102,7 +102,10 @@ def _maker(
   common = {key: chosen.pop(key) for key in NETWORK_KEYS}
   channels = image_shape[-1]
   normalisation = constants(
-    *(common['normalisation'], tuple(common['mean']), tuple(common['std']), channels)
+    common['normalisation'],
+    tuple(common['mean']),
+    tuple(common['std']),
+    channels,
   )
 
   def make(rngs):

@@ -155,7 +155,13 @@ def resnet(
   """
   widths = [width * 2**k for k in range(4)]
   return ResNet(
-    *(layers, classes, channels, blocks, widths, 'shortcut', 'linear'),
+    layers,
+    classes,
+    channels,
+    blocks,
+    widths,
+    'shortcut',
+    'linear',
     activation=activation,
   )
 
@@ -193,10 +199,25 @@ def cifar_resnet(
   widths = [width * 2**k for k in range(3)]
   if shortcut == 'padding':
     return ResNet(
-      *(layers.replace(conv_init=kaiming_fan_in), classes, channels, blocks, widths),
-      *('shortcut', 'linear', Padding, activation, kaiming_fan_in),
+      layers.replace(conv_init=kaiming_fan_in),
+      classes,
+      channels,
+      blocks,
+      widths,
+      'shortcut',
+      'linear',
+      Padding,
+      activation,
+      kaiming_fan_in,
     )
   return ResNet(
-    *(layers.replace(conv_init=kaiming_fan_out), classes, channels, blocks, widths),
-    *('downsample', 'fc', Projection, activation),
+    layers.replace(conv_init=kaiming_fan_out),
+    classes,
+    channels,
+    blocks,
+    widths,
+    'downsample',
+    'fc',
+    Projection,
+    activation,
   )

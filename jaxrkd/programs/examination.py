@@ -203,7 +203,10 @@ class Examination:
     subject = Subject(trained.net, (trained.state.params, trained.state.stats))
     loaded = self._loaded(self.attacked)
     made = measure(
-      *(subject, loaded, self._attack(PGD_COLUMNS[0]), self.key),
+      subject,
+      loaded,
+      self._attack(PGD_COLUMNS[0]),
+      self.key,
       threat=self.threat,
       keep=True,
     )

@@ -77,7 +77,9 @@ def join(
   # It would take SIGTERM for itself; see `agreement`.
   jax.config.update('jax_enable_preemption_service', False)
   jax.distributed.initialize(
-    *(job.address, job.size, job.rank),
+    job.address,
+    job.size,
+    job.rank,
     initialization_timeout=max(int(seconds), 1),
     # Or it takes a task's number under Slurm for that of its only visible GPU.
     cluster_detection_method='deactivate',

@@ -1,6 +1,7 @@
 """What a step gets as data: the whole set on the devices, or its batch from the host."""
 
 import threading
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
@@ -12,6 +13,8 @@ from jaxrkd.errors import InputError
 from jaxrkd.runtime import sharding
 from jaxrkd.train.setup import Setup
 
+# Epoch -> positions [steps, B].
+Order = Callable[[int], jax.Array]
 # What `Setup.step` takes as data and order.
 Given = tuple[dict[str, jax.Array], jax.Array]
 
@@ -31,7 +34,7 @@ class Feed(Protocol):
 class Resident:
   """The whole set lies on every device; an epoch's order is all that changes."""
 
-  def __init__(self, setup: Setup, order: Any):
+  def __init__(self, setup: Setup, order: Order):
     self._data, self._order = setup.device_data(), order
     self._per_epoch, self._epoch = setup.steps_per_epoch, -1
 
@@ -57,7 +60,7 @@ class Streamed:
     state: see `Stream`.
   """
 
-  def __init__(self, setup: Setup, order: Any, first: int, state: dict[str, Any]):
+  def __init__(self, setup: Setup, order: Order, first: int, state: dict[str, Any]):
     self._setup, self._order = setup, order
     self._parts = [setup.data.train]
     if setup.data.extra is not None:
@@ -133,7 +136,7 @@ def _take(parts: list[Split], positions: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def make_feed(
-  setup: Setup, order: Any, first: int, state: dict[str, Any], several: bool = False
+  setup: Setup, order: Order, first: int, state: dict[str, Any], several: bool = False
 ) -> Feed:
   """Where a run's data come from, as its config says.
 

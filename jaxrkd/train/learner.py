@@ -46,7 +46,8 @@ class Learner:
     shapes = jax.eval_shape(self._make, *_any_keys())
     return jax.tree.map(
       lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
-      *(shapes, sharding.spread(self.mesh, shapes)),
+      shapes,
+      sharding.spread(self.mesh, shapes),
     )
 
   @property

@@ -1,7 +1,7 @@
 """The networks that a step trains: a student, online teachers beside it, or equal students."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -13,6 +13,8 @@ from jaxrkd.models.group import Group, make_group
 
 Array = jax.Array
 Tree = Any
+# images -> logits.
+LogitsFn = Callable[[Array], Array]
 STUDENT = 'student'
 
 
@@ -35,13 +37,17 @@ class TrainedNetworks:
     """The student beside the group; None where all of the group are students."""
     return self.nets.get(STUDENT)
 
-  def logits_fn(self, params: Mapping[str, Tree], stats: Mapping[str, Tree]) -> Any:
+  def logits_fn(
+    self, params: Mapping[str, Tree], stats: Mapping[str, Tree]
+  ) -> LogitsFn | None:
     """The student's images -> logits in evaluation mode, if there is one."""
     if self.student is None:
       return None
     return self.student.logits_fn(params[STUDENT], stats[STUDENT])
 
-  def members(self, params: Mapping[str, Tree], stats: Mapping[str, Tree]) -> Any:
+  def members(
+    self, params: Mapping[str, Tree], stats: Mapping[str, Tree]
+  ) -> list[tuple[Tree, Tree]]:
     """[(params, stats)] of the group."""
     return [(params[name], stats[name]) for name in self.names]
 
