@@ -122,7 +122,8 @@ names = {'images': images, 'labels': jnp.array([0, 1, 2, 0]),
          'my_loss': lambda x: x.sum((1, 2, 3))}
 for block in re.findall(r'```python\\n(.*?)```', text, re.S):
   exec(block, names)
-for block in re.findall(r'((?:^    (?:import|from|f |found|panel|print|jaxrkd\\.).*\\n)+)', text, re.M):
+LINES = r'((?:^    (?:import|from|f |found|panel|print|jaxrkd\\.).*\\n)+)'
+for block in re.findall(LINES, text, re.M):
   code = re.sub('^    ', '', block, flags=re.M).replace('runs/mtard_digits', 'mtard')
   if 'import' in code and 'distill' not in code:
     exec(code, names)

@@ -12,6 +12,7 @@ from typing import Any
 
 from jaxrkd.attacks import objectives
 from jaxrkd.attacks.adam import adam_search
+from jaxrkd.attacks.aim import Aim
 from jaxrkd.attacks.apgd import apgd, apgd_t
 from jaxrkd.attacks.autoattack import VERSIONS, autoattack
 from jaxrkd.attacks.base import Attack, Search, example_keys
@@ -31,7 +32,7 @@ from jaxrkd.attacks.stepwise import (
   uninterrupted,
 )
 from jaxrkd.attacks.svgd import svgd, svgd_search
-from jaxrkd.attacks.targeted import Aim, targeted_pgd, towards
+from jaxrkd.attacks.targeted import targeted_pgd, towards
 from jaxrkd.attacks.threat import L1, L2, THREATS, Linf, Threat
 from jaxrkd.attacks.unforeseen import (
   UNFORESEEN,

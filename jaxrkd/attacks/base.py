@@ -2,18 +2,16 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxrkd.attacks import doors
+from jaxrkd.attacks.aim import Aim
 from jaxrkd.attacks.objectives import LogitsFn, Objective, cross_entropy, of_images
 from jaxrkd.attacks.threat import Threat
 from jaxrkd.particles import merge, part
-
-if TYPE_CHECKING:
-  from jaxrkd.attacks.targeted import Aim
 
 Array = jax.Array
 Carry = Any
@@ -178,13 +176,13 @@ class Attack:
     search: how images move.
     objective: (logits_fn, labels) -> objective, or (logits_fn, labels, clean images) ->
       objective; see `objectives.of_images`.
-    aim: the class that images are to be taken for (`targeted.Aim`); None for any wrong
+    aim: the class that images are to be taken for (`aim.Aim`); None for any wrong
       one.
   """
 
   search: Search
   objective: Callable[..., Objective] = cross_entropy
-  aim: 'Aim | None' = None
+  aim: Aim | None = None
 
   @property
   def threat(self) -> Threat | None:

@@ -7,20 +7,18 @@ and gives its place to another one, without a change to any image's verdict.
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import jax
 import jax.numpy as jnp
 
 from jaxrkd.attacks import doors
+from jaxrkd.attacks.aim import Aim
 from jaxrkd.attacks.base import Attack, example_keys
 from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.objectives import LogitsFn
 from jaxrkd.attacks.threat import Threat
 from jaxrkd.errors import InputError, whole_number
-
-if TYPE_CHECKING:
-  from jaxrkd.attacks.targeted import Aim
 
 Array = jax.Array
 
@@ -92,7 +90,7 @@ class Stepwise:
   targeted: bool = False
   forget: Callable[[Any, Array], Any] | None = None
   threat: Threat | None = None
-  aim: 'Aim | None' = None
+  aim: Aim | None = None
 
   def refuted(self, state: Any, rows: Array) -> Any:
     """The state after a success in `rows` turned out to be none."""
