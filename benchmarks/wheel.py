@@ -158,7 +158,7 @@ def main():
   ):
     command = [f'--config={method}:{words},smoke', f'--workdir={method}', *still]
     command += [f'--config.epochs={options.epochs}', '--config.evaluation.images=100']
-    with (folder / f'{method}.log').open('w') as log:
+    with (folder / f'{method}.log').open('w', encoding='utf-8') as log:
       subprocess.run(
         [str(home / 'jaxrkd'), 'train', *command],
         cwd=folder,

@@ -2,16 +2,22 @@
 
 import json
 import pathlib
+from unittest import mock
 
 import tiny
 from absl.testing import absltest, parameterized
 
 from jaxrkd import experiment
+from jaxrkd.amalgamation import AMALGAMATIONS, AVERAGES
+from jaxrkd.attacks import ATTACKS, SEARCHES, UNFORESEEN
+from jaxrkd.data import SOURCES
 from jaxrkd.errors import InputError
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.interop import RECIPES
-from jaxrkd.methods import METHODS
+from jaxrkd.methods import INNERS, METHODS
+from jaxrkd.models import NETWORKS
 from jaxrkd.models.named import named_network, network_options
+from jaxrkd.optimizers import OPTIMIZERS, SCHEDULES
 
 CONFIGS = pathlib.Path(__file__).parent.parent / 'configs'
 EXPERIMENTS = [
@@ -117,12 +123,63 @@ class ColumnsTest(absltest.TestCase):
     self.assertEqual(experiment.columns(['t'], config)['t']['surrogate'], 'robust')
 
 
+class PluginTest(parameterized.TestCase):
+  """Rows that come after everything was imported, as those of --plugins do."""
+
+  def test_rows_of_every_table(self):
+    tables = {
+      'method.name': (METHODS, METHODS['sat']),
+      'inner.name': (INNERS, INNERS['ce']),
+      'student.name': (NETWORKS, NETWORKS['convnet']),
+      'optimizer.name': (OPTIMIZERS, OPTIMIZERS['sgd']),
+      'schedule.name': (SCHEDULES, SCHEDULES['cosine']),
+      'attack.name': (SEARCHES, SEARCHES['pgd']),
+      'evaluation.attacks.ball.name': (ATTACKS, ATTACKS['fgsm']),
+      'evaluation.attacks.free.name': (UNFORESEEN, UNFORESEEN['fog']),
+      'ensemble.name': (AMALGAMATIONS, AMALGAMATIONS['naive']),
+    }
+    for table, row in tables.values():
+      name = 'own_free' if table is UNFORESEEN else 'own_row'
+      self.enterContext(mock.patch.dict(table, {name: row}))
+    teachers = [('r1', 'robust'), ('r2', 'robust')]
+    given = [f'{key}=own_row' for key in tables if not key.startswith(('met', 'ens'))]
+    given = [text.replace('free.name=own_row', 'free.name=own_free') for text in given]
+    config = experiment.resolve(tiny.config('rslad', teachers), given)
+    run = tiny.Run(config)
+    self.assertTrue(run.steps(run.setup.init(), 1)[1][0]['loss'])
+    self.assertLen(experiment.evaluation_attacks(config), 4)
+    for key in ('method.name', 'ensemble.name'):
+      found = experiment.resolve(tiny.config('rslad', teachers), [f'{key}=own_row'])
+      self.assertEqual(configs.leaf(found, key), 'own_row')
+    self.enterContext(mock.patch.dict(AVERAGES, {'own_average': AVERAGES['logits']}))
+    experiment.resolve(tiny.config('rslad', teachers), ['ensemble.name=own_average'])
+    self.enterContext(mock.patch.dict(SOURCES, {'own_data': SOURCES['synthetic']}))
+    self.assertEqual(
+      experiment.resolve(tiny.config('sat'), ['data.name=own_data']).data.name, 'own_data'
+    )
+
+  @parameterized.parameters(
+    'method',
+    'inner',
+    'student',
+    'optimizer',
+    'schedule',
+    'attack',
+    'evaluation.attacks.a',
+    'ensemble',
+    'data',
+  )
+  def test_an_unknown_name_says_how_to_bring_ones_own(self, group):
+    with self.assertRaisesRegex(InputError, 'one of your own comes with --plugins=FILE'):
+      experiment.resolve(tiny.config('sat'), [f'{group}.name=nothing_like_it'])
+
+
 class ShippedConfigsTest(parameterized.TestCase):
-  @parameterized.parameters(*EXPERIMENTS)
-  def test_resolves_and_survives_json(self, spec):
-    config = config_of(spec)
-    again = experiment.resolve(configs.ConfigDict(json.loads(config.to_json())))
-    self.assertEqual(json.loads(again.to_json()), json.loads(config.to_json()))
+  def test_resolve_and_survive_json(self):
+    for spec in EXPERIMENTS:
+      config = config_of(spec)
+      again = experiment.resolve(configs.ConfigDict(json.loads(config.to_json())))
+      self.assertEqual(json.loads(again.to_json()), json.loads(config.to_json()), spec)
 
   def test_teachers_know_what_the_papers_report(self):
     """The same numbers where a public file stands for a config."""
