@@ -8,6 +8,7 @@ weights of another checkpoint, and holds none of them.
 import contextlib
 import hashlib
 import re
+import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -31,6 +32,13 @@ class DependsOnBatch(Exception):
   """A function closes over other arrays where a batch has another size."""
 
 
+class _Known(threading.local):
+  """Functions with one code that are in use, and the arrays in them, in each thread."""
+
+  def __init__(self) -> None:
+    self.stack: list[tuple[LogitsFn, Sequence[Any]]] = []
+
+
 class Code:
   """The code of a classifier, without weights; equal codes are one object.
 
@@ -43,7 +51,7 @@ class Code:
 
   def __init__(self, name: str):
     self.name = name
-    self._known: list[tuple[LogitsFn, Sequence[Any]]] = []
+    self._known = _Known()
 
   @contextlib.contextmanager
   def using(self, logits_fn: LogitsFn, arrays: Sequence[Any]) -> Iterator[None]:
@@ -53,16 +61,16 @@ class Code:
       logits_fn: a function with this code.
       arrays: those in it.
     """
-    self._known.append((logits_fn, arrays))
+    self._known.stack.append((logits_fn, arrays))
     try:
       yield
     finally:
-      self._known.pop()
+      self._known.stack.pop()
 
   def logits_fn(self, params: Sequence[Array], stats: Tree) -> LogitsFn:
     """The function with these arrays in the place of its own; inside of `using`."""
     del stats
-    function, own = self._known[-1]
+    function, own = self._known.stack[-1]
     if isinstance(function, Randomised):
       inside = function.logits_fn
       return Randomised(lambda x, keys: _with_arrays(inside, own, params, x, keys))
