@@ -132,8 +132,8 @@ GUARDS = (
   Guard(
     'weights that change where they lie are other weights',
     E + 'given.py',
-    'return Known(Given(logits_fn, name), opaque)',
-    "return Known(Given(logits_fn, ''), opaque)",
+    'return Subject(Given(self.function, self.name), ((), ()))',
+    "return Subject(Given(self.function, ''), ((), ()))",
     'tests/recognised_test.py::changed_where_they_lie',
   ),
   Guard(
@@ -153,7 +153,7 @@ GUARDS = (
   ),
   Guard(
     'an attack of another framework belongs to its verdicts',
-    *(E + 'attack_images.py', 'answers.append(about.found)', 'pass'),
+    *(E + 'attack_images.py', 'numbers.append(found)', 'pass'),
     'tests/recognised_test.py::attack_of_another_framework',
   ),
   Guard(
@@ -175,7 +175,11 @@ GUARDS = (
   ),
   Guard(
     'what leaves the ball is no success',
-    *(E + 'evaluator.py', 'allowed &= far <= threat.eps * (1 + SLACK) + 1e-6', 'pass'),
+    *(
+      E + 'evaluator.py',
+      'allowed &= far <= self._threat.eps * (1 + SLACK) + 1e-6',
+      'pass',
+    ),
     'tests/cascade_test.py::leaves_the_ball',
   ),
   Guard(
@@ -343,19 +347,57 @@ GUARDS = (
   # Whose verdicts.
   Guard(
     'weights and gradient are part of the mark',
-    *(E + 'attack_images.py', '[one.net.name for one in asked],', '[],'),
+    *(E + 'attack_images.py', '[one.name for one in asked],', '[],'),
     'tests/recognised_test.py',
   ),
   Guard(
     'constants of a program count',
-    *(E + 'trace.py', 'for number in numbers_of(program):', 'for number in ():'),
+    *(A + 'code.py', 'for number in numbers_of(program):', 'for number in ():'),
     'tests/recognised_test.py',
+  ),
+  Guard(
+    'numbers that cannot be taken out of a function are part of its code',
+    *(A + 'code.py', 'for number in numbers_of(program):', 'for number in ():'),
+    'tests/compiled_once_test.py::backward_pass_of_ones_own',
+  ),
+  Guard(
+    'arrays that follow the batch are not shared',
+    *(A + 'code.py', 'if len(there) != len(own) or not all(map(_same, there, own)):'),
+    'if False:',
+    'tests/compiled_once_test.py::cannot_be_shared',
+  ),
+  Guard(
+    'settings of another type are other settings of an attack',
+    *(A + 'built_once.py', '(k, v, type(v)) for k, v', '(k, v, None) for k, v'),
+    'tests/compiled_once_test.py::EqualAttacksTest',
+  ),
+  Guard(
+    'a network without weights teaches nobody',
+    *('jaxrkd/train/distill.py', 'if isinstance(given, Net):', 'if False:'),
+    'tests/distill_test.py::RefusedTest',
+  ),
+  Guard(
+    'labels of every batch are looked at',
+    'jaxrkd/train/distiller.py',
+    *('if new or not isinstance(labels, jax.Array):', 'if new:'),
+    'tests/distill_test.py::RefusedTest',
+  ),
+  Guard(
+    'a network of ones own is not exported as one of ours',
+    *('jaxrkd/interop/torch_net.py', 'if not is_shipped(name):', 'if False:'),
+    'tests/interop_export_test.py::never_taken_for_ours',
+  ),
+  Guard(
+    'a targeted attack breaks what leaves its class',
+    *(A + 'stepwise.py', 'return _Whole(fools(logits, points.label), found, broken)'),
+    'return _Whole(fools(logits, points.label) & (points.label < 0), found, broken)',
+    'tests/targeted_test.py or tests/attacks_test.py',
   ),
   Guard(
     'slopes of another framework count',
     *(
       E + 'attack_images.py',
-      'answers += [unit_slopes(one.net.function, *shown) for one in asked]',
+      'numbers += [unit_slopes(one.function, *shown) for one in asked]',
     ),
     'pass',
     'tests/recognised_test.py::another_framework',

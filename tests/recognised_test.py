@@ -140,12 +140,17 @@ class RecognisedTest(parameterized.TestCase):
     self.assertTrue(computed)
     self.assertGreater(weak.robust_accuracy, strong.robust_accuracy + 0.3)
 
-  def test_weights_that_changed_where_they_lie(self):
+  @parameterized.parameters(False, True)
+  def test_weights_that_changed_where_they_lie(self, tiled):
+    """Also of a function that is compiled by itself, since it closes over a whole batch."""
     images, labels, weights = digits()
     held = {'weights': jnp.asarray(weights)}
 
     def logits_fn(x):
       flat = x.reshape(len(x), -1)
+      if tiled:
+        bias = jnp.tile(held['weights'][-1:], (len(x), 1))
+        return flat @ held['weights'][:-1] + np.asarray(bias)
       return flat @ held['weights'][:-1] + held['weights'][-1]
 
     def attack(key, logits_fn, images, labels):
