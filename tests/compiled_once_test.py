@@ -277,6 +277,24 @@ class CompiledOnceTest(parameterized.TestCase):
     gc.collect()
     self.assertLessEqual(sum(ref() is not None for ref in alive), 1)
 
+  def test_weights_that_change_between_direct_calls(self):
+    """The same function object, with other arrays in it: its new slopes are followed."""
+    held = {'w': weights(0, 64, CLASSES)}
+    f = lambda x: x.reshape(len(x), -1) @ held['w']
+    images, labels = jnp.asarray(IMAGES[:8]), jnp.asarray(LABELS[:8])
+    attack = attacks.fgsm(Linf(0.05))
+    for _ in range(2):
+      found = attack(jax.random.key(0), f, images, labels)
+      loss = lambda x: (
+        -jnp.take_along_axis(
+          jax.nn.log_softmax(x.reshape(len(x), -1) @ held['w']), labels[:, None], -1
+        )
+      )
+      slope = jax.grad(lambda x, loss=loss: loss(x).sum())(images)
+      want = jnp.clip(images + 0.05 * jnp.sign(slope), 0, 1)
+      np.testing.assert_allclose(found, want, atol=1e-6)
+      held['w'] = -held['w']
+
   def test_inside_a_trace(self):
     """Where images, labels or weights are not known yet, an attack is a part of it."""
     images, labels = jnp.asarray(IMAGES[:8]), jnp.asarray(LABELS[:8])

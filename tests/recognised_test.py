@@ -149,8 +149,8 @@ class RecognisedTest(parameterized.TestCase):
     def logits_fn(x):
       flat = x.reshape(len(x), -1)
       if tiled:
-        bias = jnp.tile(held['weights'][-1:], (len(x), 1))
-        return flat @ held['weights'][:-1] + np.asarray(bias)
+        bias = np.tile(np.asarray(held['weights'])[-1:], (len(x), 1))
+        return flat @ np.asarray(held['weights'])[:-1] + bias
       return flat @ held['weights'][:-1] + held['weights'][-1]
 
     def attack(key, logits_fn, images, labels):

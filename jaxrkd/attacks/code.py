@@ -115,7 +115,7 @@ def coded(logits_fn: LogitsFn, images: Any) -> Coded | None:
     shape = jax.ShapeDtypeStruct((count, *images.shape[1:]), images.dtype)
     return (shape, keys) if randomised else (shape,)
 
-  arrays = tuple(arrays_of(jax.make_jaxpr(inside)(*like(images.shape[0]))))
+  arrays = tuple(arrays_of(_traced(inside, *like(images.shape[0]))[0]))
   shapes = [jax.ShapeDtypeStruct(np.shape(a), jnp.asarray(a).dtype) for a in arrays]
 
   def forward(params: Sequence[Array], *given: Array) -> Array:
@@ -241,12 +241,19 @@ def _with_arrays(
   function: Callable[..., Array], own: Sequence[Any], arrays: Sequence[Array], *given: Any
 ) -> Array:
   """function(*given) with other arrays in the place of those that it closes over."""
-  program, shape = jax.make_jaxpr(function, return_shape=True)(*given)
+  program, shape = _traced(function, *given)
   there = list(arrays_of(program))
   if len(there) != len(own) or not all(map(_same, there, own)):
     raise DependsOnBatch
   leaves = _evaluated(program, iter(arrays), jax.tree.leaves(given))
   return jax.tree.unflatten(jax.tree.structure(shape), leaves)
+
+
+def _traced(function: Callable[..., Array], *given: Any) -> tuple[Any, Any]:
+  """The program of a function as it is now, and the shape of what it gives."""
+  # jax remembers the programs of functions that it has seen, with the arrays of that time.
+  anew = lambda *given: function(*given)
+  return jax.make_jaxpr(anew, return_shape=True)(*given)
 
 
 def _evaluated(program: Any, arrays: Iterator[Array], given: Sequence[Any]) -> list[Any]:
