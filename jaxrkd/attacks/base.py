@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jaxrkd.attacks import doors
 from jaxrkd.attacks.aim import Aim
+from jaxrkd.attacks.built_once import is_fixed
 from jaxrkd.attacks.objectives import LogitsFn, Objective, cross_entropy, of_images
 from jaxrkd.attacks.threat import Threat
 from jaxrkd.particles import merge, part
@@ -168,9 +169,12 @@ class Search:
     return jax.lax.stop_gradient(part(found.images, count)), found.carry
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Attack:
   """A search with an objective on the true label: what evaluations name and count.
+
+  Attacks of the same search and an objective of jaxrkd's are equal; one with an objective
+  of one's own is equal to itself alone, since what that closes over may change.
 
   Attributes:
     search: how images move.
@@ -183,6 +187,19 @@ class Attack:
   search: Search
   objective: Callable[..., Objective] = cross_entropy
   aim: Aim | None = None
+
+  def __eq__(self, other: object) -> bool:
+    if self is other or not isinstance(other, Attack):
+      return self is other
+    same = (self.search, self.objective, self.aim)
+    return is_fixed(self.objective) and same == (
+      other.search,
+      other.objective,
+      other.aim,
+    )
+
+  def __hash__(self) -> int:
+    return hash((self.search, self.aim))
 
   @property
   def threat(self) -> Threat | None:
@@ -208,9 +225,9 @@ class Attack:
     # They know attacks and how these are run.
     from jaxrkd.attacks import direct
 
-    found = direct.classifier(logits_fn, key, images, labels)
+    found = direct.attacked(self, logits_fn, key, images, labels)
     if found is not None:
-      return direct.attacked(self, found, key, images, labels)
+      return found
     return self.watched(key, logits_fn, images, labels)[0]
 
   def watched(

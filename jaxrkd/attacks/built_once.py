@@ -11,10 +11,26 @@ T = TypeVar('T')
 MOST = 64
 
 
+def is_fixed(value: Any) -> bool:
+  """Whether a setting means the same for good: no function but jaxrkd's own."""
+  if isinstance(value, functools.partial):
+    return is_fixed(value.func) and all(
+      map(is_fixed, (*value.args, *value.keywords.values()))
+    )
+  if inspect.isfunction(value):
+    # Those that close over something are built anew each time.
+    return value.__module__.startswith('jaxrkd.') and value.__closure__ is None
+  if isinstance(value, tuple):
+    return all(map(is_fixed, value))
+  home = type(value).__module__
+  return not callable(value) or home.startswith('jaxrkd.')
+
+
 def built_once(factory: Callable[P, T]) -> Callable[P, T]:
   """The same factory; equal arguments give the same object.
 
   Arguments that cannot be compared, such as a threat set without a hash, give a new one.
+  So do functions of one's own: what they close over may change.
 
   Args:
     factory: of an attack or a search, without effects.
@@ -33,6 +49,8 @@ def built_once(factory: Callable[P, T]) -> Callable[P, T]:
     bound.apply_defaults()
     # 1 and True are equal, and are not the same setting.
     given = tuple((k, v, type(v)) for k, v in bound.arguments.items())
+    if not all(map(is_fixed, bound.arguments.values())):
+      return factory(*args, **kwargs)
     try:
       hash(given)
     except TypeError:

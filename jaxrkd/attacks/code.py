@@ -6,7 +6,9 @@ weights of another checkpoint, and holds none of them.
 """
 
 import contextlib
+import enum
 import hashlib
+import inspect
 import re
 import threading
 import weakref
@@ -17,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrkd.attacks.built_once import is_fixed
 from jaxrkd.attacks.objectives import LogitsFn
 from jaxrkd.attacks.stepwise import Randomised, ask
 
@@ -25,7 +28,19 @@ Tree = Any
 # Types with fewer digits than float32.
 COARSE = ('bfloat16', 'float16')
 # Primitives whose work is done outside of the program, where it cannot be read.
-OPAQUE = ('pure_callback', 'io_callback', 'ffi_call', 'custom_call')
+OPAQUE = ('pure_callback', 'io_callback', 'ffi_call', 'custom_call', 'call_exported')
+# Functions among the options of a primitive that a gradient's program shows.
+INLINED = {
+  'custom_jvp_call': ('jvp_jaxpr_fun', 'jvp_jaxpr_thunk'),
+  'custom_vjp_call': ('fwd', 'bwd', 'fwd_jaxpr_thunk', 'out_trees'),
+  'custom_vjp_call_jaxpr': ('fwd', 'bwd', 'fwd_jaxpr_thunk', 'out_trees'),
+}
+# What a text says completely.
+TOLD = (
+  *(bool, int, float, complex, str, bytes, np.dtype, np.generic, enum.Enum),
+  *(jax.sharding.Sharding, jax.sharding.Mesh, jax.sharding.PartitionSpec),
+  *(jax.sharding.AbstractMesh, jax.core.AbstractValue),
+)
 
 
 class DependsOnBatch(Exception):
@@ -105,7 +120,8 @@ def coded(logits_fn: LogitsFn, images: Any) -> Coded | None:
 
   Returns:
     None where its arrays cannot be told apart from it: what calls into other frameworks,
-    or closes over other arrays for a batch of another size.
+    has parts that cannot be read, or closes over other arrays for a batch of another size;
+    and inside of a larger program that it depends on.
   """
   inside = logits_fn.logits_fn if isinstance(logits_fn, Randomised) else logits_fn
   randomised = isinstance(logits_fn, Randomised)
@@ -115,7 +131,10 @@ def coded(logits_fn: LogitsFn, images: Any) -> Coded | None:
     shape = jax.ShapeDtypeStruct((count, *images.shape[1:]), images.dtype)
     return (shape, keys) if randomised else (shape,)
 
-  arrays = tuple(arrays_of(_traced(inside, *like(images.shape[0]))[0]))
+  whole = _traced(inside, *like(images.shape[0]))[0]
+  if any(isinstance(number, jax.core.Tracer) for number in _constants(whole)):
+    return None  # a part of a larger program
+  arrays = tuple(arrays_of(whole))
   shapes = [jax.ShapeDtypeStruct(np.shape(a), jnp.asarray(a).dtype) for a in arrays]
 
   def forward(params: Sequence[Array], *given: Array) -> Array:
@@ -125,21 +144,25 @@ def coded(logits_fn: LogitsFn, images: Any) -> Coded | None:
     logits, pull = jax.vjp(lambda x: forward(params, x, *keys), images)
     return logits, pull(jnp.ones_like(logits))[0]
 
+  mark = hashlib.sha256(b'keys' if randomised else b'plain')
   try:
-    jax.eval_shape(forward, shapes, *like(1))
+    # What is done by itself, and forwards on the way to a gradient, may be two programs; a
+    # batch of another size may be a third.
     given = like(images.shape[0])
+    programs = [jax.make_jaxpr(forward)(shapes, *g) for g in (given, like(1))]
     try:
-      program = jax.make_jaxpr(both)(shapes, *given)
+      programs.append(jax.make_jaxpr(both)(shapes, *given))
     except DependsOnBatch:
       raise
     except Exception:
-      # Without a gradient there is still Square.
-      program = jax.make_jaxpr(forward)(shapes, *given)
+      mark.update(b'without a gradient')  # there is still Square
+    for program in programs:
+      if is_opaque(program):
+        return None
+      mark.update(digest(program).encode())
   except Exception:
     return None
-  if not primitives(program.jaxpr).isdisjoint(OPAQUE):
-    return None
-  name = f'{"keys" if randomised else "plain"} {digest(program)}'
+  name = mark.hexdigest()
   code = _CODES.get(name)
   if code is None:
     code = _CODES[name] = Code(name)
@@ -171,7 +194,7 @@ def signature(logits_fn: Callable[..., Any], image: np.ndarray) -> tuple[str, bo
   except Exception:
     # Without a gradient there is still Square.
     program = jax.make_jaxpr(lambda x: ask(logits_fn, x, keys))(jnp.asarray(image))
-  return digest(program), not primitives(program.jaxpr).isdisjoint(OPAQUE)
+  return digest(program), is_opaque(program)
 
 
 def digest(program: Any) -> str:
@@ -179,9 +202,65 @@ def digest(program: Any) -> str:
   # Without the places in memory where functions lie.
   text = re.sub(r'0x[0-9a-f]+', '', str(program))
   mark = hashlib.sha256(text.encode())
+  for equation in equations(program.jaxpr):
+    for name in sorted(equation.params):
+      # As far as the text leaves it out; what cannot be read is told by `is_opaque`.
+      with contextlib.suppress(_Unreadable):
+        mark.update(_encoded(equation.params[name]).encode())
   for number in numbers_of(program):
     mark.update(f'{number.shape} {number.dtype}'.encode() + number.tobytes())
   return mark.hexdigest()[:32]
+
+
+def is_opaque(program: Any) -> bool:
+  """Whether parts of a traced program cannot be read.
+
+  These are callbacks into other frameworks, and functions among the options of a primitive,
+  whose code and numbers nothing shows.
+  """
+  for equation in equations(program.jaxpr):
+    if equation.primitive.name in OPAQUE:
+      return True
+    inlined = INLINED.get(equation.primitive.name, ())
+    try:
+      for name, value in equation.params.items():
+        if name not in inlined:
+          _encoded(value)
+    except _Unreadable:
+      return True
+  return False
+
+
+class _Unreadable(Exception):
+  """An option of a primitive that no text shows."""
+
+
+def _encoded(value: Any, depth: int = 0) -> str:
+  """An option of a primitive as a text that holds all of it; programs are left out."""
+  if hasattr(value, 'eqns') or hasattr(getattr(value, 'jaxpr', None), 'eqns'):
+    return ''  # `equations` goes into them
+  if value is None or isinstance(value, TOLD):
+    return repr(value)
+  if isinstance(value, np.ndarray | jax.Array):
+    return f'{value.shape} {value.dtype} {_plain(value).tobytes().hex()}'
+  if inspect.isroutine(value) and is_fixed(value):
+    return f'{value.__module__}.{value.__qualname__}'
+  if depth > 5 or inspect.isroutine(value):
+    raise _Unreadable
+  if isinstance(value, dict):
+    value = sorted(value.items(), key=lambda item: str(item[0]))
+  if isinstance(value, tuple | list | set | frozenset):
+    parts = value if isinstance(value, tuple | list) else sorted(value, key=str)
+    return f'({",".join(_encoded(part, depth + 1) for part in parts)})'
+  if isinstance(value, type):
+    return f'{value.__module__}.{value.__qualname__}'
+  names = {*getattr(value, '__dict__', {}), *getattr(type(value), '__slots__', ())}
+  # What a function is called, and where it is written.
+  names = {n for n in names if not n.startswith('__') and n != 'debug'}
+  if callable(value) and not names:
+    raise _Unreadable
+  own = [f'{n}={_encoded(getattr(value, n, None), depth + 1)}' for n in sorted(names)]
+  return f'{type(value).__qualname__}({",".join(own)})'
 
 
 def low_precision(logits_fn: Callable[..., Any], image: np.ndarray) -> str:
@@ -221,6 +300,14 @@ def numbers_of(program: Any) -> Iterator[np.ndarray]:
         yield _plain(variable.val)
     for part in _parts(equation):
       yield from numbers_of(part)
+
+
+def _constants(program: Any) -> Iterator[Any]:
+  """All constants of a program and of its parts, as they are."""
+  yield from getattr(program, 'consts', ())
+  for equation in getattr(program, 'jaxpr', program).eqns:
+    for part in _parts(equation):
+      yield from _constants(part)
 
 
 def arrays_of(program: Any) -> Iterator[Any]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd.attacks.base import Attack, example_keys
-from jaxrkd.attacks.code import Code, Coded, coded
+from jaxrkd.attacks.code import Code, Coded, DependsOnBatch, coded
 from jaxrkd.attacks.lanes import LanePrograms
 from jaxrkd.attacks.objectives import LogitsFn
 from jaxrkd.attacks.stepwise import (
@@ -41,16 +41,16 @@ def classifier(logits_fn: LogitsFn, *given: Any) -> Coded | None:
     return None
   if len(given[1].sharding.device_set) > 1:
     return None  # spread by the user: each step stays where its images are
-  found = coded(logits_fn, given[1])
-  if found and any(isinstance(array, jax.core.Tracer) for array in found.arrays):
-    return None
-  return found
+  return coded(logits_fn, given[1])
 
 
 def attacked(
-  attack: Attack, found: Coded, key: Array, images: Array, labels: Array
-) -> Array:
-  """What an attack of one piece makes of images, [B, H, W, C]."""
+  attack: Attack, logits_fn: LogitsFn, key: Array, images: Array, labels: Array
+) -> Array | None:
+  """What an attack of one piece makes of images, [B, H, W, C]; None as `classifier`."""
+  found = classifier(logits_fn, key, images, labels)
+  if found is None:
+    return None
   with found.using():
     return _whole(attack, found.code)(found.arrays, key, images, labels)
 
@@ -64,11 +64,21 @@ def _whole(attack: Attack, code: Code) -> Callable[..., Array]:
 
 
 def cascaded(
-  cascade: Cascade, found: Coded, key: Array, images: Array, labels: Array
-) -> Array:
-  """What attacks that go step by step make of images, [B, H, W, C]."""
-  with found.using():
-    return _Run(cascade, found, key, images, labels).to_the_end()
+  cascade: Cascade, logits_fn: LogitsFn, key: Array, images: Array, labels: Array
+) -> Array | None:
+  """What attacks that go step by step make of images, [B, H, W, C].
+
+  Returns:
+    None as `classifier`, and where a function closes over other arrays for fewer images.
+  """
+  found = classifier(logits_fn, key, images, labels)
+  if found is None:
+    return None
+  try:
+    with found.using():
+      return _Run(cascade, found, key, images, labels).to_the_end()
+  except DependsOnBatch:
+    return None
 
 
 class _Run:

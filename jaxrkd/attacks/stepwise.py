@@ -183,9 +183,9 @@ class Cascade:
     # They know attacks and how these are run.
     from jaxrkd.attacks import direct
 
-    found = direct.classifier(logits_fn, key, images, labels)
+    found = direct.cascaded(self, logits_fn, key, images, labels)
     if found is not None:
-      return direct.cascaded(self, found, key, images, labels)
+      return found
     keys = key if key.ndim else example_keys(key, jnp.arange(images.shape[0]))
     labels = labels.astype(jnp.int32)
     logits = ask(logits_fn, images, keys)
@@ -282,7 +282,9 @@ def fools(logits: Array, labels: Array) -> Array:
 def ranked_targets(logits: Array, labels: Array) -> Array:
   """The wrong classes of each image, most likely first, [B, classes - 1]."""
   own = jax.nn.one_hot(labels, logits.shape[-1], dtype=bool)
-  behind = jnp.where(own, -jnp.inf, logits)
+  # Masked classes come last of the wrong ones, and the true one behind all of them.
+  least = jnp.finfo(logits.dtype).min
+  behind = jnp.where(own, -jnp.inf, jnp.maximum(logits, least))
   return jnp.argsort(behind, axis=-1, descending=True)[:, :-1].astype(jnp.int32)
 
 

@@ -1,6 +1,7 @@
 """Any classifier under any attack: the library call behind every program."""
 
 import contextlib
+import functools
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeGuard
@@ -19,6 +20,7 @@ from jaxrkd.attacks import (
   cascade,
   doors,
 )
+from jaxrkd.attacks.code import DependsOnBatch
 from jaxrkd.attacks.stepwise import Plain, Randomised
 from jaxrkd.attacks.threat import check_threat, told
 from jaxrkd.errors import InputError, whole_number
@@ -102,6 +104,49 @@ def attack_images(
       classifier whose answers change, an attack in another ball than `threat`, or a path
       that cannot be written.
   """
+  run = functools.partial(
+    _attacked,
+    logits_fn,
+    images,
+    labels,
+    attack,
+    threat=threat,
+    batch_size=batch_size,
+    seed=seed,
+    index=index,
+    search_logits_fn=search_logits_fn,
+    surrogate=surrogate,
+    path=path,
+    keep_images=keep_images,
+    title=title,
+    check=check,
+  )
+  try:
+    return run(share=True)
+  except DependsOnBatch:
+    # Compiled by themselves, functions may close over other arrays at each size.
+    return run(share=False)
+
+
+def _attacked(
+  logits_fn: LogitsFn,
+  images: Any,
+  labels: Any,
+  attack: AnyAttack,
+  *,
+  threat: Threat | None,
+  batch_size: int,
+  seed: int,
+  index: Any,
+  search_logits_fn: LogitsFn | None,
+  surrogate: LogitsFn | None,
+  path: str | pathlib.Path | None,
+  keep_images: bool | None,
+  title: str,
+  check: bool,
+  share: bool,
+) -> Verdicts:
+  """`attack_images`; `share` what is compiled with other functions of the same code."""
   whole = cascade(attack, 'attack')
   if threat is not None:
     check_threat(threat)
@@ -113,7 +158,7 @@ def attack_images(
     )
   loaded = _loaded(images, labels, index, batch_size)
   keep = _fits(loaded.images) if keep_images is None else keep_images
-  own = _known(logits_fn, loaded, check)
+  own = _known(logits_fn, loaded, check, share)
   key = jax.random.key(seed)
   with contextlib.ExitStack() as opened:
     opened.enter_context(own.using())
@@ -124,7 +169,7 @@ def attack_images(
     others: dict[str, Known] = {}
     for what, f in (('search_logits_fn', search_logits_fn), ('surrogate', surrogate)):
       if f is not None:
-        others[what] = _other(f, what, loaded, classes if check else 0)
+        others[what] = _other(f, what, loaded, classes if check else 0, share)
         opened.enter_context(others[what].using())
     about = None
     if path is not None or _is_plain(attack):
@@ -174,23 +219,25 @@ def attack_images(
     return _marked(stored([path], fingerprint(settings), compute, sketch, told=True))
 
 
-def _known(logits_fn: LogitsFn, loaded: Loaded, check: bool) -> Known:
+def _known(logits_fn: LogitsFn, loaded: Loaded, check: bool, share: bool) -> Known:
   """A classifier that is checked, unless that is not wanted, and read."""
   shown = loaded.images.pixels(np.arange(len(loaded.images))[:8]), loaded.label
   if not check:
-    return known(logits_fn, loaded)
+    return known(logits_fn, loaded, share)
   if is_compiled(logits_fn):
     # Its program is all there is to ask, and compiled already where it was seen before.
-    found = known(logits_fn, loaded)
+    found = known(logits_fn, loaded, share)
     with found.using():
       check_classifier(found.evaluate, *shown)
     return found
   # Before it is traced: what draws by itself, or changes when it is asked, shows only so.
   check_classifier(logits_fn, *shown)
-  return known(logits_fn, loaded)
+  return known(logits_fn, loaded, share)
 
 
-def _other(logits_fn: LogitsFn, what: str, loaded: Loaded, classes: int) -> Known:
+def _other(
+  logits_fn: LogitsFn, what: str, loaded: Loaded, classes: int, share: bool
+) -> Known:
   """A search network or surrogate; refused if it cannot stand beside the classifier.
 
   Args:
@@ -198,9 +245,10 @@ def _other(logits_fn: LogitsFn, what: str, loaded: Loaded, classes: int) -> Know
     what: name for messages.
     loaded: the images.
     classes: of the classifier; 0 checks nothing.
+    share: see `known`.
   """
   try:
-    found = _known(logits_fn, loaded, bool(classes))
+    found = _known(logits_fn, loaded, bool(classes), share)
     image = jnp.asarray(found.image)
     own = doors.class_count(logits_fn, image) if classes else 0
   except InputError as error:
@@ -327,23 +375,29 @@ def trust_panel(
   if not isinstance(logits_fn, Randomised) and not compiled:
     # A compiled program may have frozen what a plain call draws.
     moved = max(unsteadiness(logits_fn, few))
-  own = known(logits_fn, loaded)
-  read = {name: known(f, loaded) for name, f in others.items()}
-  with contextlib.ExitStack() as opened:
-    for one in (own, *read.values()):
-      opened.enter_context(one.using())
-    if compiled:
-      moved = max(unsteadiness(own.evaluate, few))
-    return panel(
-      own.subject,
-      loaded,
-      threat,
-      jax.random.key(seed),
-      images=count,
-      surrogates={name: one.subject for name, one in read.items()},
-      unsteady=moved,
-      table={name: Column.of(found) for name, found in (verdicts or {}).items()},
-    )
+
+  def checked(share: bool) -> Panel:
+    own = known(logits_fn, loaded, share)
+    read = {name: known(f, loaded, share) for name, f in others.items()}
+    with contextlib.ExitStack() as opened:
+      for one in (own, *read.values()):
+        opened.enter_context(one.using())
+      away = max(unsteadiness(own.evaluate, few)) if compiled else moved
+      return panel(
+        own.subject,
+        loaded,
+        threat,
+        jax.random.key(seed),
+        images=count,
+        surrogates={name: one.subject for name, one in read.items()},
+        unsteady=away,
+        table={name: Column.of(found) for name, found in (verdicts or {}).items()},
+      )
+
+  try:
+    return checked(share=True)
+  except DependsOnBatch:
+    return checked(share=False)
 
 
 def _loaded(images: Any, labels: Any, index: Any, batch_size: int) -> Loaded:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd.attacks import Cascade, LogitsFn, Stepwise
-from jaxrkd.attacks.code import OPAQUE, digest, primitives
+from jaxrkd.attacks.code import digest, is_opaque
 from jaxrkd.attacks.stepwise import Points
 from jaxrkd.evaluate.task import Images
 
@@ -71,7 +71,7 @@ def describe(
 
     program = jax.make_jaxpr(functools.partial(once, plain))(points)
     parts.append([name, part.steps, part.runs, digest(program)])
-    if not primitives(program.jaxpr).isdisjoint(OPAQUE):
+    if is_opaque(program):
       found.append(np.asarray(once(logits_fn, few).found).ravel())
   return Described(parts, np.concatenate(found))
 

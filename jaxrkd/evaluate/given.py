@@ -107,16 +107,18 @@ def is_compiled(logits_fn: LogitsFn) -> bool:
   return hasattr(logits_fn, 'lower') and hasattr(logits_fn, 'trace')
 
 
-def known(logits_fn: LogitsFn, loaded: Loaded) -> Known:
+def known(logits_fn: LogitsFn, loaded: Loaded, share: bool = True) -> Known:
   """Reads off a classifier's program what it computes.
 
   Args:
     logits_fn: the classifier.
     loaded: the images that it will be asked about.
+    share: what is compiled with other functions of the same code.
   """
   image = loaded.images.pixels(np.arange(1))
   batch = jax.ShapeDtypeStruct((loaded.batch_size, *image.shape[1:]), image.dtype)
-  return Known(logits_fn, image, coded(logits_fn, batch), loaded.mesh)
+  code = coded(logits_fn, batch) if share else None
+  return Known(logits_fn, image, code, loaded.mesh)
 
 
 def placed(array: Any, mesh: jax.sharding.Mesh) -> jax.Array:
