@@ -8,7 +8,7 @@ from absl.testing import absltest, parameterized
 
 from jaxrkd import attacks, experiment
 from jaxrkd.attacks import Aim, Linf, objectives
-from jaxrkd.attacks.stepwise import ranked_targets
+from jaxrkd.attacks.stepwise import possible, ranked_targets
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import attack_images, results
 from jaxrkd.evaluate.verdicts import Verdicts
@@ -42,15 +42,39 @@ class AimTest(parameterized.TestCase):
     logits = jnp.array([[3.0, 0.0, 2.0], [0.0, 1.0, 5.0]])
     labels = jnp.array([0, 2])
     ranked = ranked_targets(logits, labels)
-    np.testing.assert_array_equal(Aim(which).classes(ranked, labels), want)
+    found = Aim(which).classes(ranked, labels, jnp.array([2, 2]))
+    np.testing.assert_array_equal(found, want)
 
   def test_images_of_the_class_itself_have_no_target(self):
     ranked, labels = jnp.array([[1, 2], [0, 2]]), jnp.array([0, 1])
-    np.testing.assert_array_equal(Aim('1').classes(ranked, labels), [1, -1])
+    both = jnp.array([2, 2])
+    np.testing.assert_array_equal(Aim('1').classes(ranked, labels, both), [1, -1])
+    self.assertEqual(Aim(np.int64(1)), Aim(1))
     with self.assertRaisesRegex(InputError, 'class 3, but there are 3 classes'):
-      Aim(3).classes(ranked, labels)
+      Aim(3).classes(ranked, labels, both)
 
-  @parameterized.parameters('least_likly', -1, 1.5)
+  def test_masked_classes_are_no_targets(self):
+    logits = jnp.array([[1.0, 0.0, -jnp.inf, 3.0], [-jnp.inf, 2.0, 1.0, -jnp.inf]])
+    labels = jnp.array([3, 1])
+    ranked, there = ranked_targets(logits, labels), possible(logits, labels)
+    np.testing.assert_array_equal(there, [2, 1])
+    for which, want in (
+      ('least_likely', [1, 2]),
+      ('most_likely', [0, 2]),
+      ('next', [0, 2]),
+      (2, [-1, 2]),
+      (0, [0, -1]),
+    ):
+      found = Aim(which).classes(ranked, labels, there)
+      np.testing.assert_array_equal(found, want, str(which))
+    self.assertNotIn(3, np.asarray(ranked[0]))
+    masked = lambda x: LOGITS(x).at[:, 3].set(-jnp.inf)
+    right = np.asarray(masked(IMAGES)).argmax(-1)
+    found = attack_images(masked, IMAGES, right, attacks.targeted_pgd(Linf(0.15)))
+    self.assertFalse(np.any(found.target == right))
+    self.assertFalse(np.any(found.target == 3))
+
+  @parameterized.parameters('least_likly', -1, 1.5, True, '²')
   def test_mistakes(self, which):
     with self.assertRaisesRegex(InputError, 'attack.target is.*least_likely'):
       Aim(which)
@@ -63,7 +87,8 @@ class SuccessTest(parameterized.TestCase):
     attack = attacks.targeted_pgd(Linf(0.15), target=target, steps=40)
     found = attack_images(LOGITS, IMAGES, LABELS, attack)
     ranked = ranked_targets(LOGITS(IMAGES), jnp.asarray(LABELS))
-    targets = np.asarray(Aim(target).classes(ranked, jnp.asarray(LABELS)))
+    there = jnp.full(len(LABELS), 3)
+    targets = np.asarray(Aim(target).classes(ranked, jnp.asarray(LABELS), there))
     np.testing.assert_array_equal(found.target, targets)
     tried = targets >= 0
     seen = np.asarray(LOGITS(found.images)).argmax(-1)

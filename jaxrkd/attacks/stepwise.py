@@ -288,6 +288,12 @@ def ranked_targets(logits: Array, labels: Array) -> Array:
   return jnp.argsort(behind, axis=-1, descending=True)[:, :-1].astype(jnp.int32)
 
 
+def possible(logits: Array, labels: Array) -> Array:
+  """How many wrong classes of each image are not masked, [B]."""
+  own = jax.nn.one_hot(labels, logits.shape[-1], dtype=bool)
+  return jnp.sum(~(jnp.isneginf(logits) | own), axis=-1).astype(jnp.int32)
+
+
 def pick(rows: Array, yes: Array, no: Array) -> Array:
   """Row by row one or the other; keys too."""
   return jnp.where(rows.reshape(-1, *[1] * (yes.ndim - 1)), yes, no)

@@ -10,7 +10,7 @@ from jaxrkd.attacks.built_once import built_once
 from jaxrkd.attacks.objectives import LogitsFn, Objective
 from jaxrkd.attacks.pgd import pgd_search
 from jaxrkd.attacks.starts import Start
-from jaxrkd.attacks.stepwise import Stepwise, one_step, ranked_targets
+from jaxrkd.attacks.stepwise import Stepwise, one_step, possible, ranked_targets
 from jaxrkd.attacks.threat import Threat
 
 Array = jax.Array
@@ -23,8 +23,8 @@ def towards(aim: Aim):
   """
 
   def objective(logits_fn: LogitsFn, labels: Array, clean: Array) -> Objective:
-    ranked = ranked_targets(jax.lax.stop_gradient(logits_fn(clean)), labels)
-    target = aim.classes(ranked, labels)
+    asked = jax.lax.stop_gradient(logits_fn(clean))
+    target = aim.classes(ranked_targets(asked, labels), labels, possible(asked, labels))
 
     def values(images: Array) -> Array:
       logits = logits_fn(images)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxrkd import losses
 from jaxrkd.attacks import Stepwise, Threat, example_keys
 from jaxrkd.attacks.lanes import Classifier, LanePrograms
-from jaxrkd.attacks.stepwise import Lanes, Points, ask, ranked_targets, sound
+from jaxrkd.attacks.stepwise import Lanes, Points, ask, possible, ranked_targets, sound
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.precision import float32_products
 
@@ -62,6 +62,7 @@ class Evaluation(NamedTuple):
     margin: [B], largest wrong logit minus the true one.
     finite: [B], whether logits are numbers, or minus infinity for masked classes.
     targets: [B, classes - 1], wrong classes, most likely first.
+    possible: [B], how many of these are not masked.
     allowed: [B], whether the image lies in [0, 1] and in the ball.
   """
 
@@ -69,6 +70,7 @@ class Evaluation(NamedTuple):
   margin: Any
   finite: Any
   targets: Any
+  possible: Any
   allowed: Any
 
   def right(self, labels: Any) -> np.ndarray:
@@ -144,6 +146,7 @@ class Evaluator:
       margin=losses.margin(logits, labels),
       finite=sound(logits),
       targets=ranked_targets(logits, labels),
+      possible=possible(logits, labels),
       allowed=allowed,
     )
 

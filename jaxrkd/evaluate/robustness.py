@@ -121,7 +121,8 @@ def measure(
   aims = clean
   if surrogate is not None:
     # A black-box attack knows the ranks of its own network only.
-    aims = clean._replace(targets=evaluate_clean(surrogate, loaded, key).targets)
+    other = evaluate_clean(surrogate, loaded, key)
+    aims = clean._replace(targets=other.targets, possible=other.possible)
   task = Task(
     subject,
     parts,
@@ -166,16 +167,17 @@ def measure(
       'threat': told(ball) if ball is not None else None,
     },
     images=task.found,
-    target=_target(parts, aims.targets, label),
+    target=_target(parts, aims, label),
   )
 
 
-def _target(parts: Cascade, ranked: np.ndarray, labels: np.ndarray) -> np.ndarray | None:
+def _target(parts: Cascade, clean: Evaluation, labels: np.ndarray) -> np.ndarray | None:
   """The classes that a single targeted attack aims at; see `Verdicts.target`."""
   aims = [part.aim for _, part in parts.attacks if part.aim is not None]
   if len(aims) != 1:
     return None
-  return np.asarray(aims[0].classes(ranked, labels), np.int32)
+  classes = aims[0].classes(clean.targets, labels, clean.possible)
+  return np.asarray(classes, np.int32)
 
 
 @functools.lru_cache(maxsize=64)
