@@ -7,6 +7,7 @@ from typing import Any, cast
 import jax
 import jax.numpy as jnp
 from flax import linen, nnx
+from flax.core import unfreeze
 
 from jaxrkd.errors import InputError
 from jaxrkd.models.batch_norm import counted_rows
@@ -14,12 +15,13 @@ from jaxrkd.models.net import Net
 
 Array = jax.Array
 Tree = Any
-# How a Linen module is told that it is trained: the argument's name, and its value then.
+# How a module is told that it is trained: an argument of its call, and its value then.
 CONVENTIONS = {
   'train': True,
   'training': True,
   'is_training': True,
   'deterministic': False,
+  'inference': False,
   'use_running_average': False,
 }
 
@@ -59,6 +61,11 @@ def as_net(network: Any, what: str = 'the network') -> Net:
   raise InputError(f'{what} is a {type(network).__name__}; give {kinds}')
 
 
+def begins_as_it_is(network: Any) -> bool:
+  """Whether training begins with a network's own values, whatever the key."""
+  return isinstance(network, nnx.Module)
+
+
 def from_functions(
   init: Callable[[Array], Tree], apply: Callable[[Tree, Array], Array]
 ) -> Net:
@@ -81,7 +88,8 @@ def from_functions(
 def from_nnx(make: Callable[[nnx.Rngs], nnx.Module] | nnx.Module) -> Net:
   """Wraps a Flax NNX module that maps images [B, H, W, C] to logits [B, classes].
 
-  Training and evaluation mode are set with `Module.train()` and `Module.eval()`.
+  Training and evaluation mode are set with `Module.train()` and `Module.eval()`, and with
+  the arguments of its call that `from_linen` knows.
   `nnx.Param` variables become `params`, all others (statistics, dropout counters)
   `stats`. A padded batch is masked in jaxrkd's own BatchNorm; `nnx.BatchNorm` counts
   the padding (set `config.drop_last` to avoid it).
@@ -120,13 +128,14 @@ def from_nnx(make: Callable[[nnx.Rngs], nnx.Module] | nnx.Module) -> Net:
   def apply(params: Tree, stats: Tree, images: Array) -> Array:
     net = module(params, stats)
     net.eval()
-    return net(images)
+    return net(images, **mode(net, False))
 
   def apply_train(params, stats, images, mask=None):
     net = module(params, stats)
     net.train()
     with counted_rows(mask):
-      logits = net(images)
+      logits = net(images, **mode(net, True))
+    nnx.pop(net, nnx.Intermediate)  # what it sowed
     return logits, _to_dict(split(net)[2])
 
   return Net(init, apply, apply_train)
@@ -144,6 +153,12 @@ def update_nnx(module: nnx.Module, params: Tree, stats: Tree) -> None:
   nnx.update(module, _from_dict(old_params, params), _from_dict(old_stats, stats))
 
 
+def mode(module: Any, train: bool) -> dict[str, bool]:
+  """The arguments of a module's call that say in which mode it is."""
+  known = inspect.signature(type(module).__call__).parameters
+  return {name: CONVENTIONS[name] is train for name in CONVENTIONS if name in known}
+
+
 def from_linen(
   module: Any,
   image_shape: tuple[int, int, int],
@@ -152,9 +167,9 @@ def from_linen(
   """Wraps a Flax Linen module.
 
   Its collections beside `params`, such as `batch_stats`, and a key for dropout become
-  `stats`. Its call says with `train`, `training`, `is_training`, `deterministic` or
-  `use_running_average` in which mode it is; a module without BatchNorm and dropout may
-  have none of these.
+  `stats`. Its call says with `train`, `training`, `is_training`, `deterministic`,
+  `inference` or `use_running_average` in which mode it is; a module without BatchNorm and
+  dropout may have none of these. Flax's BatchNorm counts padded rows of a batch.
 
   Args:
     module: a `flax.linen.Module`.
@@ -166,11 +181,6 @@ def from_linen(
     InputError: variables without 'params', or a module with statistics and no way to say
       that it is trained.
   """
-  known = inspect.signature(type(module).__call__).parameters
-  convention = next((name for name in CONVENTIONS if name in known), '')
-
-  def mode(train: bool) -> dict[str, bool]:
-    return {convention: CONVENTIONS[convention] is train} if convention else {}
 
   def collections(params: Tree, stats: Tree) -> dict[str, Tree]:
     return {'params': params, **stats['collections']}
@@ -178,16 +188,18 @@ def from_linen(
   def draw(key: Array) -> dict[str, Tree]:
     key, dropout = jax.random.split(key)
     images = jnp.zeros((1, *image_shape))
-    return dict(module.init({'params': key, 'dropout': dropout}, images, **mode(False)))
+    return dict(
+      module.init({'params': key, 'dropout': dropout}, images, **mode(module, False))
+    )
 
-  given = None if variables is None else dict(variables)
+  given = None if variables is None else dict(unfreeze(dict(variables)))
   if given is not None and 'params' not in given:
     raise InputError(
       f'variables have {", ".join(map(repr, given)) or "nothing"}; give what module.init '
       "returned, {'params': ..., 'batch_stats': ...}"
     )
   there = given or jax.eval_shape(draw, jax.random.key(0))
-  if not convention and len(there) > 1:
+  if not mode(module, True) and len(there) > 1:
     raise InputError(
       f'{type(module).__name__}.__call__ has none of the arguments '
       f'{", ".join(CONVENTIONS)}; add one that switches BatchNorm and dropout between '
@@ -200,7 +212,7 @@ def from_linen(
     return params, {'collections': filled, 'dropout': jax.random.split(key)[1]}
 
   def apply(params: Tree, stats: Tree, images: Array) -> Array:
-    return module.apply(collections(params, stats), images, **mode(False))
+    return module.apply(collections(params, stats), images, **mode(module, False))
 
   def apply_train(params, stats, images, mask=None):
     key, dropout = jax.random.split(stats['dropout'])
@@ -208,7 +220,7 @@ def from_linen(
       logits, moved = module.apply(
         collections(params, stats),
         images,
-        **mode(True),
+        **mode(module, True),
         mutable=list(stats['collections']),
         rngs={'dropout': dropout},
       )

@@ -9,10 +9,11 @@ import optax
 from jaxrkd.amalgamation import AVERAGES, Amalgamation, Average
 from jaxrkd.attacks import Search
 from jaxrkd.attacks.doors import told
-from jaxrkd.errors import InputError, choose, one_of
+from jaxrkd.errors import InputError, choose, one_of, whole_number
 from jaxrkd.methods import Inner, Method
 from jaxrkd.models import Net, as_net
 from jaxrkd.models.group import is_mapped
+from jaxrkd.models.own import begins_as_it_is
 from jaxrkd.optimizers import check_decay
 from jaxrkd.runtime import sharding
 from jaxrkd.train.distiller import Distiller
@@ -88,7 +89,9 @@ def distill(
   Raises:
     InputError: an argument is something else, a teacher is missing, or an attack.
   """
-  _check(method, attack, optimizer, inner)
+  moves_weights = optimizer if weights_optimizer is None else weights_optimizer
+  teachers = {} if teachers is None else teachers
+  _check(method, attack, optimizer, moves_weights, inner, teachers, mesh)
   if inner is not None:
     method = method._replace(inner=inner)
   if method.inner.prepare is not None and attack is None:
@@ -98,9 +101,18 @@ def distill(
     )
   one_of(attack_bn, ATTACKED_BN, 'attack_bn')
   check_decay(ema_decay)
+  whole_number(steps_per_epoch, 1, 'steps_per_epoch')
+  whole_number(micro_batch, 0, 'micro_batch')
+  if micro_batch and attack_bn != 'eval':
+    raise InputError(
+      f'attack_bn is {attack_bn!r}, where BatchNorm sees the whole batch, and micro_batch '
+      f'would attack {micro_batch} images at once; set one of them to its default'
+    )
   mesh = sharding.data_mesh() if mesh is None else mesh
+  if micro_batch:
+    sharding.check_batch_size(micro_batch, mesh, 'micro_batch')
   student, mapped = as_net(net, 'net'), is_mapped(stacking)
-  members = _members(method, student, online)
+  members = _members(method, net, student, online)
   optimizers = Optimizers(
     student=optimizer,
     weights=weights_optimizer or optax.sgd(method.weight_rate),
@@ -108,7 +120,9 @@ def distill(
     ema_warmup=ema_warmup,
   )
   networks = make_networks(student, method.group, members, mapped)
-  nets, variables, roles = _cast(method, teachers or {})
+  nets, variables, roles = _cast(method, teachers)
+  # Wherever they lie, the step finds them on its own devices.
+  variables = jax.device_put(variables, sharding.replicated(mesh))
   if isinstance(average, str):
     average = choose(AVERAGES, average, 'average')
   frozen = freeze_teachers(nets, roles, average, mapped)
@@ -127,7 +141,15 @@ def _no_attack(*given: Any) -> Any:
   raise AssertionError('asked for an attack where there is none')
 
 
-def _check(method: Any, attack: Any, optimizer: Any, inner: Any) -> None:
+def _check(
+  method: Any,
+  attack: Any,
+  optimizer: Any,
+  weights_optimizer: Any,
+  inner: Any,
+  teachers: Any,
+  mesh: Any,
+) -> None:
   if not isinstance(method, Method):
     raise InputError(
       f'method is {told(method)}; give a method that is built, such as methods.mtard()'
@@ -142,20 +164,34 @@ def _check(method: Any, attack: Any, optimizer: Any, inner: Any) -> None:
       'attacks.pgd_search(attacks.Linf(8 / 255)): an attack from attacks.ATTACKS raises '
       'its own'
     )
-  if not (hasattr(optimizer, 'init') and hasattr(optimizer, 'update')):
+  for name, one in (('optimizer', optimizer), ('weights_optimizer', weights_optimizer)):
+    if not (hasattr(one, 'init') and hasattr(one, 'update')):
+      raise InputError(
+        f'{name} is {told(one)}; give an optax transformation, such as optax.adamw(1e-3)'
+      )
+  if not isinstance(teachers, Mapping):
     raise InputError(
-      f'optimizer is {told(optimizer)}; give an optax transformation, such as '
-      'optax.adamw(1e-3)'
+      f'teachers are {told(teachers)}; give a dictionary from role to teacher, such as '
+      "{'robust': logits_fn}"
+    )
+  if mesh is not None and not isinstance(mesh, jax.sharding.Mesh):
+    raise InputError(
+      f'mesh is {told(mesh)}; give one of jaxrkd.runtime.sharding.data_mesh(devices)'
     )
 
 
-def _members(method: Method, student: Net, online: Any) -> dict[str, Net]:
+def _members(method: Method, net: Any, student: Net, online: Any) -> dict[str, Net]:
   """The networks of a method's group, by name."""
   if method.group == 'students':
     if online:
       raise InputError(
         f'the method trains {method.students} students like net, and no networks beside '
         'them; leave online out'
+      )
+    if begins_as_it_is(net):
+      raise InputError(
+        f'the method trains {method.students} students that must begin differently, and net '
+        'is a module with values; give models.from_nnx(make), make a function from nnx.Rngs'
       )
     return {f'student_{k + 1}': student for k in range(method.students)}
   if not method.group:
@@ -171,6 +207,12 @@ def _members(method: Method, student: Net, online: Any) -> dict[str, Net]:
       'online=[net_1, net_2, net_3]'
     )
   method.check_group(len(named))
+  begun = [id(one) for one in named.values() if begins_as_it_is(one)]
+  if len(set(begun)) < len(begun):
+    raise InputError(
+      'one module is there twice in online, and its networks would begin and stay equal; give '
+      'modules of their own, or models.from_nnx(make)'
+    )
   return {name: as_net(one, f'online network {name!r}') for name, one in named.items()}
 
 

@@ -88,7 +88,8 @@ class Distiller:
       labels: [B] integers, or [B, classes] probabilities where they are mixed or smoothed.
       index: [B], each image's number in the data set, from which its random numbers
         follow; by default its place in the batch.
-      mask: [B], 0 for rows that are padding and 1 for the others; None counts all.
+      mask: [B], 0 for rows that are padding and 1 for the others; None counts all. Losses
+        and jaxrkd's BatchNorm leave padding out; Flax's BatchNorm counts it.
 
     Returns:
       (new state, scalars by name: the loss, its terms, the method's weights). They stay on
@@ -98,6 +99,11 @@ class Distiller:
       InputError: something else in the place of an argument. Values are looked at where
         they are numpy's, and of the first batch.
     """
+    if any(leaf.is_deleted() for leaf in jax.tree.leaves(state)):
+      raise InputError(
+        'the state was given to a step before, which has reused its memory; go on with the '
+        'one that step returned, or copy it first: jax.tree.map(jnp.copy, state)'
+      )
     batch = self._checked(images, labels, index, mask)
     return self._step(state, self.teacher_variables, batch)
 
@@ -149,8 +155,8 @@ class Distiller:
       # The other half of the keys is for augmenting, which is done before.
       _, attack_keys = keys_of(key, given['index'])
       image = given['image']
-      if image.dtype == jnp.uint8:
-        image = image.astype(jnp.result_type(float)) / 255
+      scale = 255 if image.dtype == jnp.uint8 else 1
+      image = image.astype(jnp.result_type(float)) / scale
       return self.update(
         state, teacher_variables, {**given, 'image': image, 'key': attack_keys}
       )
@@ -168,6 +174,12 @@ class Distiller:
     shape, dtype = doors.check_image_type(images)
     count, mesh = shape[0], self.learner.mesh
     sharding.check_batch_size(count, mesh, 'the number of images in a batch')
+    if self.micro_batch and count % self.micro_batch:
+      raise InputError(
+        f'there are {count} images in a batch, which micro_batch, {self.micro_batch}, does '
+        'not divide'
+      )
+    labels = labels if hasattr(labels, 'dtype') else np.asarray(labels)
     kind = (shape, dtype, np.shape(labels))
     new = kind not in self._seen
     if dtype != np.uint8 and (new or isinstance(images, np.ndarray)):
@@ -181,8 +193,12 @@ class Distiller:
         doors.check_labels(labels, count, classes)
       given['label'] = labels
     given['index'] = np.arange(count, dtype=np.int32) if index is None else index
+    if not jnp.issubdtype(jnp.asarray(given['index']).dtype, jnp.integer):
+      raise InputError('index holds no integers; give the number of each image')
     if mask is not None:
       given['mask'] = np.asarray(mask, np.float32)
+      if not np.isin(given['mask'], (0, 1)).all():
+        raise InputError('mask holds more than 0 and 1; give 0 for padding, 1 for images')
     for name in ('index', 'mask'):
       if name in given and np.shape(given[name]) != (count,):
         raise InputError(
