@@ -162,6 +162,71 @@ class CodeTest(parameterized.TestCase):
     self.assertIs(one.code, again.code)
     self.assertIsNot(one.code, other.code)
 
+  def test_exported_functions(self):
+    """Their weights are in an option that no text shows."""
+
+    def exported(seed):
+      f = jax.jit(plain(seed))
+      made = jax.export.export(f)(jax.ShapeDtypeStruct((16, *SHAPE), jnp.float32))
+      return jax.export.deserialize(made.serialize()).call
+
+    self.assertIsNone(coded(exported(0), LIKE))
+    self.assertTrue(signature(jax.jit(lambda x: x), IMAGES[:16])[1] is False)
+    self.assertTrue(signature(exported(0), IMAGES[:16])[1])
+
+  def test_what_is_done_forwards_alone(self):
+    """A gradient that steps over a rounding says nothing of how coarse it is."""
+    w = weights(0, 64, CLASSES)
+
+    def rounding(levels):
+      @jax.custom_vjp
+      def coarse(x):
+        return jnp.round(x * levels) / levels
+
+      coarse.defvjp(lambda x: (x, None), lambda _, g: (g,))
+      return lambda x: coarse(x).reshape(len(x), -1) @ w
+
+    one, other = coded(rounding(1), LIKE), coded(rounding(32), LIKE)
+    self.assertIsNot(one.code, other.code)
+    self.assertIs(one.code, coded(rounding(1), LIKE).code)
+
+  def test_functions_among_options(self):
+    def made(factor):
+      @jax.custom_batching.custom_vmap
+      def double(x):
+        return 2 * x
+
+      rule = lambda size, batched, x: (factor * x, batched[0])
+      double.def_vmap(rule)
+      return lambda x: double(x).reshape(len(x), -1) @ weights(0, 64, CLASSES)
+
+    self.assertIsNone(coded(made(2), LIKE))
+
+  def test_another_batch_size_may_be_another_program(self):
+    w = weights(0, 64, CLASSES)
+    made = lambda c: lambda x: (c if len(x) == 1 else 1) * x.reshape(len(x), -1) @ w
+    self.assertIsNot(coded(made(1), LIKE).code, coded(made(2), LIKE).code)
+
+  def test_parts_of_a_larger_program(self):
+    """A classifier that depends on a number that is not known yet."""
+    w, attack = weights(0, 64, CLASSES), ATTACKS['pgd']()
+    images, labels = jnp.asarray(IMAGES[:4]), jnp.asarray(LABELS[:4])
+    of = lambda c: attack(
+      jax.random.key(0), lambda x: x.reshape(len(x), -1) @ w / c, images, labels
+    )
+    np.testing.assert_allclose(jax.jit(of)(2.0), of(2.0), atol=1e-5)
+
+  def test_arrays_at_some_sizes_only(self):
+    odd = lambda x: (
+      x.reshape(len(x), -1) @ weights(0, 64, CLASSES)
+      + (np.ones((len(x), 1), np.float32) if len(x) not in (1, 16) else 0)
+    )
+    labels = np.asarray(odd(jnp.asarray(IMAGES))).argmax(-1)
+    for name in ('pgd', 'apgd'):
+      found = attack_images(odd, IMAGES, labels, ATTACKS[name](), batch_size=16)
+      self.assertEqual(found.clean_accuracy, 1)
+      ATTACKS[name]()(jax.random.key(0), odd, jnp.asarray(IMAGES[:16]), labels[:16])
+
   def test_what_cannot_be_shared(self):
     w = np.asarray(weights(0, 64, CLASSES))
     outside = lambda x: jax.pure_callback(
@@ -209,6 +274,27 @@ class EqualAttacksTest(parameterized.TestCase):
   @parameterized.parameters(*attacks.UNFORESEEN)
   def test_without_a_ball(self, name):
     self.assertEqual(attacks.UNFORESEEN[name](), attacks.UNFORESEEN[name]())
+
+  def test_objectives_of_ones_own_may_change(self):
+    """What they close over is theirs: an attack built anew is another one."""
+    turn = {'by': -1.0}
+
+    def objective(logits_fn, labels):
+      plain = attacks.objectives.cross_entropy(logits_fn, labels)
+      return lambda x: turn['by'] * plain(x)
+
+    made = lambda: attacks.Attack(attacks.pgd_search(Linf(0.1)), objective)
+    f = plain(0)
+    labels = np.asarray(f(jnp.asarray(IMAGES))).argmax(-1)
+    self.assertNotEqual(made(), made())
+    found = []
+    for turn['by'] in (-1.0, 1.0):
+      found.append(attack_images(f, IMAGES, labels, made()).robust_accuracy)
+    self.assertEqual(found[0], 1)
+    self.assertLess(found[1], 0.7)
+    start = lambda threat, keys, clean: clean
+    search = lambda: attacks.apgd(Linf(0.1), start=start)
+    self.assertNotEqual(search(), search())
 
   def test_arguments(self):
     calls = []

@@ -229,6 +229,35 @@ class OwnLoopTest(parameterized.TestCase):
       losses.append(float(scalars['loss']))
     np.testing.assert_allclose(losses, losses[0], rtol=1e-5)
 
+  def test_modes_that_the_call_is_told(self):
+    """A module with an argument for its mode, and a teacher on one device."""
+
+    class Told(nnx.Module):
+      def __init__(self, rngs):
+        self.norm = nnx.BatchNorm(1, rngs=rngs)
+        self.head = nnx.Linear(64, CLASSES, rngs=rngs)
+
+      def __call__(self, x, train=False):
+        x = self.norm(x, use_running_average=not train)
+        return self.head(x.reshape(len(x), -1))
+
+    mesh = sharding.data_mesh(jax.devices()[:4])
+    net = models.as_net((lambda key: jnp.zeros((64, CLASSES)), linear))
+    here = jax.device_put(WEIGHTS['robust'], jax.devices()[0])
+    distiller = jaxrkd.distill(
+      Told(nnx.Rngs(0)),
+      methods.rslad(),
+      teachers={'robust': (net, (here, {}))},
+      attack=SEARCH,
+      optimizer=optax.sgd(0.1),
+      mesh=mesh,
+    )
+    state = distiller.init(jax.random.key(0))
+    for _ in range(2):
+      state, _ = distiller.step(state, IMAGES, list(LABELS))
+    mean = distiller.variables(state)[1]['norm']['mean']
+    self.assertGreater(float(jnp.abs(mean).max()), 1e-3)
+
   def test_a_group(self):
     net = OWN['functions']()
     distiller = jaxrkd.distill(
@@ -297,6 +326,9 @@ class LossAloneTest(parameterized.TestCase):
       self.assertFalse(leaf.weak_type)
 
 
+ONE = OwnNNX(nnx.Rngs(0))
+
+
 class RefusedTest(parameterized.TestCase):
   @parameterized.named_parameters(
     ('method', dict(method=methods.mtard), 'give a method that is built'),
@@ -304,6 +336,21 @@ class RefusedTest(parameterized.TestCase):
     ('none', dict(attack=None), 'no attack; the inner problem of the method needs one'),
     ('optimizer', dict(optimizer=optax.adamw), 'give an optax transformation'),
     ('missing', dict(teachers={'clean': len}), "no teacher answers as 'robust'"),
+    ('micro', dict(micro_batch=4, attack_bn='batch'), 'sees the whole batch'),
+    ('micro_size', dict(micro_batch=-1), 'micro_batch is -1'),
+    ('list', dict(teachers=[len]), 'give a dictionary from role to teacher'),
+    ('weights', dict(weights_optimizer=3), 'weights_optimizer is 3; give an optax'),
+    ('mesh', dict(mesh=3), 'mesh is 3; give one of'),
+    (
+      'equal',
+      dict(net=OwnNNX(nnx.Rngs(0)), method=methods.cat_aka(), teachers={}),
+      'must begin differently',
+    ),
+    (
+      'twice',
+      dict(method=methods.at_aka(), teachers={}, online=[ONE, ONE]),
+      'is there twice in online',
+    ),
     ('idle', dict(teachers={**teachers(), 'x': len}), "and not 'x'; leave it out"),
     ('teacher', dict(teachers={**teachers(), 'clean': 3}), "answers as 'clean' is a int"),
     (
@@ -343,6 +390,13 @@ class RefusedTest(parameterized.TestCase):
     ('probabilities', (IMAGES, np.ones((16, CLASSES))), {}, 'not probabilities'),
     ('classes', (IMAGES, np.eye(4)[LABELS]), {}, 'must be .16, 3.'),
     ('index', (IMAGES, LABELS), dict(index=np.arange(3)), 'index has shape'),
+    ('numbers', (IMAGES, LABELS), dict(index=np.ones(16)), 'index holds no integers'),
+    (
+      'padding',
+      (IMAGES, LABELS),
+      dict(mask=-np.ones(16)),
+      'mask holds more than 0 and 1',
+    ),
     ('mask', (IMAGES, LABELS), dict(mask=np.ones(3)), 'mask has shape'),
   )
   def test_batches(self, given, options, said):
@@ -370,6 +424,29 @@ class RefusedTest(parameterized.TestCase):
     state = distiller.init(jax.random.key(0))
     with self.assertRaisesRegex(InputError, "student 3, teacher 'clean' 5"):
       distiller.step(state, IMAGES, LABELS)
+
+  @parameterized.parameters(
+    (lambda x: jax.nn.softmax(linear(WEIGHTS['clean'], x)), 'gives probabilities'),
+    (lambda x: linear(WEIGHTS['clean'], x) / 0, 'gives values that are not finite'),
+  )
+  def test_teachers_that_give_no_logits(self, teacher, said):
+    distiller = own(teachers={**teachers(), 'clean': teacher})
+    with self.assertRaisesRegex(InputError, f"teacher 'clean' {said}"):
+      distiller.step(distiller.init(jax.random.key(0)), IMAGES, LABELS)
+
+  def test_a_state_that_was_used(self):
+    distiller = own()
+    state = distiller.init(jax.random.key(0))
+    distiller.step(state, IMAGES, LABELS)
+    with self.assertRaisesRegex(InputError, 'was given to a step before'):
+      distiller.step(state, IMAGES, LABELS)
+
+  def test_bytes_in_the_bare_step(self):
+    distiller = own()
+    state = distiller.init(jax.random.key(0))
+    batch = {'image': np.uint8(255 * IMAGES), 'label': LABELS}
+    with self.assertRaisesRegex(InputError, 'are uint8; give floats'):
+      distiller.update(state, distiller.teacher_variables, batch)
 
   def test_names_of_networks(self):
     distiller = own()

@@ -141,7 +141,8 @@ class Partial:
     """Deletes the files: their results are written."""
     self._path.unlink(missing_ok=True)
     for path in self._path.parent.glob(f'{glob.escape(self._path.name)}-*'):
-      path.unlink(missing_ok=True)
+      if path.name.removeprefix(f'{self._path.name}-').isdigit():
+        path.unlink(missing_ok=True)
 
   def _part(self, number: int) -> pathlib.Path:
     return self._path.with_name(f'{self._path.name}-{number}')

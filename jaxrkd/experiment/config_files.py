@@ -46,7 +46,7 @@ def place(spec: str, folder: str = '') -> str:
     InputError: neither a Python file nor one of jaxrkd's own.
   """
   name, colon, argument = spec.partition(':')
-  if name.endswith('.py') or expanded(name).is_file():
+  if name.endswith('.py'):
     return spec
   home = SHIPPED / folder
   if not (home / f'{name}.py').is_file():
@@ -109,8 +109,14 @@ def load(path: str | pathlib.Path, argument: str = '') -> ConfigDict:
   if not inspect.signature(module.get_config).parameters:
     if argument:
       raise InputError(f'config {str(path)!r} takes no argument, not {argument!r}')
-    return module.get_config()
-  return module.get_config(argument)
+    made = module.get_config()
+  else:
+    made = module.get_config(argument)
+  if not isinstance(made, ConfigDict):
+    raise InputError(
+      f'get_config of {str(path)!r} returns a {type(made).__name__}; return the config'
+    )
+  return made
 
 
 def words(argument: str, allowed: Collection[str]) -> set[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import optax
 
-from jaxrkd.errors import InputError, in_range
+from jaxrkd.errors import InputError, above_zero
 from jaxrkd.optimizers.parameters import outside_norm
 from jaxrkd.optimizers.schedules import Schedule
 
@@ -99,7 +99,8 @@ def _built(
       raise InputError(
         f'optimizer.{option} is {options[option]}; it must be from 0 to below 1'
       )
-  in_range(options.get('eps', 0), 0, 1, 'optimizer.eps')
+  if 'eps' in options:
+    above_zero(options['eps'], 'optimizer.eps')
   if schedule.momentum is not None:
     raise InputError(
       f'the schedule moves momentum along with the rate, and {name} has none; take '

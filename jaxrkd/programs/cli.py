@@ -24,6 +24,8 @@ def main() -> None:
   """Starts the program that the command line names."""
   # Imported late: `jaxrkd --version` needs no jax.
   name, rest = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ('', [])
+  if name == 'help' and rest[:1] and rest[0] in PROGRAMS:
+    name, rest = rest[0], ['--help']
   if name == '--version':
     print(jaxrkd.__version__)
   elif name in ('', 'help', '-h', '--help'):

@@ -193,7 +193,8 @@ class Distiller:
         doors.check_labels(labels, count, classes)
       given['label'] = labels
     given['index'] = np.arange(count, dtype=np.int32) if index is None else index
-    if not jnp.issubdtype(jnp.asarray(given['index']).dtype, jnp.integer):
+    index_type = getattr(given['index'], 'dtype', None) or np.asarray(index).dtype
+    if not jnp.issubdtype(index_type, jnp.integer):
       raise InputError('index holds no integers; give the number of each image')
     if mask is not None:
       given['mask'] = np.asarray(mask, np.float32)
@@ -205,9 +206,30 @@ class Distiller:
           f'{name} has shape {np.shape(given[name])}; give one number for each of the '
           f'{count} images'
         )
+    if not self._seen:
+      self._check_teachers(images)
     self._seen[kind] = classes
     rows = sharding.rows(mesh)
     return {name: _placed(value, rows) for name, value in given.items()}
+
+  def _check_teachers(self, images: Any) -> None:
+    """Refuses teachers whose answers are no logits, by those on a few images."""
+    few = np.asarray(images[: self.learner.mesh.size], np.float32)
+    few /= np.float32(255 if images.dtype == np.uint8 else 1)
+    for (stack, names), variables in zip(self.teachers.stacks, self.teacher_variables):
+      answers = np.asarray(jax.jit(stack.logits)(variables, few), np.float64)
+      for name, logits in zip(names, answers):
+        if not np.isfinite(logits).all():
+          raise InputError(
+            f'teacher {name!r} gives values that are not finite numbers; mend it or its '
+            'weights'
+          )
+        if (logits >= 0).all() and np.allclose(logits.sum(-1), 1, atol=1e-3):
+          raise InputError(
+            f'teacher {name!r} gives probabilities (no value is negative, and each row adds '
+            'up to 1); methods need logits, so leave the softmax out, or return '
+            'log-probabilities'
+          )
 
   def _classes(self, shape: tuple[int, ...]) -> int:
     """How many classes all networks know; asks shapes alone."""

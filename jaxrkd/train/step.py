@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from jaxrkd.attacks import Search
+from jaxrkd.errors import InputError
 from jaxrkd.methods import Method, MethodState
 from jaxrkd.methods.base import batch_mean
 from jaxrkd.optimizers import update_average
@@ -57,6 +59,10 @@ def make_update(
   attacker = Attacker(networks, method, search, attack_bn)
 
   def update(state, teacher_vars, batch):
+    if not jnp.issubdtype(batch['image'].dtype, jnp.floating):
+      raise InputError(
+        f'the images of a batch are {batch["image"].dtype}; give floats in [0, 1]'
+      )
     params = whole({name: state.nets[name].params for name in networks.nets})
     stats = whole({name: state.nets[name].stats for name in networks.nets})
     teacher_vars = whole(teacher_vars)
