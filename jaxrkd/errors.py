@@ -22,7 +22,9 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 
 
 # Of tables to which anyone may add a row.
-OWN_ROW = '; one of your own comes with --plugins=FILE'
+OWN_ROW = (
+  '; one of your own comes with --plugins=FILE, or in Python by importing its file'
+)
 
 
 def choose(table: Mapping[str, T], name: str, what: str, more: str = '') -> T:

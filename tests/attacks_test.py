@@ -13,6 +13,7 @@ from jaxrkd import attacks
 from jaxrkd.attacks import ATTACKS, L2, STARTS, Linf, objectives
 from jaxrkd.attacks.repeat import repeat
 from jaxrkd.errors import InputError
+from jaxrkd.evaluate import attack_images
 
 THREATS = {'linf': Linf(0.06), 'l2': L2(0.5)}
 NAMES = tuple((f'{a}_{t}', a, t) for a in ATTACKS for t in THREATS)
@@ -115,6 +116,33 @@ class AttackTest(parameterized.TestCase):
     want = jnp.clip(images + 0.06 * jnp.sign(gradient), 0, 1)
     found = attacks.fgsm(Linf(0.06))(jax.random.key(0), logits_fn, images, labels)
     np.testing.assert_allclose(found, want, atol=1e-6)
+
+  @parameterized.parameters(
+    (lambda f, y: lambda x: f(x), r'gives \[4, 3\] for 4 images'),
+    (lambda f, y: lambda x: f(x).sum(), r'gives \[\] for 4 images'),
+    (lambda f, y: None, 'gives a NoneType'),
+  )
+  def test_objectives_that_are_none(self, objective, said):
+    """Under an evaluation, in a direct call and in APGD: what is no value for each image."""
+    images, labels, logits_fn, _ = problem()
+    search = attacks.pgd_search(Linf(0.06))
+    for attack in (
+      attacks.Attack(search, objective),
+      attacks.apgd(Linf(0.06), loss=objective, steps=3),
+    ):
+      with self.assertRaisesRegex(InputError, said):
+        attack(jax.random.key(0), logits_fn, images, labels)
+      with self.assertRaisesRegex(InputError, said):
+        attack_images(logits_fn, np.asarray(images), np.asarray(labels), attack)
+
+  @parameterized.parameters(
+    ((attacks.pgd_search,), 'search of an attack is the function pgd_search'),
+    ((attacks.pgd_search(Linf(0.1)), 3), 'objective of an attack is 3'),
+    ((attacks.pgd_search(Linf(0.1)), len, 'next'), "aim of an attack is 'next'"),
+  )
+  def test_attacks_that_are_none(self, given, said):
+    with self.assertRaisesRegex(InputError, said):
+      attacks.Attack(*given)
 
   def test_cw_objective_is_clamped_at_kappa(self):
     logits = jnp.array([[3.0, 1.0, 0.0], [0.0, 9.0, 1.0]])

@@ -39,13 +39,17 @@ def pytest_configure(config):
   if not config.getoption('rows_from'):
     return
   from jaxrkd import attacks, data, methods, models, optimizers
+  from jaxrkd.errors import InputError
   from jaxrkd.experiment.config_files import run_file
 
   tables = (methods.METHODS, methods.INNERS, attacks.ATTACKS, attacks.UNFORESEEN)
   tables += (models.NETWORKS, optimizers.OPTIMIZERS, optimizers.SCHEDULES, data.SOURCES)
   before = [set(table) for table in tables]
   for path in config.getoption('rows_from').split(','):
-    run_file(path, 'plugin')
+    try:
+      run_file(path, 'plugin')
+    except InputError as error:
+      raise pytest.UsageError(str(error)) from error
   new = [set(table) - old for table, old in zip(tables, before)]
   config.stash[OWN] = set().union(*new)
   if not config.stash[OWN]:
@@ -58,7 +62,7 @@ def _is_about(item, names):
   told = getattr(function, '__x_params_repr__', '')
   # Named tests end in the names of their rows.
   return any(
-    f"'{name}'" in told or re.search(rf'_{re.escape(name)}(_|$)', item.name)
+    f"'{name}'" in told or re.search(rf'_{re.escape(name)}(_(linf|l2|l1))?$', item.name)
     for name in names
   )
 

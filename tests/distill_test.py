@@ -189,6 +189,10 @@ class OwnLoopTest(parameterized.TestCase):
   def test_the_memory_of_a_state_is_reused(self):
     distiller = own()
     state = distiller.init(jax.random.key(0))
+    student = distiller.logits_fn(state)
+    before = np.asarray(student(IMAGES))
+    self.addCleanup(lambda: np.testing.assert_array_equal(student(IMAGES), before))
+    self.assertIn('student', repr(distiller))
     distiller.step(state, IMAGES, LABELS)
     self.assertTrue(jax.tree.leaves(state.nets)[0].is_deleted())
 

@@ -7,7 +7,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxrkd import losses
-from jaxrkd.attacks.objectives import LogitsFn, Objective, of_images, unmasked
+from jaxrkd.attacks.objectives import (
+  LogitsFn,
+  Objective,
+  check_values,
+  of_images,
+  unmasked,
+)
 from jaxrkd.attacks.slopes import finite
 from jaxrkd.attacks.stepwise import Points, Randomised, ask
 from jaxrkd.errors import InputError, choose
@@ -96,7 +102,9 @@ def slope_fn(loss: str | LabelObjective, targeted: bool, eot: int) -> SlopeFn:
         assert callable(loss)
         # The compiler merges this pass through the network with the one above.
         inside = lambda x: ask(logits_fn, x, keys)
-        values = of_images(loss, inside, points.label, points.clean)(x)
+        raised = of_images(loss, inside, points.label, points.clean)
+        check_values(raised, x)
+        values = raised(x)
       # A loss that is no number must not pass for the best so far.
       return values.sum(), (logits, jnp.where(jnp.isnan(values), -jnp.inf, values))
 

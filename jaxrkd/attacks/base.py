@@ -10,8 +10,15 @@ import jax.numpy as jnp
 from jaxrkd.attacks import doors
 from jaxrkd.attacks.aim import Aim
 from jaxrkd.attacks.built_once import is_fixed
-from jaxrkd.attacks.objectives import LogitsFn, Objective, cross_entropy, of_images
+from jaxrkd.attacks.objectives import (
+  LogitsFn,
+  Objective,
+  check_values,
+  cross_entropy,
+  of_images,
+)
 from jaxrkd.attacks.threat import Threat
+from jaxrkd.errors import InputError
 from jaxrkd.particles import merge, part
 
 Array = jax.Array
@@ -188,6 +195,23 @@ class Attack:
   objective: Callable[..., Objective] = cross_entropy
   aim: Aim | None = None
 
+  def __post_init__(self):
+    if not isinstance(self.search, Search):
+      raise InputError(
+        f'the search of an attack is {doors.told(self.search)}; give one that is built, such '
+        'as attacks.pgd_search(attacks.Linf(8 / 255))'
+      )
+    if not callable(self.objective):
+      raise InputError(
+        f'the objective of an attack is {doors.told(self.objective)}; give a function '
+        '(logits_fn, labels) -> (images -> [B])'
+      )
+    if self.aim is not None and not hasattr(self.aim, 'classes'):
+      raise InputError(
+        f'the aim of an attack is {doors.told(self.aim)}; give attacks.Aim("next"), or an '
+        'object with classes(ranked, labels, possible)'
+      )
+
   def __eq__(self, other: object) -> bool:
     if self is other or not isinstance(other, Attack):
       return self is other
@@ -235,4 +259,5 @@ class Attack:
   ) -> tuple[Array, Array]:
     """As a call, unchecked; also where slopes were no numbers, [B]."""
     raised = of_images(self.objective, logits_fn, labels, images)
+    check_values(raised, images)
     return self.search.watched(key, raised, images)

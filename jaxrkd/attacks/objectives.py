@@ -6,6 +6,7 @@ once. Anything with this shape works: pass your own for an adaptive attack.
 
 import inspect
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -43,6 +44,28 @@ def _takes_clean(objective: Callable[..., Objective]) -> bool:
   kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
   asked = [p for p in parameters if p.kind in kinds and p.default is p.empty]
   return len(asked) == 3
+
+
+def check_values(objective: Any, images: Array) -> None:
+  """Raises `InputError` unless an objective gives one value for each image.
+
+  Sums, means and several values would let an attack climb something else, unnoticed.
+
+  Args:
+    objective: of an attack on these images.
+    images: [B, H, W, C], or their shape and type.
+  """
+  if not callable(objective):
+    raise InputError(
+      f'the objective of an attack gives a {type(objective).__name__}; it must give a '
+      'function of images: (logits_fn, labels) -> (images -> [B])'
+    )
+  shape = tuple(getattr(jax.eval_shape(objective, images), 'shape', ('nothing',)))
+  if shape != (images.shape[0],):
+    raise InputError(
+      f'the objective of an attack gives {list(shape)} for {images.shape[0]} images; it must '
+      f'give one value for each, [{images.shape[0]}]'
+    )
 
 
 def unmasked(logits: Array) -> Array:

@@ -18,7 +18,7 @@ from jaxrkd.evaluate.verdicts import Verdicts
 from jaxrkd.runtime.progress import say
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Benchmark:
   """What a classifier is worth in a ball.
 
@@ -31,6 +31,9 @@ class Benchmark:
   verdicts: Verdicts
   panel: Panel | None
   table: str
+
+  def __repr__(self) -> str:
+    return self.table
 
   @property
   def clean_accuracy(self) -> float:

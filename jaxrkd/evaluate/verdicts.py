@@ -17,7 +17,7 @@ from jaxrkd.runtime.progress import say
 OPTIONAL = ('images', 'target')
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Verdicts:
   """What an attack, or a cascade of attacks, did to each image, in the images' order.
 
@@ -64,6 +64,12 @@ class Verdicts:
   about: dict[str, Any]
   images: np.ndarray | None = None
   target: np.ndarray | None = None
+
+  def __repr__(self) -> str:
+    return (
+      f'Verdicts on {len(self.label)} images: {100 * self.clean_accuracy:.2f} % clean, '
+      f'{100 * self.robust_accuracy:.2f} % robust under {", ".join(self.about["attacks"])}'
+    )
 
   @property
   def clean_accuracy(self) -> float:

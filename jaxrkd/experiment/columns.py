@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxrkd.errors import InputError, nearest
+from jaxrkd.errors import OWN_ROW, InputError, nearest
 from jaxrkd.experiment.tables import EVALUATIONS
 
 # Short name -> (attack, its options).
@@ -56,6 +56,6 @@ def _options(name: str, config: ConfigDict) -> dict[str, Any]:
   if name not in EVALUATIONS:
     known = [*EVALUATIONS, *PRESETS]
     raise InputError(
-      f'unknown attack {name!r}{nearest(name, known)} (known: {", ".join(known)})'
+      f'unknown attack {name!r}{nearest(name, known)} (known: {", ".join(known)}{OWN_ROW})'
     )
   return {'name': name}

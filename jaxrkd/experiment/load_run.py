@@ -17,7 +17,7 @@ from jaxrkd.runtime import sharding
 Tree = Any
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LoadedNetwork:
   """images [B, H, W, C] in [0, 1] -> logits [B, classes], in evaluation mode.
 
@@ -34,6 +34,9 @@ class LoadedNetwork:
   classes: int
   image_shape: tuple[int, ...]
   about: dict[str, Any]
+
+  def __repr__(self) -> str:
+    return f'LoadedNetwork({self.classes} classes of images {self.image_shape})'
 
   def __call__(self, images: jax.Array) -> jax.Array:
     return self.net.logits_fn(*self.variables)(images)

@@ -179,8 +179,9 @@ def _image_shape(
   where: str, state: State, card: Mapping[str, Any], asked: tuple[int, ...]
 ) -> tuple[int, int, int]:
   """(H, W, C) as the card or the caller says, or 32 x 32; C is the file's."""
-  channels = architecture.channels_of(state) or 3
   known = tuple(card.get('image_shape', ()))
+  # A network of one's own has other names; then the card's word holds.
+  channels = architecture.channels_of(state) or (known or asked or (0, 0, 3))[-1]
   if known and asked and known != asked:
     raise InputError(
       f'{where} holds a network for images {list(known)}, not {list(asked)}; take one of the '

@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxrkd.errors import choose
+from jaxrkd.errors import OWN_ROW, choose
 from jaxrkd.models import BATCH_NORMS, NETWORKS, from_nnx, normalized
 from jaxrkd.models.fold import folded
 from jaxrkd.models.layers import Layers
@@ -98,7 +98,7 @@ def _maker(
   """What builds the module of a network, and its normalisation."""
   # Nodes of older runs lack newer keys.
   chosen = {**network_keys(node), **dict(node.items())}
-  row = choose(NETWORKS, chosen.pop('name'), 'network')
+  row = choose(NETWORKS, chosen.pop('name'), 'network', OWN_ROW)
   common = {key: chosen.pop(key) for key in NETWORK_KEYS}
   channels = image_shape[-1]
   normalisation = constants(

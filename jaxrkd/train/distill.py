@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import optax
 
-from jaxrkd.amalgamation import AVERAGES, Amalgamation, Average
+from jaxrkd.amalgamation import AMALGAMATIONS, AVERAGES, Amalgamation, Average
 from jaxrkd.attacks import Search
 from jaxrkd.attacks.doors import told
 from jaxrkd.errors import InputError, choose, one_of, whole_number
@@ -124,7 +124,9 @@ def distill(
   # Wherever they lie, the step finds them on its own devices.
   variables = jax.device_put(variables, sharding.replicated(mesh))
   if isinstance(average, str):
-    average = choose(AVERAGES, average, 'average')
+    rules: dict[str, Average | Amalgamation] = dict(AVERAGES)
+    rules |= {name: row() for name, row in AMALGAMATIONS.items()}
+    average = choose(rules, average, 'average')
   frozen = freeze_teachers(nets, roles, average, mapped)
   return Distiller(
     learner=Learner(networks, method, optimizers, mesh),

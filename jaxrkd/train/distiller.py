@@ -24,7 +24,7 @@ Tree = Any
 Update = Callable[[TrainState, Tree, Batch], tuple[TrainState, Metrics]]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Distiller:
   """One method that trains one set of networks; see `distill`.
 
@@ -45,6 +45,10 @@ class Distiller:
   steps_per_epoch: int = 1
   micro_batch: int = 0
   teacher_variables: Tree = ()
+
+  def __repr__(self) -> str:
+    names = ', '.join(self.learner.networks.nets)
+    return f'Distiller of {names} taught by {", ".join(self.teachers.names) or "nobody"}'
 
   @functools.cached_property
   def update(self) -> Update:
@@ -113,7 +117,7 @@ class Distiller:
     """images [B, H, W, C] -> logits [B, classes] of a trained network, to be evaluated.
 
     Args:
-      state: between two steps; a step ends its life, and that of this function.
+      state: between two steps. The function has copies and outlives the next step.
       network: which, where several are trained; empty takes the student.
       average: take the moving average of its parameters.
 
@@ -128,13 +132,15 @@ class Distiller:
   def variables(
     self, state: TrainState, network: str = '', average: bool = False
   ) -> tuple[Tree, Tree]:
-    """(params, stats) of a trained network; arguments as `logits_fn`."""
+    """Copies of (params, stats) of a trained network; arguments as `logits_fn`."""
     found = state.nets[self._name(network)]
     if average and not jax.tree.leaves(found.average):
       raise InputError(
         'no average of the parameters is kept; ask for one by distill(..., ema_decay=0.995)'
       )
-    return found.average if average else found.params, found.stats
+    params = found.average if average else found.params
+    # Copies: the next step reuses the memory of the state.
+    return jax.tree.map(lambda leaf: leaf.copy(), (params, found.stats))
 
   def _name(self, network: str) -> str:
     networks = self.learner.networks
