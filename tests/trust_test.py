@@ -129,7 +129,7 @@ class TableTest(parameterized.TestCase):
     images = loaded_grey().images
     columns = {'pgd': Column.of(measured(HILL, 'pgd'))}
     table = Table(columns, Linf(RADIUS), images)
-    found = trust.judged('a stronger attack was found', table.beaten(np.arange(24) == 3))
+    found = trust.rated('a stronger attack was found', table.beaten(np.arange(24) == 3))
     self.assertEqual(found.status, 'fail')
     self.assertAlmostEqual(found.value, 100 / 24)
     self.assertEqual(check('a stronger attack was found', 2.0).status, 'fail')

@@ -66,5 +66,7 @@ class Aim:
       raise InputError(
         f'attack.target is class {self.which}, but there are {count} classes, counted from 0'
       )
-    there = (ranked == chosen[:, None]) & (jnp.arange(count - 1) < possible[:, None])
+    there = (ranked == chosen[:, None]) & (
+      jnp.arange(count - 1)[None] < possible[:, None]
+    )
     return jnp.where(there.any(-1), chosen, -1)

@@ -19,10 +19,12 @@ def is_fixed(value: Any) -> bool:
     )
   if inspect.isfunction(value):
     # Those that close over something are built anew each time.
-    return value.__module__.startswith('jaxrkd.') and value.__closure__ is None
+    # A function that was made by exec has no module.
+    home = value.__module__ or ''
+    return home.startswith('jaxrkd.') and value.__closure__ is None
   if isinstance(value, tuple):
     return all(map(is_fixed, value))
-  home = type(value).__module__
+  home = type(value).__module__ or ''
   return not callable(value) or home.startswith('jaxrkd.')
 
 
