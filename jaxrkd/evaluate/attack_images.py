@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeGuard
 
 import jax
@@ -21,25 +21,27 @@ from jaxrkd.attacks import (
   doors,
 )
 from jaxrkd.attacks.code import DependsOnBatch
-from jaxrkd.attacks.stepwise import Plain, Randomised
+from jaxrkd.attacks.stepwise import Plain
 from jaxrkd.attacks.threat import check_threat, told
-from jaxrkd.errors import InputError, whole_number
+from jaxrkd.errors import InputError
 from jaxrkd.evaluate.fingerprint import describe, fingerprint, images_digest
-from jaxrkd.evaluate.given import Known, is_compiled, known, unit_slopes
+from jaxrkd.evaluate.given import (
+  Known,
+  is_compiled,
+  known,
+  load_given,
+  unit_slopes,
+)
 from jaxrkd.evaluate.inputs import (
   check_classifier,
   check_finite,
-  checked_images,
-  unsteadiness,
 )
 from jaxrkd.evaluate.partial import Partial, Sketch
 from jaxrkd.evaluate.results import versions
 from jaxrkd.evaluate.robustness import Loaded, evaluate_clean, measure
 from jaxrkd.evaluate.task import Images, Subject
-from jaxrkd.evaluate.trust import Column, Panel, panel
 from jaxrkd.evaluate.verdicts import Verdicts, stored
 from jaxrkd.paths import expanded
-from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
 
 # How far answers on other devices may lie apart, relative to the largest. Where all of a
@@ -156,7 +158,7 @@ def _attacked(
       'both search_logits_fn and surrogate are given; attack either the same classifier in '
       'another precision, or another one'
     )
-  loaded = _loaded(images, labels, index, batch_size)
+  loaded = load_given(images, labels, index, batch_size)
   keep = _fits(loaded.images) if keep_images is None else keep_images
   own = _known(logits_fn, loaded, check, share)
   key = jax.random.key(seed)
@@ -323,94 +325,3 @@ def _check_same_ball(searched: Threat | None, threat: Threat) -> None:
 
 def _margins(subject: Subject, loaded: Loaded, key: jax.Array) -> np.ndarray:
   return np.asarray(evaluate_clean(subject, loaded, key).margin)
-
-
-def trust_panel(
-  logits_fn: LogitsFn,
-  images: np.ndarray | jax.Array,
-  labels: np.ndarray | jax.Array,
-  threat: Threat,
-  *,
-  count: int = 100,
-  batch_size: int = 256,
-  seed: int = 0,
-  index: np.ndarray | None = None,
-  surrogates: dict[str, LogitsFn] | None = None,
-  verdicts: Verdicts | Mapping[str, Verdicts] | None = None,
-) -> Panel:
-  """Checks whether accuracies under attack can be believed; see `trust.panel`.
-
-  Args:
-    logits_fn: see `attack_images`. A classifier whose answers change is not refused here,
-      but fails.
-    images: see `attack_images`; the first `count` that are right are used.
-    labels: see `attack_images`.
-    threat: the ball that is asked about.
-    count: images to use at most.
-    batch_size: see `attack_images`.
-    seed: see `attack_images`.
-    index: see `attack_images`; that of the verdicts.
-    surrogates: other classifiers for the transfer check, by name.
-    verdicts: of `attack_images` on these images and this threat, or several by name: what
-      is judged. Without them the panel judges its own short attacks only.
-
-  Raises:
-    InputError: images, labels, threat or verdicts of the wrong kind.
-  """
-  check_threat(threat)
-  whole_number(count, 1, 'count')
-  loaded = _loaded(images, labels, index, batch_size)
-  if isinstance(verdicts, Verdicts):
-    verdicts = {'attack': verdicts}
-  if not isinstance(verdicts, Mapping | None):
-    raise InputError(
-      f'verdicts are {doors.told(verdicts)}; give what attack_images returned, or a '
-      'dictionary of such by name'
-    )
-  few, moved = loaded.images.pixels(np.arange(len(loaded.images))[:8]), 0.0
-  others = surrogates or {}
-  classes = doors.class_count(logits_fn, jnp.asarray(few))
-  doors.check_label_values(loaded.images.label, classes)
-  compiled = is_compiled(logits_fn)
-  if not isinstance(logits_fn, Randomised) and not compiled:
-    # A compiled program may have frozen what a plain call draws.
-    moved = max(unsteadiness(logits_fn, few))
-
-  def checked(share: bool) -> Panel:
-    own = known(logits_fn, loaded, share)
-    read = {name: known(f, loaded, share) for name, f in others.items()}
-    with contextlib.ExitStack() as opened:
-      for one in (own, *read.values()):
-        opened.enter_context(one.using())
-      away = max(unsteadiness(own.evaluate, few)) if compiled else moved
-      return panel(
-        own.subject,
-        loaded,
-        threat,
-        jax.random.key(seed),
-        images=count,
-        surrogates={name: one.subject for name, one in read.items()},
-        unsteady=away,
-        table={name: Column.of(found) for name, found in (verdicts or {}).items()},
-      )
-
-  try:
-    return checked(share=True)
-  except DependsOnBatch:
-    return checked(share=False)
-
-
-def _loaded(images: Any, labels: Any, index: Any, batch_size: int) -> Loaded:
-  """Images, their labels and indices, checked."""
-  images, labels = checked_images(images, labels)
-  if index is None:
-    index = np.arange(len(images))
-  if np.shape(index) != labels.shape:
-    raise InputError(
-      f'index has shape {np.shape(index)}; give one number for each of the {len(images)} '
-      'images'
-    )
-  whole_number(batch_size, 1, 'batch_size')
-  mesh = sharding.data_mesh()
-  size = -(-batch_size // mesh.size) * mesh.size
-  return Loaded(Images(images, labels, np.asarray(index, np.int32)), size, mesh)

@@ -12,8 +12,9 @@ from jaxrkd.data import SOURCES, Split
 from jaxrkd.data.dataset import checked
 from jaxrkd.errors import choose, whole_number
 from jaxrkd.evaluate import results
-from jaxrkd.evaluate.attack_images import attack_images, trust_panel
+from jaxrkd.evaluate.attack_images import attack_images
 from jaxrkd.evaluate.trust import Panel
+from jaxrkd.evaluate.trust_panel import trust_panel
 from jaxrkd.evaluate.verdicts import Verdicts
 from jaxrkd.runtime.progress import say
 

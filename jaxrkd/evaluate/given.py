@@ -13,8 +13,10 @@ import numpy as np
 from jaxrkd.attacks import LogitsFn, doors, objectives
 from jaxrkd.attacks.code import Code, Coded, coded, signature
 from jaxrkd.attacks.stepwise import ask
+from jaxrkd.errors import InputError, whole_number
+from jaxrkd.evaluate.inputs import checked_images
 from jaxrkd.evaluate.robustness import Loaded
-from jaxrkd.evaluate.task import Subject
+from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.runtime import sharding
 
 
@@ -95,6 +97,22 @@ class Known:
   def using(self) -> contextlib.AbstractContextManager[None]:
     """Has programs traced from this function while it is open."""
     return self.code.using() if self.code else contextlib.nullcontext()
+
+
+def load_given(images: Any, labels: Any, index: Any, batch_size: int) -> Loaded:
+  """Images, their labels and indices, checked."""
+  images, labels = checked_images(images, labels)
+  if index is None:
+    index = np.arange(len(images))
+  if np.shape(index) != labels.shape:
+    raise InputError(
+      f'index has shape {np.shape(index)}; give one number for each of the {len(images)} '
+      'images'
+    )
+  whole_number(batch_size, 1, 'batch_size')
+  mesh = sharding.data_mesh()
+  size = -(-batch_size // mesh.size) * mesh.size
+  return Loaded(Images(images, labels, np.asarray(index, np.int32)), size, mesh)
 
 
 @functools.lru_cache(maxsize=16)
