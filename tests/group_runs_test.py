@@ -21,6 +21,7 @@ from jaxrkd.programs import compare
 from jaxrkd.programs import evaluate as remeasure
 from jaxrkd.programs.plan import dry_run
 from jaxrkd.runtime import sharding
+from jaxrkd.train.record import RunRecord
 from jaxrkd.train.state import NetState
 
 
@@ -235,7 +236,7 @@ class DivergenceTest(absltest.TestCase):
     trained = Trained(
       net,
       NetState(params, stats, {}, {}),
-      {'classes': 3, 'image_shape': [8, 8, 1]},
+      RunRecord(3, (8, 8, 1)),
       ConfigDict(),
     )
     with self.assertRaisesRegex(
@@ -248,7 +249,7 @@ class DivergenceTest(absltest.TestCase):
     trained = Trained(
       named_network(config.student, 4, (8, 8, 1)),
       NetState({}, {}, {}, {}),
-      {'classes': 4, 'image_shape': [8, 8, 1]},
+      RunRecord(4, (8, 8, 1)),
       ConfigDict(),
     )
     with self.assertRaisesRegex(InputError, "teacher 'r' knows 4 classes.*has 3 classes"):
