@@ -2,8 +2,11 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
+import numbers
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from jaxrkd.errors import OWN_ROW, InputError, choose, nearest
 
@@ -59,15 +62,62 @@ def options(row: Callable[..., Any], supplied: Collection[str] = ()) -> dict[str
   """
   fixed = row.keywords if isinstance(row, functools.partial) else {}
   target = row.func if isinstance(row, functools.partial) else row
-  if isinstance(target, type):
-    # The metaclass of NNX modules hides the signature of the class itself.
-    target = vars(target)['__init__']
   defaults = {
     name: parameter.default
-    for name, parameter in inspect.signature(target).parameters.items()
+    for name, parameter in _signature(target).parameters.items()
     if parameter.default is not inspect.Parameter.empty and name not in supplied
   }
   return {**defaults, **fixed}
+
+
+def build(
+  table: Table,
+  name: str,
+  what: str,
+  returns: Any,
+  given: Sequence[Any] = (),
+  chosen: Mapping[str, Any] | None = None,
+) -> Any:
+  """What a row makes of its options, be it a row of one's own.
+
+  Args:
+    table: where the name is looked up.
+    name: of the row.
+    what: a row is, for messages.
+    returns: the class, or classes, of what it makes.
+    given: what the row takes beside its options, such as the threat of an attack.
+    chosen: its options.
+
+  Raises:
+    InputError: no such row, one that cannot be called so, or one that makes another thing.
+  """
+  row = choose(table, name, what, OWN_ROW)
+  chosen = chosen or {}
+  try:
+    _signature(row).bind(*given, **chosen)
+  except TypeError as error:
+    raise InputError(
+      f'{what} {name!r} cannot be built: {error}; a row takes {len(given)} arguments in '
+      'order and gives each of its options a default'
+    ) from error
+  made = row(*given, **chosen)
+  if not isinstance(made, returns):
+    raise InputError(
+      f'{what} {name!r} returned {type(made).__name__}, and must return {_named(returns)}'
+    )
+  return made
+
+
+def _named(kinds: Any) -> str:
+  return getattr(kinds, '__name__', None) or str(kinds)
+
+
+def _signature(row: Callable[..., Any]) -> inspect.Signature:
+  if not isinstance(row, type):
+    return inspect.signature(row)
+  # The metaclass of NNX modules hides the signature of the class itself.
+  taken = inspect.signature(row.__init__)  # type: ignore[misc]
+  return taken.replace(parameters=list(taken.parameters.values())[1:])
 
 
 def completed(
@@ -91,7 +141,8 @@ def completed(
     hint: (unknown option, those that there are) -> what may have been meant.
 
   Raises:
-    InputError: an unknown name, or an option that its row does not have.
+    InputError: an unknown name, an option that its row does not have, or a text where it
+      takes a number.
   """
   name = node.get('name', usual)
   allowed = {**common, **options(choose(table, name, f'{where}.name', OWN_ROW), supplied)}
@@ -101,4 +152,22 @@ def completed(
       f'{name!r} has no option {where}.{unknown[0]}{hint(unknown[0], allowed)} '
       f'(its options: {", ".join(allowed) or "none"})'
     )
+  for key in node:
+    _check_kind(node[key], allowed.get(key), f'{where}.{key}')
   return {'name': name, **allowed, **node}
+
+
+def _check_kind(value: Any, default: Any, what: str) -> None:
+  """Refuses what is no number, or no truth value, where the default is one.
+
+  None stays a row's own business, as do the ranges of numbers.
+  """
+  if not isinstance(default, bool | int | float) or value is None:
+    return
+  if isinstance(default, bool):
+    # Numbers were taken for truth values before.
+    fits, kind = isinstance(value, bool | int | np.bool_), 'true or false'
+  else:
+    fits, kind = isinstance(value, numbers.Real), 'a number'
+  if not fits:
+    raise InputError(f'{what} is {value!r} and takes {kind}')

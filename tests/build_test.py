@@ -173,6 +173,52 @@ class PluginTest(parameterized.TestCase):
     with self.assertRaisesRegex(InputError, 'one of your own comes with --plugins=FILE'):
       experiment.resolve(tiny.config('sat'), [f'{group}.name=nothing_like_it'])
 
+  @parameterized.parameters(
+    ('method', lambda *, scale: METHODS['sat'](), 'missing a required argument: .scale'),
+    ('method', lambda scale=1.0: None, 'returned NoneType, and must return Method'),
+    ('inner', lambda: METHODS['sat'](), 'returned Method, and must return .*Inner'),
+    ('student', lambda layers, classes: None, 'a row takes 3 arguments in order'),
+    (
+      'student',
+      lambda layers, classes, channels: None,
+      'NoneType, and must return Module',
+    ),
+    ('optimizer', lambda schedule: 0.1, 'float, and must return GradientTransformation'),
+    ('schedule', lambda epochs: None, 'a row takes 2 arguments in order'),
+    ('attack', lambda threat: None, 'NoneType, and must return Search'),
+    ('evaluation.attacks.a', lambda threat: None, 'NoneType, and must return Callable'),
+    ('data', lambda: None, 'NoneType, and must return two splits'),
+  )
+  def test_a_row_that_is_none(self, group, row, message):
+    table = {
+      'method': METHODS,
+      'inner': INNERS,
+      'student': NETWORKS,
+      'optimizer': OPTIMIZERS,
+      'schedule': SCHEDULES,
+      'attack': SEARCHES,
+      'evaluation.attacks.a': ATTACKS,
+      'data': SOURCES,
+    }[group]
+    self.enterContext(mock.patch.dict(table, {'own_row': row}))
+    with self.assertRaisesRegex(InputError, f"'own_row' .*{message}"):
+      config = experiment.resolve(tiny.config('sat'), [f'{group}.name=own_row'])
+      tiny.Run(config).setup.init()
+
+  def test_a_text_where_a_number_belongs(self):
+    for group, given in (
+      ('method', dict(name='trades', beta='much')),
+      ('data', dict(name='synthetic', train='all')),
+      ('select', dict(attack=dict(name='pgd', restarts=(1, 2)))),
+      ('optimizer', dict(name='sgd', nesterov='yes')),
+    ):
+      config = tiny.config('sat').to_dict()
+      config[group] = given
+      with self.assertRaisesRegex(
+        InputError, f'{group}.*is .* and takes (a number|true)'
+      ):
+        experiment.resolve(configs.ConfigDict(config))
+
 
 class ShippedConfigsTest(parameterized.TestCase):
   def test_resolve_and_survive_json(self):
@@ -437,6 +483,17 @@ class OverrideTest(parameterized.TestCase):
     self.assertEqual(configs.load(path).epochs, 1)
     with self.assertRaisesRegex(InputError, "takes no argument, not 'smoke'"):
       configs.load(path, 'smoke')
+
+  def test_what_a_config_file_raises_is_one_sentence_with_its_line(self):
+    path = tiny.folder(self) / 'faulty.py'
+    for text, message in (
+      ('def get_config():\n  return 1 / 0\n', 'line 2: ZeroDivisionError: division'),
+      ('import nothing_like_it\n', 'line 1: ModuleNotFoundError'),
+      ('def get_config(:\n', 'line 1: SyntaxError'),
+    ):
+      path.write_text(text)
+      with self.assertRaisesRegex(InputError, f"config file '.*faulty.py', {message}"):
+        configs.load(path)
 
   def test_mistakes_in_a_config_file(self):
     config = tiny.config()

@@ -452,6 +452,14 @@ class RefusedTest(parameterized.TestCase):
     with self.assertRaisesRegex(InputError, 'are uint8; give floats'):
       distiller.update(state, distiller.teacher_variables, batch)
 
+  def test_bytes_in_the_bare_loss(self):
+    method, images = methods.mtard(), np.uint8(255 * IMAGES)
+    student = lambda stats, x: (linear(WEIGHTS['clean'], x), stats)
+    for clean, moved in ((images, IMAGES), (IMAGES, images)):
+      batch = {'image': clean, 'label': LABELS}
+      with self.assertRaisesRegex(InputError, 'of a loss are uint8; give floats'):
+        method.loss(method.init(), student, (), teachers(), batch, moved)
+
   def test_names_of_networks(self):
     distiller = own()
     state = distiller.init(jax.random.key(0))

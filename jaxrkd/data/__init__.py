@@ -5,7 +5,9 @@ made by `make_split`. What all sources must hold is checked in `assemble`.
 """
 
 import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from jaxrkd.data.dataset import Dataset, Split, assemble, make_split, with_extra
 from jaxrkd.data.digits import digits
@@ -14,6 +16,8 @@ from jaxrkd.data.npy import npy
 from jaxrkd.data.npz import extra_images, npz
 from jaxrkd.data.synthetic import synthetic
 from jaxrkd.data.tfds import tfds
+from jaxrkd.errors import InputError, choose
+from jaxrkd.rows import build
 
 SOURCES: dict[str, Callable[..., tuple[Split, Split]]] = {
   'cifar10': functools.partial(tfds, dataset='cifar10'),
@@ -26,6 +30,33 @@ SOURCES: dict[str, Callable[..., tuple[Split, Split]]] = {
   'synthetic': synthetic,
 }
 
+
+def read_source(
+  name: str, options: Mapping[str, Any] | None = None, data_dir: str = ''
+) -> tuple[Split, Split]:
+  """The two splits of a source, (train, test), as it gives them.
+
+  Args:
+    name: a row of `SOURCES`.
+    options: those of the row.
+    data_dir: where TFDS data lie, for a row that asks for it.
+
+  Raises:
+    InputError: no such row, or one that cannot be called so or gives no two splits.
+  """
+  options = dict(options or {})
+  if 'data_dir' in inspect.signature(choose(SOURCES, name, 'data source')).parameters:
+    options['data_dir'] = data_dir
+  made = build(SOURCES, name, 'data source', object, chosen=options)
+  if not isinstance(made, tuple | list) or len(made) != 2:
+    raise InputError(
+      f'data source {name!r} returned {type(made).__name__}, and must return two splits, '
+      '(train, test), as jaxrkd.data.make_split(images, labels, name) makes them'
+    )
+  train, test = made
+  return train, test
+
+
 __all__ = [
   'SOURCES',
   'Dataset',
@@ -33,5 +64,6 @@ __all__ = [
   'assemble',
   'extra_images',
   'make_split',
+  'read_source',
   'with_extra',
 ]

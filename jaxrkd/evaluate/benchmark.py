@@ -1,16 +1,15 @@
 """A classifier against a named test set: AutoAttack, the trust checks and a table."""
 
 import dataclasses
-import inspect
 import pathlib
 
 import jax
 import numpy as np
 
 from jaxrkd.attacks import AnyAttack, LogitsFn, Threat, autoattack
-from jaxrkd.data import SOURCES, Split
+from jaxrkd.data import read_source
 from jaxrkd.data.dataset import checked
-from jaxrkd.errors import choose, whole_number
+from jaxrkd.errors import whole_number
 from jaxrkd.evaluate import results
 from jaxrkd.evaluate.attack_images import attack_images
 from jaxrkd.evaluate.trust import Panel
@@ -79,7 +78,8 @@ def benchmark(
   """
   whole_number(count, 0, 'count')
   whole_number(checked_images, 0, 'checked_images')
-  test = _test_set(data, data_dir)
+  _, test = read_source(data, data_dir=data_dir)
+  test = checked(test, f'{data} test')
   images, labels = test.image, test.label
   if count:
     images, labels = images[:count], labels[:count]
@@ -101,6 +101,8 @@ def benchmark(
   lines.append(results.table({title: results.summarize({name: found})}))
   panel = None
   if checked_images:
+    if jax.process_index() == 0:
+      say(f'trust checks on {checked_images} images: compiling takes most of their time')
     panel = trust_panel(
       logits_fn,
       images,
@@ -117,10 +119,3 @@ def benchmark(
   if jax.process_index() == 0:
     say(table)
   return Benchmark(found, panel, table)
-
-
-def _test_set(data: str, data_dir: str) -> Split:
-  source = choose(SOURCES, data, 'data source')
-  takes = 'data_dir' in inspect.signature(source).parameters
-  _, test = source(data_dir=data_dir) if takes else source()
-  return checked(test, f'{data} test')

@@ -85,7 +85,8 @@ def check(config: ConfigDict, past: bool = False) -> None:
       'config.evaluation.threat.eps is 0, where clean accuracies would be called robust; '
       'give a radius'
     )
-  if attacks and config.attack.steps < 1:
+  # A search of one's own may count in another way.
+  if attacks and config.attack.get('steps', 1) < 1:
     raise InputError(
       f'config.attack.steps is {config.attack.steps}, but method {config.method.name!r} '
       'learns from adversarial images, and without a step they are the clean ones; set it to '

@@ -5,11 +5,13 @@ differs.
 """
 
 import ast
+import contextlib
 import functools
 import importlib.util
 import inspect
 import pathlib
 import re
+import traceback
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -86,8 +88,28 @@ def run_file(path: str | pathlib.Path, what: str = 'config file') -> ModuleType:
   if spec is None or spec.loader is None:
     raise InputError(f'{str(path)!r} is not a Python file ending in .py')
   module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
+  with _mistakes_of(path, what):
+    spec.loader.exec_module(module)
   return module
+
+
+@contextlib.contextmanager
+def _mistakes_of(path: pathlib.Path, what: str) -> Iterator[None]:
+  """Whatever a file of the user raises becomes one sentence that names its line."""
+  try:
+    yield
+  except InputError:
+    raise
+  except Exception as error:
+    frames = traceback.extract_tb(error.__traceback__)
+    here = str(path.resolve())
+    inside = [f.lineno for f in frames if str(pathlib.Path(f.filename).resolve()) == here]
+    if isinstance(error, SyntaxError) and not inside:
+      inside = [error.lineno]
+    at = f', line {inside[-1]}' if inside else ''
+    raise InputError(
+      f'{what} {str(path)!r}{at}: {type(error).__name__}: {error}'
+    ) from error
 
 
 def sibling(file: str, name: str) -> ModuleType:
@@ -109,8 +131,11 @@ def load(path: str | pathlib.Path, argument: str = '') -> ConfigDict:
   if not inspect.signature(module.get_config).parameters:
     if argument:
       raise InputError(f'config {str(path)!r} takes no argument, not {argument!r}')
-    return module.get_config()
-  return module.get_config(argument)
+    given: tuple[str, ...] = ()
+  else:
+    given = (argument,)
+  with _mistakes_of(expanded(path), 'config file'):
+    return module.get_config(*given)
 
 
 def words(argument: str, allowed: Collection[str]) -> set[str]:

@@ -2,9 +2,8 @@
 
 import contextlib
 import functools
-import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import optax
 from ml_collections import ConfigDict
@@ -19,13 +18,14 @@ from jaxrkd.attacks import (
   Search,
   Threat,
 )
-from jaxrkd.data import SOURCES, Dataset, assemble, extra_images, with_extra
+from jaxrkd.data import Dataset, assemble, extra_images, read_source, with_extra
 from jaxrkd.errors import InputError, choose
 from jaxrkd.experiment.tables import DATA_KEYS, PROBLEMS
 from jaxrkd.methods import METHODS, Inner, Method
 from jaxrkd.models import Net
 from jaxrkd.models.named import named_network
 from jaxrkd.optimizers import OPTIMIZERS, SCHEDULES, Schedule
+from jaxrkd.rows import build
 
 
 def dataset(config: ConfigDict, data_dir: str = '') -> Dataset:
@@ -41,19 +41,18 @@ def _dataset(request: str, data_dir: str) -> Dataset:
   node = json.loads(request)
   name = node.pop('name')
   sizes = {key: node.pop(key) for key in DATA_KEYS}
-  source = choose(SOURCES, name, 'data source')
-  if 'data_dir' in inspect.signature(source).parameters:
-    node['data_dir'] = data_dir
-  train, test = source(**node)
+  train, test = read_source(name, node, data_dir)
   return assemble(name, train, test, **sizes)
 
 
 def method(config: ConfigDict) -> Method:
   """Builds the training method, with the inner problem that the config puts under it."""
   node = config.method.to_dict()
-  made = choose(METHODS, node.pop('name'), 'method')(**node)
+  made: Method = build(METHODS, node.pop('name'), 'method', Method, chosen=node)
   node = config.inner.to_dict()
-  problem: Inner | None = choose(PROBLEMS, node.pop('name'), 'inner problem')(**node)
+  problem: Inner | None = build(
+    PROBLEMS, node.pop('name'), 'inner problem', Inner | None, chosen=node
+  )
   return made if problem is None else made._replace(inner=problem)
 
 
@@ -104,7 +103,8 @@ def search(config: ConfigDict) -> Search:
   node.pop('bn')
   threat = _threat(config.threat, where='config.threat')
   with _about('config.attack'):
-    return choose(SEARCHES, node.pop('name'), 'training attack')(threat, **node)
+    name = node.pop('name')
+    return build(SEARCHES, name, 'training attack', Search, [threat], node)
 
 
 def _threat(
@@ -132,13 +132,13 @@ def _attack_in(request: str, threat: Threat) -> AnyAttack:
   chosen = json.loads(request)
   name, eps = chosen.pop('name'), chosen.pop('eps')
   if name not in UNFORESEEN:
-    return choose(ATTACKS, name, 'attack')(threat, **chosen)
+    return build(ATTACKS, name, 'attack', Callable, [threat], chosen)
   if eps:
     raise InputError(
       f'attack {name!r} has eps {eps:g}, but it knows no ball around an image; set its '
       'strength instead'
     )
-  return UNFORESEEN[name](**chosen)
+  return build(UNFORESEEN, name, 'attack', Callable, chosen=chosen)
 
 
 def evaluation_threat(config: ConfigDict) -> Threat:
@@ -176,12 +176,12 @@ def optimizer(config: ConfigDict, rate: Schedule) -> optax.GradientTransformatio
   """Builds what moves the networks."""
   node = config.optimizer.to_dict()
   # Runs of older versions have no other than SGD.
-  row = choose(OPTIMIZERS, node.pop('name', 'sgd'), 'optimizer')
-  return row(rate, **node)
+  name, kind = node.pop('name', 'sgd'), optax.GradientTransformation
+  return build(OPTIMIZERS, name, 'optimizer', kind, [rate], node)
 
 
 def schedule(config: ConfigDict, steps_per_epoch: int) -> Schedule:
   """Builds the learning-rate schedule."""
   node = config.schedule.to_dict()
-  row = choose(SCHEDULES, node.pop('name'), 'schedule')
-  return row(config.schedule_len or config.epochs, steps_per_epoch, **node)
+  epochs, name = config.schedule_len or config.epochs, node.pop('name')
+  return build(SCHEDULES, name, 'schedule', Schedule, [epochs, steps_per_epoch], node)

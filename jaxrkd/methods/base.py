@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxrkd.errors import InputError
 from jaxrkd.methods.answering import at_the_door
 from jaxrkd.methods.inner import Inner
 
@@ -204,8 +205,14 @@ class Method(_MethodFields):
       optimizer: that of `init`.
 
     Raises:
-      InputError: a teacher that the method asks for is missing.
+      InputError: a teacher that the method asks for is missing, or images are no floats.
     """
+    for images in jax.tree.leaves((batch['image'], adversarial)):
+      if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise InputError(
+          f'the images of a loss are {images.dtype}; give floats in [0, 1], such as '
+          'images / 255'
+        )
     batch = batch if 'epoch' in batch else {**batch, 'epoch': jnp.zeros((), jnp.int32)}
     terms, stats = self.terms(student, stats, teachers, batch, adversarial)
     fixed = jax.lax.stop_gradient(terms)

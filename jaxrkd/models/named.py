@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
+from flax import nnx
 
-from jaxrkd.errors import OWN_ROW, choose
 from jaxrkd.models import BATCH_NORMS, NETWORKS, from_nnx, normalized
 from jaxrkd.models.fold import folded
 from jaxrkd.models.layers import Layers
 from jaxrkd.models.net import Fold, Net
 from jaxrkd.models.normalisation import Constants, constants
-from jaxrkd.rows import completed
+from jaxrkd.rows import build, completed
 
 PRECISIONS = {'float32': None, 'bfloat16': jnp.bfloat16}
 # What every network takes beside its own options.
@@ -98,7 +98,7 @@ def _maker(
   """What builds the module of a network, and its normalisation."""
   # Nodes of older runs lack newer keys.
   chosen = {**network_keys(node), **dict(node.items())}
-  row = choose(NETWORKS, chosen.pop('name'), 'network', OWN_ROW)
+  name = chosen.pop('name')
   common = {key: chosen.pop(key) for key in NETWORK_KEYS}
   channels = image_shape[-1]
   normalisation = constants(
@@ -116,6 +116,7 @@ def _maker(
       bn_momentum=common['bn_momentum'],
       remat=remat,
     )
-    return row(layers, classes, channels, **chosen)
+    given = [layers, classes, channels]
+    return build(NETWORKS, name, 'network', nnx.Module, given, chosen)
 
   return make, normalisation
