@@ -16,7 +16,7 @@ ALLOWED = {
   'particles': set(),
   'amalgamation': {'errors', 'losses'},
   'models': {'errors', 'rows', 'amalgamation'},
-  'data': LEAVES,
+  'data': {*LEAVES, 'rows'},
   'runtime': LEAVES,
   'optimizers': {'errors'},
   'attacks': {'errors', 'losses', 'particles'},

@@ -167,8 +167,8 @@ class LoopTest(parameterized.TestCase):
     run = tiny.Run(tiny.config('natural', epochs=2))
     workdir = tiny.folder(self)
     for score in (0.5, 0.7):
-      score = lambda nets, s=score: {'student': {'robust': s, 'score': s}}
-      fit([Run(run.setup, workdir, score, 'title')], run.teachers, 'title')
+      measured = lambda nets, s=score: {'student': {'robust': s, 'score': s}}
+      fit([Run(run.setup, workdir, measured, 'title')], run.teachers, 'title')
       # As if no checkpoint of `last` could be read.
       (workdir / 'checkpoints' / 'last').rename(workdir / f'lost{score}')
     store = Checkpoints(workdir / 'checkpoints' / 'best', writable=False)

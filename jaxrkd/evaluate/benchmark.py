@@ -102,7 +102,8 @@ def benchmark(
   panel = None
   if checked_images:
     if jax.process_index() == 0:
-      say(f'trust checks on {checked_images} images: compiling takes most of their time')
+      few = min(checked_images, len(labels))
+      say(f'trust checks on {few} images: most of their time is compiling')
     panel = trust_panel(
       logits_fn,
       images,
