@@ -55,21 +55,26 @@ class OptimisedTest(parameterized.TestCase):
     self.addCleanup(jax.config.update, name, True)
 
 
+@functools.cache
+def given():
+  """The network, where attacks begin, and every image's targets; under x64."""
+  outer, logits_fn = archive('autoattack'), network(jnp.float64)
+  rows = archive('autoattack_inside')['index'][ROWS]
+  images = channels_last(outer['images'][rows].astype(np.float64) / 255)
+  labels = jnp.asarray(outer['labels'][rows])
+  targets = ranked_targets(jax.jit(logits_fn)(images), labels)
+  keys = example_keys(jax.random.key(0), jnp.arange(len(rows)))
+  return logits_fn, Points(keys, images, labels, targets[:, 0], labels * 0), targets
+
+
 class InsideTest(OptimisedTest):
   """Float64, stored draws: equal up to rounding."""
 
   def setUp(self):
     super().setUp()
     self.enterContext(jax.enable_x64(True))
-    self.inside, outer = archive('autoattack_inside'), archive('autoattack')
-    self.logits_fn = network(jnp.float64)
-    rows = self.inside['index'][ROWS]
-    images = channels_last(outer['images'][rows].astype(np.float64) / 255)
-    labels = jnp.asarray(outer['labels'][rows])
-    targets = ranked_targets(self.logits_fn(images), labels)
-    keys = example_keys(jax.random.key(0), jnp.arange(len(rows)))
-    self.points = Points(keys, images, labels, targets[:, 0], labels * 0)
-    self.targets = targets
+    self.inside = archive('autoattack_inside')
+    self.logits_fn, self.points, self.targets = given()
 
   def start(self, threat, keys, clean):
     """As AutoAttack starts, with the stored draws."""

@@ -21,6 +21,22 @@ jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
+# Files about batches that get smaller with the images that are left.
+SHRINKING = ('cascade_test', 'compiled_once_test', 'robustness_test')
+
+
+@pytest.fixture(autouse=True, scope='module')
+def batches_of_one_size(request):
+  """Each size is a compilation, and none changes a verdict: see `cascade_test`."""
+  from jaxrkd.attacks import lanes
+
+  before = lanes.HALVINGS
+  if request.module.__name__ not in SHRINKING:
+    lanes.HALVINGS = 0
+  yield
+  lanes.HALVINGS = before
+
+
 # Rows that came with --plugins.
 OWN = pytest.StashKey[set[str]]()
 

@@ -46,7 +46,7 @@ def config(method='mtard', teachers=True, **changes) -> ConfigDict:
     name='synthetic', train=72, test=24, size=8, channels=1, classes=3, heldout=16
   )
   made.augment.pad = 1
-  made.student = dict(name='convnet', widths=(4, 8), strides=(1, 2))
+  made.student = dict(name='convnet', widths=(4,), strides=(2,))
   made.method.name = method
   made.threat.eps = 0.1
   made.attack = dict(name='pgd', steps=2, step_size=0.05, start='gauss')
