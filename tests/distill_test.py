@@ -72,7 +72,7 @@ class AsTheProgramTest(parameterized.TestCase):
   @parameterized.parameters('mtard', 'rslad', 'iad_1', 'at_aka', 'cat_aka')
   def test_same_losses(self, method):
     """The program's run of a config, and one's own loop with the same network and seed."""
-    made = tiny.config(method, augment__pad=0, augment__flip=False, seed=3)
+    made = tiny.config(method, seed=3)
     if METHODS_WITH_A_GROUP[method]:
       made.attack.name, made.attack.start = 'svgd', 'uniform'
     run = tiny.Run(made)

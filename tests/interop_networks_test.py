@@ -136,25 +136,25 @@ class NetworkTest(parameterized.TestCase):
         logits, pull = jax.vjp(lambda x: net.apply(*variables, x), images)
         return logits, pull(weights)[0]
 
-      # Each batch is a compilation; float64 adds nothing to a second one.
-      for batch in (8,) if double else (1, 8):
-        rng = np.random.default_rng(batch)
-        images, weights = (
-          rng.random((batch, 3, 32, 32)),
-          rng.normal(size=(batch, CLASSES)),
-        )
-        theirs = torch.tensor(images, dtype=dtype, requires_grad=True)
-        logits = module(normalised(node, theirs))
-        (logits * torch.tensor(weights, dtype=dtype)).sum().backward()
-        want = logits.detach().numpy()
-        # Seen with the axes of JAX.
-        gradient = theirs.grad.numpy().transpose(0, 2, 3, 1)
-        given = images.transpose(0, 2, 3, 1), weights
-        found = both(*(jnp.asarray(array, want.dtype) for array in given))
-        self.assertGreater(np.abs(want).max(), 0.1)
-        self.assertGreater(np.abs(gradient).max(), 1e-4)
-        np.testing.assert_allclose(found[0], want, rtol=0, atol=near)
-        np.testing.assert_allclose(found[1], gradient, rtol=0, atol=near)
+      # Each batch is a compilation: one image in float32, eight in float64.
+      batch = 8 if double else 1
+      rng = np.random.default_rng(batch)
+      images, weights = (
+        rng.random((batch, 3, 32, 32)),
+        rng.normal(size=(batch, CLASSES)),
+      )
+      theirs = torch.tensor(images, dtype=dtype, requires_grad=True)
+      logits = module(normalised(node, theirs))
+      (logits * torch.tensor(weights, dtype=dtype)).sum().backward()
+      want = logits.detach().numpy()
+      # Seen with the axes of JAX.
+      gradient = theirs.grad.numpy().transpose(0, 2, 3, 1)
+      given = images.transpose(0, 2, 3, 1), weights
+      found = both(*(jnp.asarray(array, want.dtype) for array in given))
+      self.assertGreater(np.abs(want).max(), 0.1)
+      self.assertGreater(np.abs(gradient).max(), 1e-4)
+      np.testing.assert_allclose(found[0], want, rtol=0, atol=near)
+      np.testing.assert_allclose(found[1], gradient, rtol=0, atol=near)
 
   @parameterized.parameters(*CASES)
   def test_round_trip_is_exact(self, case):
@@ -206,9 +206,11 @@ class NetworkTest(parameterized.TestCase):
       for key, tensor in module.state_dict().items()
       if not key.endswith('num_batches_tracked')
     }
-    net = named_network(network_options({'name': name}), classes, (32, 32, 3))
-    fitted = fit(state, *jax.eval_shape(net.init, jax.random.key(0)))
-    self.assertTrue(fitted.whole, fitted[1:])
+    # The head alone knows the classes, and large networks take long to trace.
+    if classes == 10 or name == 'resnet8':
+      net = named_network(network_options({'name': name}), classes, (32, 32, 3))
+      fitted = fit(state, *jax.eval_shape(net.init, jax.random.key(0)))
+      self.assertTrue(fitted.whole, fitted[1:])
     with self.subTest('recognised'):
       self.assertEqual(architecture.classes_of(state), classes)
       self.assertEqual(architecture.channels_of(state), 3)

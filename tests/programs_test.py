@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+import forked
 import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
@@ -28,7 +29,7 @@ import sys
 sys.path.insert(0, {tests!r})
 import tiny
 def get_config(arg=''):
-  return tiny.config('mtard', epochs={epochs}, ema__decay=0.5)
+  return tiny.config('mtard', epochs={epochs}, ema__decay=0.5, **tiny.AUGMENTED)
 """
 
 
@@ -53,18 +54,8 @@ class ProgramTest(parameterized.TestCase):
       'PYTHONPATH': str(ROOT),
     }
 
-  def run_program(self, program, *arguments, devices=1):
-    return subprocess.run(
-      self.command(program, *arguments),
-      env=self.environment(devices),
-      capture_output=True,
-      text=True,
-      timeout=600,
-      check=False,
-    )
-
   def train(self, workdir, *arguments, devices=1):
-    done = self.run_program(
+    done = forked.run(
       'main.py',
       f'--config={self.config}',
       f'--workdir={self.folder / workdir}',
@@ -120,18 +111,18 @@ class ProgramTest(parameterized.TestCase):
       )
       self.assertIn('finished before', done.stdout)
     with self.subTest('another config is refused'):
-      again = self.run_program(
+      again = forked.run(
         'main.py', f'--config={self.config}', f'--workdir={run}', '--config.batch_size=8'
       )
       self.assertEqual(again.returncode, 2)
       self.assertIn('batch_size was 16 and is now 8', again.stderr)
       self.assertLen(again.stderr.strip().splitlines(), 1)
     with self.subTest('evaluation with the same settings gives the same numbers'):
-      again = self.run_program('evaluate.py', f'--workdir={run}')
+      again = forked.run('evaluate.py', f'--workdir={run}')
       self.assertEqual(again.returncode, 0, again.stderr)
       self.assertEqual(json.loads((run / 'results.json').read_text()), results)
     with self.subTest('evaluation with others goes to another file'):
-      done = self.run_program(
+      done = forked.run(
         'evaluate.py', f'--workdir={run}', '--config.evaluation.threat.eps=0'
       )
       self.assertEqual(done.returncode, 0, done.stderr)
@@ -140,7 +131,7 @@ class ProgramTest(parameterized.TestCase):
       self.assertEqual(row['attacks']['fgsm']['robust'], row['clean'])
     with self.subTest('a network leaves, comes back, and is examined'):
       file = self.folder / 'student.npz'
-      done = self.run_program('export.py', f'--workdir={run}', f'--out={file}')
+      done = forked.run('export.py', f'--workdir={run}', f'--out={file}')
       self.assertEqual(done.returncode, 0, done.stderr)
       self.assertIn('the predictions of jaxrkd on 24 of them', done.stdout)
       for program, *arguments in (
@@ -152,12 +143,12 @@ class ProgramTest(parameterized.TestCase):
         ),
         ('doctor.py', f'--teacher={run}_back', f'--student={run}', '--kind=clean'),
       ):
-        done = self.run_program(program, *arguments)
+        done = forked.run(program, *arguments)
         self.assertIn(done.returncode, (0, 3), done.stderr)
         self.assertEqual(done.returncode == 3, 'teacher: fail' in done.stdout)
       self.assertIn('input normalisation', done.stdout)
     with self.subTest('evaluation cannot change training'):
-      done = self.run_program('evaluate.py', f'--workdir={run}', '--config.epochs=9')
+      done = forked.run('evaluate.py', f'--workdir={run}', '--config.epochs=9')
       self.assertEqual(done.returncode, 2)
       self.assertIn('config.epochs belongs to training', done.stderr)
 
@@ -306,7 +297,7 @@ class ProgramTest(parameterized.TestCase):
     ('--config.teachers.clean.workdir=nowhere', "nowhere' is not the workdir of a run"),
   )
   def test_a_mistake_ends_in_one_line(self, argument, message):
-    done = self.run_program(
+    done = forked.run(
       'main.py',
       f'--config={self.config}',
       f'--workdir={self.folder / "w"}',
@@ -320,7 +311,7 @@ class ProgramTest(parameterized.TestCase):
 
   def test_a_workdir_where_another_process_is_at_work(self):
     with workdir_lock.hold(self.folder / 'w'):
-      done = self.run_program(
+      done = forked.run(
         'main.py', f'--config={self.config}', f'--workdir={self.folder / "w"}'
       )
     self.assertEqual(done.returncode, 2, done.stderr)
@@ -336,14 +327,13 @@ class ProgramTest(parameterized.TestCase):
     outer.write_text(
       f'--config={self.config}\n--flagfile=~/{inner.name}\n\n--config.threat.eps=0.1\n'
     )
-    home = {**self.environment(2), 'HOME': str(self.folder)}
     for given, message in (
       ((f'--flagfile={outer}',), 'batch_size is 9, which 2 devices do not divide'),
       ((f'--flagfile={outer}', '--config.batch_size=11'), 'batch_size is 11'),
       ((f'--flagfile={self.folder}/none',), "none'; --flagfile names a text file"),
     ):
-      command = self.command('main.py', '--workdir=~/w', *given)
-      done = subprocess.run(command, env=home, capture_output=True, text=True)
+      home = str(self.folder)
+      done = forked.run('main.py', '--workdir=~/w', *given, devices=2, home=home)
       self.assertEqual(done.returncode, 2, done.stderr)
       self.assertIn(message, done.stderr)
       self.assertLen(done.stderr.strip().splitlines(), 1)
@@ -358,9 +348,9 @@ class ProgramTest(parameterized.TestCase):
     self.config.write_text(method + config)
     self.assertIn('student best', self.train('own'))
     workdir = f'--workdir={self.folder / "own"}'
-    again = self.run_program('evaluate.py', workdir)
+    again = forked.run('evaluate.py', workdir)
     self.assertIn("unknown method.name 'mine'", again.stderr)
-    again = self.run_program('evaluate.py', workdir, f'--plugins={self.config}')
+    again = forked.run('evaluate.py', workdir, f'--plugins={self.config}')
     self.assertEqual(again.returncode, 0, again.stderr)
 
   @parameterized.parameters(
@@ -372,13 +362,13 @@ class ProgramTest(parameterized.TestCase):
     ('export.py', ('--workdir=w',), 'no --out'),
   )
   def test_mistakes_with_weights(self, program, arguments, message):
-    done = self.run_program(program, *arguments)
+    done = forked.run(program, *arguments)
     self.assertEqual(done.returncode, 2, done.stderr)
     self.assertIn(message, done.stderr)
     self.assertLen(done.stderr.strip().splitlines(), 1)
 
   def test_list_of_recipes(self):
-    done = self.run_program('convert.py', '--list')
+    done = forked.run('convert.py', '--list')
     self.assertEqual(done.returncode, 0, done.stderr)
     self.assertIn('trades_wrn_34_10', done.stdout)
     self.assertIn('cifar100/Rice2020Overfitting', done.stdout)
@@ -394,12 +384,12 @@ class ProgramTest(parameterized.TestCase):
 
   def test_missing_flags(self):
     for arguments in ((), (f'--config={self.config}',)):
-      done = self.run_program('main.py', *arguments)
+      done = forked.run('main.py', *arguments)
       self.assertEqual(done.returncode, 2)
       self.assertRegex(done.stderr, 'no --config|no --workdir')
 
   def test_dry_run(self):
-    done = self.run_program('main.py', f'--config={self.config}', '--dry_run')
+    done = forked.run('main.py', f'--config={self.config}', '--dry_run')
     self.assertEqual(done.returncode, 0, done.stderr)
     for text in ('would be trained first', 'parameters', 'memory per device', 'one step'):
       self.assertIn(text, done.stdout)

@@ -21,7 +21,7 @@ COLLECTIVES = re.compile(
 
 def wide(method, **changes):
   """Large enough that some parameters are split."""
-  made = tiny.config(method, batch_size=16, **changes)
+  made = tiny.config(method, batch_size=16, **tiny.AUGMENTED, **changes)
   made.student = dict(name='convnet', widths=(16, 128), strides=(1, 2))
   made.optimizer = dict(momentum=0.9, weight_decay=2e-4)
   made.ema = dict(decay=0.5)

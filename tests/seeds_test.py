@@ -40,7 +40,10 @@ class SeedsTest(parameterized.TestCase):
   @parameterized.parameters('vmap', 'loop')
   def test_each_is_what_it_would_be_alone(self, stacking):
     with jax.enable_x64(True):
-      runs = [tiny.Run(tiny.config('mtard', seed=s, stacking=stacking)) for s in (0, 3)]
+      runs = [
+        tiny.Run(tiny.config('mtard', seed=s, stacking=stacking, **tiny.AUGMENTED))
+        for s in (0, 3)
+      ]
       alone = [run.steps(run.setup.init(), 3) for run in runs]
       program = Program([run.setup for run in runs])
       state = program.join([run.setup.init() for run in runs])
