@@ -186,8 +186,8 @@ GUARDS = (
     'an attack of zero steps in training',
     *(
       'jaxrkd/experiment/check.py',
-      'config.attack.steps < 1:',
-      'config.attack.steps < -1:',
+      "config.attack.get('steps', 1) < 1:",
+      "config.attack.get('steps', 1) < -1:",
     ),
     'tests/steps_test.py::test_mistakes',
   ),
