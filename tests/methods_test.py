@@ -91,9 +91,8 @@ class ConformanceTest(parameterized.TestCase):
     """Each mode of BatchNorm in the attack moves the running mean as it should."""
     means = {}
     for mode in ('eval', 'batch', 'train'):
-      run = tiny.Run(
-        tiny.config(method, attack__bn=mode, attack__steps=1, attack__step_size=0.1), 2
-      )
+      steps = dict(threat__eps=0.03, attack__steps=1, attack__step_size=0.03)
+      run = tiny.Run(tiny.config(method, attack__bn=mode, **steps), 2)
       state, _ = run.steps(run.setup.init(), 1)
       stats = state.nets['student'].stats
       means[mode] = np.asarray(stats['bns']['0']['mean'])
