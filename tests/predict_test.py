@@ -47,7 +47,9 @@ class PredictTest(absltest.TestCase):
 
 class DryRunTest(absltest.TestCase):
   def said(self, limit, **changes):
-    config = experiment.resolve(tiny.config('mmard', batch_size=32, **changes))
+    student = dict(name='convnet', widths=(4, 8), strides=(1, 2))
+    made = tiny.config('mmard', batch_size=32, student=student, **changes)
+    config = experiment.resolve(made)
     patched = mock.patch.object(predict, 'device_limit', lambda: limit)
     with patched, contextlib.redirect_stdout(io.StringIO()) as out:
       found = dry_run(config)
