@@ -498,6 +498,8 @@ class ImportTest(absltest.TestCase):
     from jaxrkd.programs import plan
 
     given = tiny.config('rslad', epochs=1)
+    teacher = given.teachers.robust.config
+    teacher.student = dict(name='convnet', widths=(4, 8), strides=(1, 2))
     key = f'teachers.robust.file={self.path}'
     config = experiment.resolve(given, [key])
     out = io.StringIO()
