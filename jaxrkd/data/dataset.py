@@ -16,42 +16,8 @@ from jaxrkd.data.arrays import (
 )
 from jaxrkd.data.lazy import LazyImages
 from jaxrkd.data.notes import channel_notes, class_notes, common_notes, scale_notes
+from jaxrkd.data.split import Split
 from jaxrkd.errors import InputError
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Split:
-  """Part of a data set.
-
-  Attributes:
-    image: uint8 [N, H, W, C], or `LazyImages` of these for training images on disk.
-    label: int32 [N].
-    index: int32 [N], each image's place in its source; random numbers and results are
-      tied to it.
-    notes: what its source did that a person should know.
-  """
-
-  image: Any
-  label: np.ndarray
-  index: np.ndarray
-  notes: tuple[str, ...] = ()
-
-  def __len__(self) -> int:
-    return len(self.label)
-
-  def arrays(self) -> dict[str, np.ndarray]:
-    """The three arrays by name, in memory."""
-    return {'image': np.asarray(self.image), 'label': self.label, 'index': self.index}
-
-  def take(self, rows: np.ndarray) -> 'Split':
-    lazy = isinstance(self.image, LazyImages)
-    image = self.image.take(rows) if lazy else self.image[rows]
-    return Split(image, self.label[rows], self.index[rows], self.notes)
-
-  def loaded(self) -> 'Split':
-    """The same with its images in memory."""
-    return dataclasses.replace(self, image=np.asarray(self.image))
-
 
 # Indices of extra images start here, so that they share no random numbers with real ones.
 EXTRA_INDEX = 2**30

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from jaxrkd.data.dataset import Split, make_split, split_off
+from jaxrkd.data.dataset import make_split, split_off
+from jaxrkd.data.split import Split
 
 TEST_IMAGES = 450
 

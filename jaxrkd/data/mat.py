@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from jaxrkd.data.arrays import as_labels, check_layout, flat_labels
-from jaxrkd.data.dataset import Split, make_split
+from jaxrkd.data.dataset import make_split
+from jaxrkd.data.split import Split
 from jaxrkd.errors import InputError
 from jaxrkd.paths import expanded
 

@@ -2,14 +2,11 @@
 
 import collections
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxrkd.data.lazy import LazyImages
-
-if TYPE_CHECKING:
-  from jaxrkd.data.dataset import Split
+from jaxrkd.data.split import Split
 
 # Images on disk of which some are looked at.
 LOOKED_AT = 256
@@ -17,7 +14,7 @@ LOOKED_AT = 256
 NAMED = 5
 
 
-def scale_notes(split: 'Split', what: str) -> list[str]:
+def scale_notes(split: Split, what: str) -> list[str]:
   """Whether bytes use so little of 0 ... 255 that they were scaled wrong."""
   image = split.image
   if isinstance(image, LazyImages):
@@ -67,7 +64,7 @@ def _listed(absent: Sequence[int] | np.ndarray, classes: int) -> str:
   return f'{len(absent)} of {classes} classes ({named}{dots})'
 
 
-def common_notes(learned: 'Split', test: 'Split', what: str) -> list[str]:
+def common_notes(learned: Split, test: Split, what: str) -> list[str]:
   """Whether test images are learned from, bit for bit; those on disk are not read for it."""
   if isinstance(learned.image, LazyImages):
     return []

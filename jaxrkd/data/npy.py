@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from jaxrkd.data.dataset import Split, checked, make_split
+from jaxrkd.data.dataset import checked, make_split
 from jaxrkd.data.lazy import LazyImages
 from jaxrkd.data.npz import KEYS
+from jaxrkd.data.split import Split
 from jaxrkd.errors import InputError
 from jaxrkd.paths import expanded
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxrkd.data.arrays import STACK
-from jaxrkd.data.dataset import Split, make_split
+from jaxrkd.data.dataset import make_split
+from jaxrkd.data.split import Split
 from jaxrkd.errors import InputError
 from jaxrkd.paths import expanded
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from jaxrkd.data.dataset import Split, make_split
+from jaxrkd.data.dataset import make_split
+from jaxrkd.data.split import Split
 
 
 def synthetic(

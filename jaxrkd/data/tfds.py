@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxrkd.data.dataset import Split, make_split
+from jaxrkd.data.dataset import make_split
+from jaxrkd.data.split import Split
 from jaxrkd.data.tfds_reasons import prepare_with, reason, shortened
 from jaxrkd.errors import InputError, nearest
 

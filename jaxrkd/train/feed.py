@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from jaxrkd.data.dataset import Split
+from jaxrkd.data.split import Split
 from jaxrkd.data.stream import Stream
 from jaxrkd.errors import InputError
 from jaxrkd.runtime import sharding
