@@ -90,8 +90,9 @@ class BatchNorm(nnx.Module):
       stored = var
       if self.variance == 'unbiased':
         stored = var * (count / jnp.maximum(count - 1, 1))
-      self.mean[...] = self._moved(self.mean[...], mean)
-      self.var[...] = self._moved(self.var[...], stored)
+      # Set as a whole: `[...] =` would ask tracers for shardings, in time quadratic in depth.
+      self.mean.set_value(self._moved(self.mean[...], mean))
+      self.var.set_value(self._moved(self.var[...], stored))
     scale = self.scale[...] * jax.lax.rsqrt(var + self.epsilon)
     shift = self.bias[...] - mean * scale
     return (x.astype(scale.dtype) * scale + shift).astype(x.dtype)
