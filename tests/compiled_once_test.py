@@ -14,7 +14,7 @@ from flax import linen, nnx
 from jaxrkd import attacks, models
 from jaxrkd.attacks import L2, Linf, Randomised
 from jaxrkd.attacks.built_once import built_once
-from jaxrkd.attacks.code import coded, signature
+from jaxrkd.attacks.code import DependsOnBatch, coded, signature
 from jaxrkd.evaluate import attack_images, trust_panel
 
 SHAPE, CLASSES = (8, 8, 1), 4
@@ -239,6 +239,14 @@ class CodeTest(parameterized.TestCase):
       'bi,bij->bj', x.reshape(len(x), -1), np.tile(w, (len(x), 1, 1))
     )
     self.assertIsNone(coded(tiled, LIKE))
+    with self.subTest('other weights of the same shape where a batch has another size'):
+      moody = lambda x: x.reshape(len(x), -1) @ (w if len(x) in (1, 16) else 2 * w)
+      found = coded(moody, LIKE)
+      shared = found.code.logits_fn(found.arrays, ())
+      with found.using():
+        np.testing.assert_allclose(shared(IMAGES[:16]), moody(IMAGES[:16]), rtol=1e-5)
+        with self.assertRaises(DependsOnBatch):
+          shared(IMAGES[:5])
     images, labels = IMAGES[:8], LABELS[:8]
     for f in (outside, tiled):
       found = attack_images(f, images, labels, attacks.square(Linf(0.1), queries=5))
