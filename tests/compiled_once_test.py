@@ -242,8 +242,8 @@ class CodeTest(parameterized.TestCase):
     with self.subTest('other weights of the same shape where a batch has another size'):
       moody = lambda x: x.reshape(len(x), -1) @ (w if len(x) in (1, 16) else 2 * w)
       found = coded(moody, LIKE)
-      shared = found.code.logits_fn(found.arrays, ())
       with found.using():
+        shared = found.code.logits_fn(found.arrays, ())
         np.testing.assert_allclose(shared(IMAGES[:16]), moody(IMAGES[:16]), rtol=1e-5)
         with self.assertRaises(DependsOnBatch):
           shared(IMAGES[:5])
