@@ -244,7 +244,8 @@ class CodeTest(parameterized.TestCase):
       found = coded(moody, LIKE)
       with found.using():
         shared = found.code.logits_fn(found.arrays, ())
-        np.testing.assert_allclose(shared(IMAGES[:16]), moody(IMAGES[:16]), rtol=1e-5)
+        got, want = shared(IMAGES[:16]), moody(IMAGES[:16])
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)
         with self.assertRaises(DependsOnBatch):
           shared(IMAGES[:5])
     images, labels = IMAGES[:8], LABELS[:8]
