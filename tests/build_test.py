@@ -490,6 +490,7 @@ class OverrideTest(parameterized.TestCase):
       ('def get_config():\n  return 1 / 0\n', 'line 2: ZeroDivisionError: division'),
       ('import nothing_like_it\n', 'line 1: ModuleNotFoundError'),
       ('def get_config(:\n', 'line 1: SyntaxError'),
+      ("raise ValueError('two\\nlines')\n", 'line 1: ValueError: two lines$'),
     ):
       path.write_text(text)
       with self.assertRaisesRegex(InputError, f"config file '.*faulty.py', {message}"):

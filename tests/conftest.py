@@ -21,10 +21,14 @@ jax.config.update('jax_num_cpu_devices', 8)
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
-# Files about batches that get smaller with the images that are left.
-SHRINKING = ('cascade_test', 'compiled_once_test', 'robustness_test')
-# Files whose images take longer than compiling.
-SHRINKING += ('autoattack_golden_test',)
+# Files about batches that get smaller with the images that are left, and one whose images
+# take longer than compiling.
+SHRINKING = (
+  'cascade_test',
+  'compiled_once_test',
+  'robustness_test',
+  'autoattack_golden_test',
+)
 
 
 @pytest.fixture(autouse=True, scope='module')

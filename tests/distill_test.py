@@ -46,6 +46,16 @@ class OwnNNX(nnx.Module):
     return self.head(self.drop(nnx.relu(self.norm(self.conv(x))).mean((1, 2))))
 
 
+class Normed(nnx.Module):
+  def __init__(self, rngs):
+    self.conv = nnx.Conv(1, 4, (3, 3), rngs=rngs)
+    self.norm = nnx.BatchNorm(4, rngs=rngs)
+    self.head = nnx.Linear(4, CLASSES, rngs=rngs)
+
+  def __call__(self, x):
+    return self.head(nnx.relu(self.norm(self.conv(x))).mean((1, 2)))
+
+
 class OwnLinen(linen.Module):
   @linen.compact
   def __call__(self, x, deterministic):
@@ -321,6 +331,65 @@ class LossAloneTest(parameterized.TestCase):
     chex.assert_trees_all_close(params, distiller.variables(state)[0], rtol=1e-4)
     chex.assert_trees_all_close(memory.weights, state.weights, rtol=1e-5)
     self.assertNotAlmostEqual(float(memory.weights['adv']), 0.5, places=4)
+
+  def still(self, method, **options):
+    """The step without an attack, on networks with BatchNorm; and its first state."""
+    net = models.from_nnx(Normed)
+    distiller = jaxrkd.distill(
+      net,
+      method,
+      teachers=teachers() if method.teachers else {},
+      inner=methods.INNERS['none'](),
+      attack=None,
+      optimizer=optax.sgd(0.1),
+      **options,
+    )
+    state = distiller.init(jax.random.key(0))
+    variables = {name: distiller.variables(state, name) for name in state.nets}
+    return net, variables, distiller.step(state, IMAGES, LABELS)
+
+  def test_with_batch_norm(self):
+    method = methods.mtard()
+    net, variables, (state, scalars) = self.still(method)
+    params, stats = variables['student']
+    batch = {'image': jnp.asarray(IMAGES), 'label': jnp.asarray(LABELS)}
+    student = lambda stats, x: net.apply_train(params, stats, x, None)
+    value, found = method.loss(
+      method.init(), student, stats, teachers(), batch, batch['image']
+    )
+    np.testing.assert_allclose(value, scalars['loss'], rtol=1e-5)
+    chex.assert_trees_all_close(found.stats, state.nets['student'].stats, rtol=1e-5)
+
+  def test_with_a_group(self):
+    method = methods.at_aka()
+    nets = [models.from_nnx(Normed)] * 2
+    net, variables, (state, scalars) = self.still(method, online=nets)
+    params = {name: p for name, (p, _) in variables.items()}
+    stats = {name: s for name, (_, s) in variables.items()}
+    online = [name for name in stats if name != 'student']
+
+    def student(stats, x):
+      logits, new = net.apply_train(params['student'], stats['student'], x, None)
+      return logits, {**stats, 'student': new}
+
+    def group(stats, x):
+      logits, stats = [], dict(stats)
+      for name, images in zip(online, x):
+        z, stats[name] = net.apply_train(params[name], stats[name], images, None)
+        logits.append(z)
+      return jnp.stack(logits), stats
+
+    def still(stats, x):
+      pairs = zip(online, x)
+      return jnp.stack([net.apply(params[n], stats[n], images) for n, images in pairs])
+
+    batch = {'image': jnp.asarray(IMAGES), 'label': jnp.asarray(LABELS)}
+    trained = methods.Networks(student, group, still)
+    particles = methods.Attacked(jnp.stack([batch['image']] * 2))
+    value, found = method.loss(method.init(), trained, stats, {}, batch, particles)
+    np.testing.assert_allclose(value, scalars['loss'], rtol=1e-5)
+    for name in stats:
+      chex.assert_trees_all_close(found.stats[name], state.nets[name].stats, rtol=1e-5)
 
   @parameterized.parameters(*methods.METHODS)
   def test_every_method_has_a_state(self, name):

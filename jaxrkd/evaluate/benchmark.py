@@ -3,7 +3,6 @@
 import dataclasses
 import pathlib
 
-import jax
 import numpy as np
 
 from jaxrkd.attacks import AnyAttack, LogitsFn, Threat, autoattack
@@ -101,9 +100,8 @@ def benchmark(
   lines.append(results.table({title: results.summarize({name: found})}))
   panel = None
   if checked_images:
-    if jax.process_index() == 0:
-      few = min(checked_images, len(labels))
-      say(f'trust checks on {few} images: most of their time is compiling')
+    few = min(checked_images, len(labels))
+    say(f'trust checks on at most {few} images: most of their time is compiling')
     panel = trust_panel(
       logits_fn,
       images,
@@ -117,6 +115,5 @@ def benchmark(
     lines += [f'  {check.status}  {check.name}' for check in panel.checks]
     lines += [c.advice for c in panel.checks if c.status in ('warn', 'fail')]
   table = '\n'.join(lines)
-  if jax.process_index() == 0:
-    say(table)
+  say(table)
   return Benchmark(found, panel, table)

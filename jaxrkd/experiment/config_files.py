@@ -107,8 +107,9 @@ def _mistakes_of(path: pathlib.Path, what: str) -> Iterator[None]:
     if isinstance(error, SyntaxError) and not inside:
       inside = [error.lineno]
     at = f', line {inside[-1]}' if inside else ''
+    reason = ' '.join(str(error).split())  # on one line, whatever its author wrote
     raise InputError(
-      f'{what} {str(path)!r}{at}: {type(error).__name__}: {error}'
+      f'{what} {str(path)!r}{at}: {type(error).__name__}: {reason}'
     ) from error
 
 
