@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import tempfile
 
 # Read when jax starts, and by the programs that tests start. Compiling takes most of the
@@ -9,7 +10,10 @@ import tempfile
 # XLA's older emitters of fusions.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ.setdefault('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
-os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', tempfile.mkdtemp('-jax-cache'))
+# Of the process that starts the others, which removes it in the end.
+CACHE = ''
+if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
+  CACHE = os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp('-jax-cache')
 quick = '--xla_cpu_use_fusion_emitters=false'
 os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} {quick}'
 
@@ -41,6 +45,33 @@ def batches_of_one_size(request):
     lanes.HALVINGS = 0
   yield
   lanes.HALVINGS = before
+
+
+# Files about programs over all devices. Elsewhere a mesh that nobody chose has one: eight
+# take a tenth to a fifth longer to compile for.
+OVER_ALL_DEVICES = (
+  'compiled_once_test',
+  'distill_test',
+  'doors_test',
+  'library_test',
+  'readme_test',
+  'scale_test',
+)
+
+
+@pytest.fixture(autouse=True, scope='module')
+def one_device(request):
+  from jaxrkd.runtime import sharding
+
+  every = sharding.data_mesh
+  if request.module.__name__ not in OVER_ALL_DEVICES:
+
+    def chosen(devices=None, fsdp=1):
+      return every(jax.devices()[:fsdp] if devices is None else devices, fsdp)
+
+    sharding.data_mesh = chosen
+  yield
+  sharding.data_mesh = every
 
 
 # Rows that came with --plugins.
@@ -76,6 +107,11 @@ def pytest_configure(config):
   config.stash[OWN] = set().union(*new)
   if not config.stash[OWN]:
     raise pytest.UsageError('the files of --plugins add no row to any table')
+
+
+def pytest_unconfigure(config):
+  if CACHE:
+    shutil.rmtree(CACHE, ignore_errors=True)
 
 
 def _is_about(item, names):
