@@ -62,7 +62,7 @@ def place(spec: str, folder: str = '') -> str:
 
 def own(folder: str = '') -> list[str]:
   """Names of jaxrkd's own configs."""
-  helpers = ('__init__', 'setting')
+  helpers = ('__init__', 'setting', 'papers')
   found = (path.stem for path in (SHIPPED / folder).glob('*.py'))
   return sorted(name for name in found if name not in helpers)
 

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -38,6 +39,10 @@ from jaxrkd.runtime import files, preemption, sharding
 from jaxrkd.runtime.progress import say
 
 
+# What versions are called that were kept after an epoch.
+EPOCH = 'epoch '
+
+
 def evaluate_run(
   config: ConfigDict,
   workdir: pathlib.Path,
@@ -47,6 +52,8 @@ def evaluate_run(
   folder: str = 'eval',
   title: str = 'student',
   checks: bool = True,
+  versions: Sequence[str] = (),
+  teachers: bool = True,
 ) -> dict[str, Any]:
   """Measures teachers and student, prints the table, returns results.json.
 
@@ -61,10 +68,15 @@ def evaluate_run(
     folder: per-example results go to workdir/folder/<network>/<attack>.npz.
     title: what the student is called in the table.
     checks: whether to make those of `evaluation.trust`.
+    versions: of the student: 'best', 'last', 'ema', or 'epoch 20' of one that was kept;
+      empty measures the first three, as far as there are.
+    teachers: whether teachers are measured, too.
   """
   surrogates = load_surrogates(config, workdir, data, mesh)
   measure = Measurement(config, data, mesh, surrogates)
-  found, best = _measure_networks(config, workdir, mesh, measure, folder, title)
+  found, best = _measure_networks(
+    config, workdir, mesh, measure, folder, title, versions, teachers
+  )
   found['selection'] = _selection(config, best.best)
   found['training_threat'] = config.threat.to_dict()
   found['threat_note'] = threat_note(config, is_imported(workdir))
@@ -109,22 +121,24 @@ def _measure_networks(
   measure: Measurement,
   folder: str,
   title: str,
+  wanted: Sequence[str],
+  teachers: bool,
 ) -> tuple[dict[str, Any], Trained]:
   """The accuracies in results.json, and the best checkpoint; arguments as above."""
   place = workdir / folder
   found: dict[str, Any] = {'teachers': {}, 'student': {}}
-  for name in config.teachers:
+  for name in config.teachers if teachers else ():
     say(f'measuring teacher {name}')
     found['teachers'][name] = _measure_teacher(
       measure, config, workdir, name, folder, mesh
     )
     preemption.end_if_asked()
-  versions = student_versions(workdir, mesh)
+  versions = student_versions(workdir, mesh, 'float32', wanted)
   precision = config.evaluation.search_precision
   searched = versions
   if precision != 'float32':
-    searched = student_versions(workdir, mesh, precision)
-  best = versions['best']
+    searched = student_versions(workdir, mesh, precision, wanted)
+  best = versions.get('best') or load_trained(workdir, 'best', mesh, 'float32')
   networks = best.networks
   names = networks.names if networks else ()
   measured = functools.partial(_measure_version, measure, place)
@@ -135,7 +149,8 @@ def _measure_networks(
     for name in names:
       say(f'measuring {name}')
       own = {version: t.of(name, version == 'ema') for version, t in versions.items()}
-      own['best'] = load_trained(workdir, 'best', mesh, 'float32', network=name)
+      if 'best' in own:
+        own['best'] = load_trained(workdir, 'best', mesh, 'float32', network=name)
       found['students'][name] = {
         version: measured(t, searched[version].of(name), version, name, name)
         for version, t in own.items()
@@ -147,7 +162,7 @@ def _measure_networks(
       say(f'measuring {title} {version}')
       found['student'][version] = measured(trained, searched[version], version, title)
     found['online'] = {}
-    for name in names:
+    for name in names if teachers else ():
       say(f'measuring online teacher {name}')
       nets = best.of(name), searched['best'].of(name)
       found['online'][name] = measured(*nets, 'best', f'online {name}', name)
@@ -208,7 +223,7 @@ def load_surrogates(
     if name in config.teachers:
       trained = load_teacher(config, workdir, name, mesh)
     else:
-      trained = load_trained(expanded(name), 'best', mesh, 'float32')
+      trained = _of_a_run(name, mesh)
     shape, classes = trained.record.image_shape, trained.record.classes
     if shape != tuple(data.image_shape) or classes != data.classes:
       raise InputError(
@@ -218,6 +233,14 @@ def load_surrogates(
       )
     found[name] = Surrogate(_subject(trained), _identity(trained))
   return found
+
+
+def _of_a_run(name: str, mesh: jax.sharding.Mesh) -> Trained:
+  """The network of 'RUN', its best checkpoint, or of 'RUN@last'."""
+  place, at, kind = name.rpartition('@')
+  if not at or kind not in ('best', 'last', 'ema'):
+    place, kind = name, 'best'
+  return load_trained(expanded(place), kind, mesh, 'float32')
 
 
 def _subject(trained: Trained) -> Subject:
@@ -294,9 +317,27 @@ def _measure_version(
 
 
 def student_versions(
-  workdir: pathlib.Path, mesh: jax.sharding.Mesh, precision: str = 'float32'
+  workdir: pathlib.Path,
+  mesh: jax.sharding.Mesh,
+  precision: str = 'float32',
+  wanted: Sequence[str] = (),
 ) -> dict[str, Trained]:
-  """The student's best, last and averaged parameters."""
+  """The student's best, last and averaged parameters, or the versions that are wanted.
+
+  Raises:
+    InputError: there is none of a version.
+  """
+  if wanted:
+
+    def load(version: str) -> Trained:
+      if version.startswith(EPOCH):
+        epoch = int(version.removeprefix(EPOCH))
+        return load_trained(workdir, 'last', mesh, precision, epoch)
+      return load_trained(workdir, version, mesh, precision)
+
+    chosen = {version: load(version) for version in wanted}
+    first = next(iter(chosen.values()))
+    return {version: t._replace(net=first.net) for version, t in chosen.items()}
   # One checkpoint is all that an imported network has.
   kinds = ('best',) if is_imported(workdir) else ('best', 'last')
   found = {kind: load_trained(workdir, kind, mesh, precision) for kind in kinds}

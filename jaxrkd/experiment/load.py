@@ -26,6 +26,8 @@ from jaxrkd.train.state import NetState
 Tree = Any
 # Beside the checkpoint of a network that came from a file: where it comes from.
 IMPORTED = 'imported.json'
+# Of a run that was trained to its end without being measured (`run.train`).
+TRAINED = 'trained.json'
 
 
 class Trained(NamedTuple):

@@ -16,6 +16,7 @@ from jaxrkd.experiment.claim import claim
 from jaxrkd.experiment.data_notes import tell
 from jaxrkd.experiment.evaluate_run import evaluate_run, threat_note
 from jaxrkd.experiment.load import (
+  TRAINED,
   Trained,
   load_teacher,
   member_folder,
@@ -33,7 +34,7 @@ from jaxrkd.experiment.teacher_runs import (
 )
 from jaxrkd.models.named import named_network
 from jaxrkd.paths import absolute
-from jaxrkd.runtime import sharding, workdir_lock
+from jaxrkd.runtime import files, sharding, workdir_lock
 from jaxrkd.runtime.progress import say
 from jaxrkd.runtime.shared_folder import check_shared
 from jaxrkd.train.loop import Run, fit
@@ -69,7 +70,45 @@ def train_and_evaluate(
     if alone:
       say(seeds.table(found) if config.seeds else results.table(table_rows(found, title)))
     return found
-  # Whatever can be refused is refused before the workdir is taken and teachers train.
+  data, mesh = _ready(config, workdir, data_dir)
+  with workdir_lock.hold(workdir):
+    claim(workdir, config)
+    return _train_and_evaluate(config, workdir, data, data_dir, mesh, title, alone)
+
+
+def train(
+  config: ConfigDict,
+  workdir: str | pathlib.Path,
+  data_dir: str = '',
+  title: str = 'student',
+) -> None:
+  """Trains whatever of an experiment is not trained yet, and measures nothing.
+
+  Arguments and errors as `train_and_evaluate`; `config.seeds` must name none.
+  """
+  workdir = absolute(workdir)
+  done = workdir / TRAINED
+  if sharding.seen_by_all(done.is_file()):
+    claim(workdir, config)
+    say(f'{title}: trained before, in {workdir}')
+    return
+  data, mesh = _ready(config, workdir, data_dir)
+  with workdir_lock.hold(workdir):
+    claim(workdir, config)
+    _introduce(config, data, title)
+    teachers = train_teachers(config, workdir, data, data_dir, mesh)
+    if config.members > 1:
+      train_members(config, workdir, data_dir, title, measured=False)
+    else:
+      train_students([(config, workdir)], data, mesh, teachers, title)
+    if sharding.is_first_process():
+      files.write_json(done, {'finished': True})
+
+
+def _ready(
+  config: ConfigDict, workdir: pathlib.Path, data_dir: str
+) -> tuple[Dataset, jax.sharding.Mesh]:
+  """Refuses whatever can be refused before the workdir is taken and teachers train."""
   mesh = sharding.data_mesh(fsdp=config.mesh.fsdp)
   sharding.check_batch_size(config.batch_size, mesh, 'batch_size')
   sharding.check_batch_size(config.evaluation.batch_size, mesh, 'evaluation.batch_size')
@@ -81,9 +120,19 @@ def train_and_evaluate(
   named_network(config.student, data.classes, data.image_shape, config.precision)
   check_batch_fits(config, data)
   check_shared(workdir)
-  with workdir_lock.hold(workdir):
-    claim(workdir, config)
-    return _train_and_evaluate(config, workdir, data, data_dir, mesh, title, alone)
+  return data, mesh
+
+
+def _introduce(config: ConfigDict, data: Dataset, title: str) -> None:
+  """Says what is going to be trained on."""
+  more = f', {len(data.extra)} extra images' if data.extra else ''
+  say(
+    f'{title}: {data.name}, {len(data.train)} training, {len(data.heldout)} held-out and '
+    f'{len(data.test)} test images of {data.classes} classes{more}'
+  )
+  tell(data)
+  if note := threat_note(config):
+    say(f'{title}: note: {note}')
 
 
 def _train_and_evaluate(
@@ -97,14 +146,7 @@ def _train_and_evaluate(
 ) -> dict[str, Any]:
   """In a workdir that is this experiment's own; arguments as above."""
   done = workdir / 'results.json'
-  more = f', {len(data.extra)} extra images' if data.extra else ''
-  say(
-    f'{title}: {data.name}, {len(data.train)} training, {len(data.heldout)} held-out and '
-    f'{len(data.test)} test images of {data.classes} classes{more}'
-  )
-  tell(data)
-  if note := threat_note(config):
-    say(f'{title}: note: {note}')
+  _introduce(config, data, title)
   teachers = train_teachers(config, workdir, data, data_dir, mesh)
   if config.seeds:
     chosen = seeds.configs_of(config, workdir)
@@ -163,9 +205,16 @@ def train_students(
 
 
 def train_members(
-  config: ConfigDict, workdir: pathlib.Path, data_dir: str, title: str
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  data_dir: str,
+  title: str,
+  measured: bool = True,
 ) -> None:
-  """Trains the independently seeded copies of an experiment, with the same teachers."""
+  """Trains the independently seeded copies of an experiment, with the same teachers.
+
+  `measured` says whether each is measured by itself, too.
+  """
   for number in range(config.members):
     member = ConfigDict(config.to_dict())
     member.members = 1
@@ -173,13 +222,11 @@ def train_members(
     for name, entry in member.teachers.items():
       entry.workdir = str(teacher_folder(config, workdir, name))
       entry.file = entry.recipe = ''
-    train_and_evaluate(
-      member.lock(),
-      member_folder(workdir, number),
-      data_dir,
-      f'{title} {number}',
-      alone=False,
-    )
+    place, name = member_folder(workdir, number), f'{title} {number}'
+    if measured:
+      train_and_evaluate(member.lock(), place, data_dir, name, alone=False)
+    else:
+      train(member.lock(), place, data_dir, name)
 
 
 def train_teachers(

@@ -12,6 +12,7 @@ from jaxrkd.data import Dataset
 from jaxrkd.errors import InputError
 from jaxrkd.experiment.import_network import import_network
 from jaxrkd.experiment.load import (
+  TRAINED,
   Trained,
   is_imported,
   read_config,
@@ -57,7 +58,8 @@ def check_sources(config: ConfigDict, workdir: pathlib.Path) -> dict[str, int]:
 
 def check_finished(name: str, place: pathlib.Path) -> None:
   """Raises `InputError` unless a run has been trained to its end, or imported."""
-  if not sharding.agreed(is_imported(place) or (place / 'results.json').is_file()):
+  done = any((place / name).is_file() for name in ('results.json', TRAINED))
+  if not sharding.agreed(done or is_imported(place)):
     read_config(place)
     raise InputError(
       f'teacher {name!r} is to come from {str(place)!r}, whose training is not finished; '

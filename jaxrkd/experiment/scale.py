@@ -1,0 +1,195 @@
+"""A study at the size of its paper, or smaller: networks, data and epochs, as one rule.
+
+The papers' experiments take GPU-years. `small` keeps what is compared (methods, inner
+problems, roles of teachers, early stopping at a share of the epochs) and shrinks everything
+else; `smoke` only shows that every stage works.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from jaxrkd.models.named import NETWORK_KEYS
+
+Node = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+  """How a config shrinks.
+
+  Attributes:
+    says: what its numbers are, one sentence.
+    epochs: of every training; 0 keeps those of the paper. Epochs that a config names
+      (milestones, early stopping, warm-up) keep their share of the training.
+    batch_size: images per update; 0 keeps the paper's.
+    data: what replaces the group `data`, besides `classes`; empty keeps it.
+    train_limit: training images; 0 keeps all.
+    test_limit: test images; 0 keeps all.
+    student: what replaces students' networks, by name; '' is for all others.
+    teacher: what replaces teachers' networks, those trained along included.
+    attacks: largest values of options of an attack, by its name; '' is for all attacks.
+    changes: (key, the paper's value, the one here), where a config has the paper's.
+  """
+
+  says: str
+  epochs: int = 0
+  batch_size: int = 0
+  data: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  train_limit: int = 0
+  test_limit: int = 0
+  student: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+  teacher: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  attacks: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+  changes: tuple[tuple[str, Any, Any], ...] = ()
+
+
+# RSLAD's weight of the divergence, 0.1, needs the papers' 100,000 updates.
+QUICKER_LEARNING = (('method.kl_scale', 0.1, 1.0),)
+SCALES: dict[str, Scale] = {
+  'paper': Scale('as printed: networks, data and epochs of the paper'),
+  'small': Scale(
+    'not the size of the paper: small networks, a part of CIFAR and few epochs',
+    epochs=20,
+    train_limit=10_000,
+    test_limit=1_000,
+    student={
+      '': dict(name='convnet', widths=(16, 32, 64), strides=(2, 2, 2)),
+      'mobilenet_v2': dict(name='convnet', widths=(12, 24, 48), strides=(2, 2, 2)),
+      # Wide students are teachers' networks.
+      **dict.fromkeys(
+        ('wrn_34_10', 'wrn_28_10', 'dm_wrn_28_10'),
+        dict(name='convnet', widths=(32, 64, 128), strides=(2, 2, 2)),
+      ),
+    },
+    teacher=dict(name='convnet', widths=(32, 64, 128), strides=(2, 2, 2)),
+    attacks={'autoattack': dict(queries=500), 'square': dict(queries=500)},
+    changes=QUICKER_LEARNING,
+  ),
+  'smoke': Scale(
+    'only whether every stage works: made-up images and networks that learn nothing',
+    epochs=2,
+    batch_size=16,
+    data=dict(name='synthetic', train=48, test=16, size=8, channels=3, classes=10),
+    student={'': dict(name='convnet', widths=(4,), strides=(2,))},
+    teacher=dict(name='convnet', widths=(4,), strides=(2,)),
+    attacks={
+      # Fewer steps of 0.003 would not cross the ball.
+      '': dict(steps=11, queries=10, restarts=1, targets=2),
+      'autoattack': dict(steps=2),
+    },
+    changes=QUICKER_LEARNING,
+  ),
+}
+
+
+def scaled(config: Mapping[str, Any], scale: Scale) -> Node:
+  """A resolved config, as `to_dict` gives it, at another size; its teachers, too."""
+  found = {key: _copied(value) for key, value in config.items()}
+  if scale.epochs:
+    _shorten(found, scale.epochs)
+  for group, names in (
+    ('attack', None),
+    ('select', 'attack'),
+    ('evaluation', 'attacks'),
+  ):
+    _weaken(found[group], names, scale)
+  if scale.batch_size:
+    found['batch_size'] = min(found['batch_size'], scale.batch_size)
+    found['evaluation']['batch_size'] = scale.batch_size
+  _shrink_data(found['data'], scale)
+  node = found['student']
+  if scale.student:
+    named = scale.student.get(node['name'], scale.student[''])
+    found['student'] = _network(node, named)
+  if scale.teacher:
+    found['online'] = {
+      name: _network(own, scale.teacher) for name, own in found['online'].items()
+    }
+  for key, paper, here in scale.changes:
+    group, option = key.split('.')
+    if found[group].get(option) == paper:
+      found[group][option] = here
+  found['teachers'] = {
+    name: _teacher(entry, scale) for name, entry in found['teachers'].items()
+  }
+  return found
+
+
+def _copied(value: Any) -> Any:
+  if isinstance(value, Mapping):
+    return {key: _copied(inner) for key, inner in value.items()}
+  return value
+
+
+def _teacher(entry: Mapping[str, Any], scale: Scale) -> Node:
+  found = dict(entry)
+  if not entry['config']:
+    return found
+  own = entry['config']
+  if scale.epochs and entry['epoch']:
+    found['epoch'] = epoch_at(entry['epoch'], own['epochs'], scale.epochs)
+  config = scaled(own, scale)
+  if scale.teacher:
+    config['student'] = _network(own['student'], scale.teacher)
+  return {**found, 'config': config}
+
+
+def epoch_at(epoch: int, whole: int, now: int) -> int:
+  """The epoch that is the same share of a shorter training, 1 at least."""
+  return min(max(round(epoch * now / whole), 1), now) if now < whole else epoch
+
+
+def _shorten(config: Node, epochs: int) -> None:
+  """Fewer epochs, and every epoch that the config names at the same share of them."""
+  whole = config['epochs']
+  if whole <= epochs:
+    return
+  at = lambda epoch: epoch_at(epoch, whole, epochs)
+  config['epochs'] = epochs
+  if config['schedule_len']:
+    config['schedule_len'] = round(config['schedule_len'] * epochs / whole)
+  config['keep_epochs'] = tuple(dict.fromkeys(map(at, config['keep_epochs'])))
+  for group, name in (('select', 'every'), ('', 'checkpoint_every')):
+    node = config[group] if group else config
+    node[name] = min(max(round(node[name] * epochs / whole), 1), epochs)
+  schedule = config['schedule']
+  if 'milestones' in schedule:
+    schedule['milestones'] = tuple(dict.fromkeys(map(at, schedule['milestones'])))
+  if 'warmup_epochs' in schedule:
+    schedule['warmup_epochs'] = schedule['warmup_epochs'] * epochs / whole
+  if schedule['name'] == 'exponential':
+    schedule['factor'] = schedule['factor'] ** (whole / epochs)
+  if config['method'].get('begin'):
+    config['method']['begin'] = at(config['method']['begin'])
+
+
+def _weaken(group: Node, names: str | None, scale: Scale) -> None:
+  """Attacks of fewer steps, where the scale says so."""
+  if names is None:
+    rows = [group]
+  else:
+    rows = [group[names]] if 'name' in group[names] else list(group[names].values())
+  for row in rows:
+    limits = {**scale.attacks.get('', {}), **scale.attacks.get(row['name'], {})}
+    for option, most in limits.items():
+      # Searches of one step stay what they are; None stays what the attack takes.
+      if isinstance(row.get(option), int) and row[option] > most:
+        row[option] = most
+
+
+def _shrink_data(data: Node, scale: Scale) -> None:
+  if scale.data:
+    kept = {key: data[key] for key in ('classes',) if key in data}
+    data.clear()
+    data.update(heldout=0, train_limit=0, test_limit=0, **scale.data, **kept)
+  for key in ('train_limit', 'test_limit'):
+    most = getattr(scale, key)
+    if most:
+      data[key] = min(data[key] or most, most)
+
+
+def _network(node: Mapping[str, Any], smaller: Mapping[str, Any]) -> Node:
+  """Another network with what any network has: normalisation, BatchNorm."""
+  kept = {key: node[key] for key in NETWORK_KEYS if key in node}
+  return {**kept, **{key: _copied(value) for key, value in smaller.items()}}

@@ -1,0 +1,311 @@
+"""A study: a table or figure of a paper as data, with what its rows train and how it is read.
+
+Files in `configs/studies/` define `STUDY`. Nothing here trains; `study_plan` makes the runs
+of a study, `study_run` does them, `study_table` reads the results.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxrkd.errors import InputError
+from jaxrkd.experiment import config_files as configs
+
+# Which checkpoint of a run a row shows.
+CHECKPOINTS = ('best', 'last', 'ema')
+FIGURES = ('sweep', 'bars', 'curves')
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """One line of a table, or one point of a figure: an experiment.
+
+  Attributes:
+    name: what the table calls it; no other row of its block has it.
+    config: 'name:words' of one of jaxrkd's configs, or 'file.py:words'.
+    changes: dotted key -> value, after the protocol's; a None for `teachers.NAME` leaves
+      that teacher out.
+    block: the part of the table it stands in, such as 'CIFAR-10, ResNet-18'.
+    printed: column -> value of the lines that are this row's in the paper's numbers.
+    checkpoint: one of `CHECKPOINTS` in place of the protocol's.
+    epoch: of a run that kept it: shows the network of this epoch instead.
+    network: one of several that the run trains, such as 'student_2'; empty is its student.
+    surrogates: name -> (config, checkpoint) of the networks that columns of the protocol
+      make their images on.
+    at: where a figure has it, on the axis of its sweep.
+    line: which line of a figure it belongs to.
+    baseline: (block, name) of the row that differences are taken to.
+  """
+
+  name: str
+  config: str
+  changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  block: str = ''
+  printed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  checkpoint: str = ''
+  epoch: int = 0
+  network: str = ''
+  surrogates: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+  at: float | None = None
+  line: str = ''
+  baseline: tuple[str, str] | None = None
+
+  @property
+  def key(self) -> str:
+    """What tells it from all other rows of its study."""
+    return f'{self.block}: {self.name}' if self.block else self.name
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+  """A column of the table.
+
+  Attributes:
+    title: its head.
+    value: 'clean'; a column of the measurement, such as 'pgd_sat'; 'weighted:pgd_sat', the
+      mean of clean and robust accuracy (MTARD, eq. 12); 'worst', where every attack failed;
+      'seconds', of an epoch of training.
+    printed: column -> value of the lines that are this column's in the paper's numbers.
+    ratio_to: of 'seconds': the row whose time is one.
+  """
+
+  title: str
+  value: str
+  printed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  ratio_to: str = ''
+
+  @property
+  def attack(self) -> str:
+    """The column of the measurement it reads; empty where it needs none."""
+    name = self.value.removeprefix('weighted:')
+    return '' if name in ('clean', 'worst', 'seconds') else name
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+  """How a paper measures and chooses.
+
+  Attributes:
+    paper: its name.
+    attacks: the group `evaluation.attacks`.
+    select: what of the group `select` is the same for all rows.
+    checkpoint: one of `CHECKPOINTS`: what the table shows.
+    seeds: of the runs.
+    states: what of this the paper says, and what is decided here, one sentence each.
+  """
+
+  paper: str
+  attacks: Mapping[str, Mapping[str, Any]]
+  select: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  checkpoint: str = 'best'
+  seeds: tuple[int, ...] = (0,)
+  states: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+  """One number of a study: a row's key and a column's title."""
+
+  row: str
+  column: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+  """`more` is larger than `less`, by `by` points or more.
+
+  Attributes:
+    more: a cell.
+    less: a cell, or a number in percent.
+    by: points.
+  """
+
+  more: Cell
+  less: Cell | float
+  by: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+  """What the paper says, as comparisons that must all hold."""
+
+  text: str
+  all_of: tuple[Comparison, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+  """A picture of a study.
+
+  Attributes:
+    name: of its files, and in the paper: 'Figure 2'.
+    kind: one of `FIGURES`.
+    columns: titles of the columns drawn (sweeps, bars), or scalars of training (curves).
+    axis: what `Row.at` is, or 'epoch'.
+    rows: keys of the rows drawn; empty draws all.
+    last: of curves: only the last share of the epochs, such as 0.2; 0 draws all.
+    caption: what it shows.
+  """
+
+  name: str
+  kind: str
+  columns: tuple[str, ...]
+  axis: str = ''
+  rows: tuple[str, ...] = ()
+  last: float = 0.0
+  caption: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+  """A table or figure of a paper.
+
+  Attributes:
+    paper: 'MTARD', 'MMARD', 'AKD' or 'AT-AKA'; any other name of one's own.
+    item: 'Table 2'.
+    asks: the question it answers, one sentence.
+    protocol: how it is measured.
+    rows: see `Row`.
+    columns: see `Shown`.
+    printed: file in `configs/studies/printed/` with the paper's numbers; empty has none.
+    claims: what the paper says of it.
+    figures: what is drawn.
+    average: a last row per block with the mean of those of each `Row.line`.
+    deviations: where it differs from the paper at any scale, one sentence each.
+    only: of each `Scale` by name, keys that replace the scale's own.
+  """
+
+  paper: str
+  item: str
+  asks: str
+  protocol: Protocol
+  rows: Sequence[Row]
+  columns: Sequence[Shown]
+  printed: str = ''
+  claims: Sequence[Claim] = ()
+  figures: Sequence[Figure] = ()
+  average: bool = False
+  deviations: Sequence[str] = ()
+  only: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+  def row(self, key: str) -> Row:
+    """The row of a key.
+
+    Raises:
+      InputError: there is none.
+    """
+    for row in self.rows:
+      if row.key == key:
+        return row
+    known = ', '.join(map(repr, (row.key for row in self.rows)))
+    raise InputError(f'the study has no row {key!r} (there: {known})')
+
+  def check(self) -> None:
+    """Raises `InputError` where rows share a name, or something names what is not there."""
+    keys, titles = [r.key for r in self.rows], [c.title for c in self.columns]
+    for kind, names in (('rows', keys), ('columns', titles)):
+      twice = {name for name in names if names.count(name) > 1}
+      if not names or twice:
+        what = f'two {kind} named {min(twice)!r}' if twice else f'no {kind}'
+        raise InputError(f'the study has {what}; give each a name of its own')
+    for column in self.columns:
+      if column.attack and column.attack not in self.protocol.attacks:
+        raise InputError(
+          f'column {column.title!r} reads {column.value!r}, which the protocol does not '
+          f'measure (there: clean, {", ".join(self.protocol.attacks)})'
+        )
+    for row in self.rows:
+      if (row.checkpoint or self.protocol.checkpoint) not in CHECKPOINTS:
+        raise InputError(
+          f'row {row.key!r} shows the checkpoint {row.checkpoint!r}; choose one of '
+          f'{", ".join(CHECKPOINTS)}'
+        )
+      if row.baseline:
+        block, name = row.baseline
+        self.row(f'{block}: {name}' if block else name)
+    for claim in self.claims:
+      for one in claim.all_of:
+        for cell in (one.more, one.less):
+          if isinstance(cell, Cell):
+            self.row(cell.row)
+            if cell.column not in titles:
+              raise InputError(
+                f'the claim {claim.text!r} names the column {cell.column!r} (there: '
+                f'{", ".join(titles)})'
+              )
+    for figure in self.figures:
+      if figure.kind not in FIGURES:
+        raise InputError(
+          f'{figure.name} is drawn as {figure.kind!r}; choose one of {", ".join(FIGURES)}'
+        )
+      for key in figure.rows:
+        self.row(key)
+
+
+def sweep(
+  name: str, row: Row, key: str, values: Sequence[Any], **shared: Any
+) -> list[Row]:
+  """Rows that differ in one key.
+
+  Args:
+    name: of each, with {} for the value: 'alpha {}'.
+    row: what they have in common; its `name` becomes their line.
+    key: dotted.
+    values: of the key; numbers become the places on a figure's axis.
+    shared: further fields of every row.
+  """
+  return [
+    dataclasses.replace(
+      row,
+      name=f'{row.name}, {name.format(value)}' if row.name else name.format(value),
+      changes={**row.changes, key: value},
+      at=float(value),
+      line=row.line or row.name,
+      **shared,
+    )
+    for value in values
+  ]
+
+
+def over(blocks: Mapping[str, tuple[str, Mapping[str, str]]], rows: Sequence[Row]):
+  """The same rows in several blocks.
+
+  Args:
+    blocks: name of a block -> (words that its configs get, what its lines have in the
+      paper's numbers).
+    rows: whose configs take these words.
+  """
+  return [
+    dataclasses.replace(
+      row,
+      block=block,
+      config=with_words(row.config, words),
+      printed={**chosen, **row.printed},
+    )
+    for block, (words, chosen) in blocks.items()
+    for row in rows
+  ]
+
+
+def with_words(config: str, words: str) -> str:
+  """'rslad:en' and 'cifar10' -> 'rslad:cifar10,en'."""
+  path, _, own = config.partition(':')
+  return f'{path}:{",".join(filter(None, (words, own)))}'
+
+
+def load_study(name: str) -> Study:
+  """The study of a name, or of a Python file.
+
+  Raises:
+    InputError: no such study, its file defines no `STUDY`, or the study is not sound.
+  """
+  path = pathlib.Path(configs.place(name, 'studies'))
+  found = getattr(configs.run_file(path, 'study'), 'STUDY', None)
+  if not isinstance(found, Study):
+    raise InputError(
+      f'study {str(path)!r} does not define STUDY = study.Study(...); see '
+      'configs/studies/mtard_table2.py'
+    )
+  found.check()
+  return found

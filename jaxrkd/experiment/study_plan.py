@@ -1,0 +1,335 @@
+"""A study as runs: every training once, whoever needs it, with the teachers first."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from jaxrkd import experiment
+from jaxrkd.errors import InputError
+from jaxrkd.evaluate.fingerprint import fingerprint
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment import make
+from jaxrkd.experiment.claim import WITHOUT_EFFECT
+from jaxrkd.experiment.scale import SCALES, Scale, scaled
+from jaxrkd.experiment.study import Cell, Claim, Row, Study
+
+# What a training does not depend on.
+NOT_TRAINED = (*WITHOUT_EFFECT, 'evaluation', 'keep_epochs', 'log_every')
+
+
+class Source(NamedTuple):
+  """A file that a network comes from.
+
+  Attributes:
+    file: its path.
+    recipe: which public network it is; empty where `network` says it.
+    network: a group like `student`.
+  """
+
+  file: str
+  recipe: str
+  network: Mapping[str, Any]
+
+
+@dataclasses.dataclass
+class Training:
+  """One training, or one file, that rows of a study need.
+
+  Attributes:
+    mark: what tells it from others.
+    title: for what is printed.
+    config: resolved; its teachers' `workdir` is filled in once they are there.
+    teachers: name in the config -> mark.
+    source: the file it comes from instead; None is trained.
+    users: keys of the rows that need it.
+    keep: epochs whose checkpoints are needed.
+  """
+
+  mark: str
+  title: str
+  config: ConfigDict
+  teachers: dict[str, str]
+  source: Source | None = None
+  users: list[str] = dataclasses.field(default_factory=list)
+  keep: set[int] = dataclasses.field(default_factory=set)
+
+  @property
+  def folder(self) -> str:
+    """Its folder among the runs."""
+    network = self.config.student.name if self.config.get('student') else 'network'
+    how = 'file' if self.source else self.config.method.name
+    return f'{how}-{network}-{self.mark}'
+
+
+class Wanted(NamedTuple):
+  """A row with one seed: what is measured for it.
+
+  Attributes:
+    row: of the study.
+    seed: of the table.
+    mark: of its training.
+    version: 'best', 'last', 'ema' or 'epoch 20'.
+    evaluation: the group, with surrogates by mark and version (`surrogates`).
+    surrogates: column -> (mark, version) of the network its images are made on.
+    network: one of several that the run trained; empty is its student.
+  """
+
+  row: Row
+  seed: int
+  mark: str
+  version: str
+  evaluation: dict[str, Any]
+  surrogates: dict[str, tuple[str, str]]
+  network: str = ''
+
+
+@dataclasses.dataclass
+class Plan:
+  """What a study does.
+
+  Attributes:
+    study: the study.
+    scale: its size.
+    trainings: mark -> training, each after its teachers.
+    wanted: every row with every seed.
+    refused: key of a row -> why it cannot be done.
+  """
+
+  study: Study
+  scale: Scale
+  trainings: dict[str, Training]
+  wanted: list[Wanted]
+  refused: dict[str, str]
+
+
+def plan(
+  study: Study,
+  scale: str = 'paper',
+  seeds: Sequence[int] | None = None,
+  overrides: Sequence[str] = (),
+  files: Mapping[str, str] | None = None,
+  only: str = '',
+) -> Plan:
+  """Resolves every row with every seed; nothing is trained.
+
+  Args:
+    study: see `load_study`.
+    scale: one of `SCALES`.
+    seeds: in place of the protocol's.
+    overrides: 'key=value' texts for every row; those of a teacher only for rows that have
+      it.
+    files: recipe -> file of a public teacher, which is then not trained here.
+    only: a text; other rows than those whose key has it are left out.
+
+  Raises:
+    InputError: an unknown scale, no such row, or no row can be done.
+  """
+  if scale not in SCALES:
+    raise InputError(f'scale is {scale!r}; choose one of {", ".join(SCALES)}')
+  size = SCALES[scale]
+  changed = study.only.get(scale)
+  if changed:
+    size = dataclasses.replace(size, **changed)
+  if only:
+    study = chosen_rows(study, only)
+  made = Plan(study, size, {}, [], {})
+  for row in study.rows:
+    for seed in study.protocol.seeds if seeds is None else seeds:
+      try:
+        _add_row(made, row, seed, overrides, files or {})
+      except InputError as error:
+        made.refused[row.key] = str(error)
+  if not made.wanted:
+    raise InputError(next(iter(made.refused.values())))
+  return made
+
+
+def chosen_rows(study: Study, text: str) -> Study:
+  """A study of the rows whose key has a text, and of the claims and figures about them.
+
+  Raises:
+    InputError: no row has it.
+  """
+  rows = [row for row in study.rows if text in row.key]
+  if not rows:
+    known = ', '.join(repr(row.key) for row in study.rows)
+    raise InputError(f'no row has {text!r} in its name (there: {known})')
+  keys = {row.key for row in rows}
+
+  def about(claim: Claim) -> bool:
+    cells = [c for one in claim.all_of for c in (one.more, one.less)]
+    return all(cell.row in keys for cell in cells if isinstance(cell, Cell))
+
+  return dataclasses.replace(
+    study,
+    rows=rows,
+    claims=[claim for claim in study.claims if about(claim)],
+    columns=[
+      dataclasses.replace(c, ratio_to=c.ratio_to if c.ratio_to in keys else '')
+      for c in study.columns
+    ],
+    figures=[
+      dataclasses.replace(f, rows=tuple(k for k in f.rows if k in keys))
+      for f in study.figures
+      if not f.rows or set(f.rows) & keys
+    ],
+  )
+
+
+def row_config(
+  study: Study, row: Row, scale: Scale, seed: int = 0, overrides: Sequence[str] = ()
+) -> ConfigDict:
+  """The resolved config of a row: the protocol's, the row's changes, the scale, overrides."""
+  given = configs.load_spec(row.config)
+  given.evaluation.attacks = ConfigDict(
+    {name: dict(options) for name, options in study.protocol.attacks.items()}
+  )
+  for key, value in study.protocol.select.items():
+    given.select[key] = ConfigDict(dict(value)) if isinstance(value, Mapping) else value
+  for key, value in row.changes.items():
+    _change(given, key, value)
+  for column in given.evaluation.attacks.values():
+    # By the name of a network of the study; `_surrogates` finds it.
+    if column.get('surrogate'):
+      column.surrogate = ''
+  own = [entry.config for entry in given.teachers.values() if entry.config]
+  given.seed = seed * given.get('members', 1)
+  stride = 1 + max((config.seed for config in own), default=0)
+  for config in own:
+    config.seed += seed * stride
+    config.evaluation = given.evaluation.copy_and_resolve_references()
+  resolved = experiment.resolve(given)
+  _leave_out_idle(resolved)
+  small = ConfigDict(scaled(resolved.to_dict(), scale))
+  return experiment.resolve(small, _fitting(overrides, small))
+
+
+def _change(config: ConfigDict, key: str, value: Any) -> None:
+  """Sets 'a.b.c'; groups that are not there are made, a None takes a teacher out."""
+  *groups, last = key.split('.')
+  nodes = [config]
+  for group in groups:
+    if group == '*':
+      nodes = [inner for node in nodes for inner in node.values()]
+      continue
+    for node in nodes:
+      if group not in node:
+        node[group] = ConfigDict()
+    nodes = [node[group] for node in nodes]
+  for node in nodes:
+    if value is None and groups == ['teachers']:
+      del node[last]
+    else:
+      node[last] = ConfigDict(dict(value)) if isinstance(value, Mapping) else value
+
+
+def _fitting(overrides: Sequence[str], config: ConfigDict) -> list[str]:
+  """Overrides without those of teachers that a row does not have."""
+
+  def fits(text: str) -> bool:
+    parts = configs.split_override(text)[0].split('.')
+    return parts[0] != 'teachers' or len(parts) < 2 or parts[1] in config.teachers
+
+  return [text for text in overrides if fits(text)]
+
+
+def _leave_out_idle(config: ConfigDict) -> None:
+  """Takes out teachers that the method never asks: they would be trained for nothing."""
+  made = make.method(config)
+  asked = {*made.teachers, *made.inner.teachers}
+  if 'all' in asked:
+    return
+  with config.unlocked():
+    for name, entry in list(config.teachers.items()):
+      if name not in asked and entry.kind not in asked:
+        del config.teachers[name]
+
+
+def _add_row(
+  made: Plan, row: Row, seed: int, overrides: Sequence[str], files: Mapping[str, str]
+) -> None:
+  config = row_config(made.study, row, made.scale, seed, overrides)
+  mark = _add(made.trainings, config, f'{row.key}, seed {seed}', row.key, files)
+  surrogates = {}
+  for name, options in made.study.protocol.attacks.items():
+    chosen = options.get('surrogate', '')
+    if not chosen:
+      continue
+    if chosen not in row.surrogates:
+      raise InputError(
+        f'row {row.key!r} has no network {chosen!r} on which the images of {name!r} are '
+        f'made (there: {", ".join(row.surrogates) or "none"})'
+      )
+    spec, version = row.surrogates[chosen]
+    other = Row(chosen, spec)
+    own = row_config(made.study, other, made.scale, seed)
+    title = f'{chosen}, seed {seed}'
+    surrogates[name] = (_add(made.trainings, own, title, row.key, files), version)
+  version = row.checkpoint or made.study.protocol.checkpoint
+  if row.epoch:
+    version = f'epoch {row.epoch}'
+  evaluation = config.evaluation.to_dict()
+  made.wanted.append(
+    Wanted(row, seed, mark, version, evaluation, surrogates, row.network)
+  )
+
+
+def _add(
+  trainings: dict[str, Training],
+  config: ConfigDict,
+  title: str,
+  user: str,
+  files: Mapping[str, str],
+) -> str:
+  """Adds a training after its teachers, or finds it; returns its mark."""
+  config = ConfigDict(config.to_dict())
+  teachers, marks = {}, {}
+  for name, entry in config.teachers.items():
+    file = entry.file or files.get(entry.recipe, '')
+    if entry.workdir:
+      marks[name] = entry.workdir
+      continue
+    if file:
+      network = entry.config.student.to_dict() if entry.config else {}
+      source = Source(file, entry.recipe, network)
+      child = _add_file(trainings, source, config, f'teacher {name}', user)
+    else:
+      own = entry.config
+      own.seed = own.get('seed', 0)
+      child = _add(trainings, own, f'teacher {_described(own)}', user, files)
+    if entry.epoch:
+      trainings[child].keep.add(entry.epoch)
+    entry.file = entry.recipe = ''
+    entry.config = ConfigDict()
+    teachers[name] = marks[name] = child
+  told = {k: v for k, v in json.loads(config.to_json()).items() if k not in NOT_TRAINED}
+  for name, entry in told['teachers'].items():
+    entry['workdir'] = marks[name]
+  mark = fingerprint(told)[:8]
+  found = trainings.setdefault(mark, Training(mark, title, config, teachers))
+  found.keep |= set(config.keep_epochs)
+  if user not in found.users:
+    found.users.append(user)
+  return mark
+
+
+def _add_file(
+  trainings: dict[str, Training],
+  source: Source,
+  config: ConfigDict,
+  title: str,
+  user: str,
+) -> str:
+  mark = fingerprint([*source, config.data.to_dict()])[:8]
+  own = ConfigDict({'data': config.data.to_dict()})
+  found = trainings.setdefault(mark, Training(mark, title, own, {}, source))
+  if user not in found.users:
+    found.users.append(user)
+  return mark
+
+
+def _described(config: ConfigDict) -> str:
+  return f'{config.student.name} by {config.method.name}, seed {config.seed}'

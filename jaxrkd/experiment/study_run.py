@@ -1,0 +1,203 @@
+"""Does what a study still lacks: trainings, measurements; what fails takes no other along."""
+
+import json
+import pathlib
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from jaxrkd import experiment
+from jaxrkd.errors import InputError
+from jaxrkd.experiment.evaluate_run import evaluate_run
+from jaxrkd.experiment.import_network import import_network
+from jaxrkd.experiment.load import read_config
+from jaxrkd.experiment.result_names import ending
+from jaxrkd.experiment.run import train
+from jaxrkd.experiment.study_plan import Plan, Training, Wanted
+from jaxrkd.paths import absolute
+from jaxrkd.runtime import sharding
+from jaxrkd.runtime.progress import say
+
+RUNS = 'runs'
+
+
+class Measured(NamedTuple):
+  """A row with one seed, measured.
+
+  Attributes:
+    wanted: what was asked for.
+    row: as in results.json, of one version of one network.
+    folder: its per-image verdicts, one .npz per attack.
+    run: the run's folder.
+  """
+
+  wanted: Wanted
+  row: dict[str, Any]
+  folder: pathlib.Path
+  run: pathlib.Path
+
+
+class Outcome(NamedTuple):
+  """What became of a study.
+
+  Attributes:
+    measured: rows with their seeds.
+    failed: key of a row -> why.
+  """
+
+  measured: list[Measured]
+  failed: dict[str, str]
+
+
+def do(plan: Plan, root: str | pathlib.Path, data_dir: str = '') -> Outcome:
+  """Trains and measures whatever is not done yet.
+
+  Args:
+    plan: see `study_plan.plan`.
+    root: folder of all studies; runs are in `root/runs`, and shared by them.
+    data_dir: where TFDS data lie.
+  """
+  root = absolute(root)
+  failed: dict[str, str] = {}  # mark -> why
+  for number, training in enumerate(plan.trainings.values(), 1):
+    say(f'\n{number} of {len(plan.trainings)}: {training.title}')
+    broken = [mark for mark in training.teachers.values() if mark in failed]
+    if broken:
+      failed[training.mark] = f'a teacher of it failed: {failed[broken[0]]}'
+      continue
+    _try(
+      failed,
+      training.mark,
+      training.title,
+      lambda t=training: _train(plan, t, root, data_dir),
+    )
+  measured: list[Measured] = []
+  reasons = dict(plan.refused)
+  for group in _groups(plan.wanted):
+    first = group[0]
+    marks = [first.mark, *(mark for mark, _ in first.surrogates.values())]
+    broken = [mark for mark in marks if mark in failed]
+    missing: dict[str, str] = {mark: failed[mark] for mark in broken}
+    if not broken:
+      found = _try(
+        missing,
+        first.mark,
+        first.row.key,
+        lambda g=group: _measure(plan, g, root, data_dir),
+      )
+      measured += found or []
+    for one in group if missing else ():
+      reasons[one.row.key] = next(iter(missing.values()))
+  return Outcome(measured, reasons)
+
+
+def place(root: pathlib.Path, training: Training) -> pathlib.Path:
+  """Where a training lives."""
+  return root / RUNS / training.folder
+
+
+def _try(
+  failed: dict[str, str], mark: str, title: str, work: Callable[[], Any]
+) -> Any:
+  """Does something; a failure is said and noted."""
+  try:
+    return work()
+  except InputError as error:
+    failed[mark] = str(error)
+  except Exception as error:
+    traceback.print_exc()
+    failed[mark] = f'{type(error).__name__}: {" ".join(str(error).split())[:300]}'
+  say(f'{title}: failed, and the others go on: {failed[mark]}')
+  return None
+
+
+def _train(plan: Plan, training: Training, root: pathlib.Path, data_dir: str) -> None:
+  folder, source = place(root, training), training.source
+  if source:
+    known = {'recipe': source.recipe} if source.recipe else {'network': source.network}
+    data = training.config.data.to_dict()
+    import_network(source.file, folder, data=data, **known)
+    return
+  config = _with_teachers(plan, training, root)
+  if (folder / 'config.json').is_file():
+    # Of another study: it was measured otherwise, and may keep more.
+    old = read_config(folder)
+    lacking = training.keep - set(old.keep_epochs)
+    if lacking:
+      raise InputError(
+        f'{str(folder)!r} was trained for another study and keeps no checkpoint of epoch '
+        f'{min(lacking)}; use another --workdir'
+      )
+    config.evaluation, config.keep_epochs = old.evaluation, old.keep_epochs
+    config.log_every = old.log_every
+  else:
+    config.keep_epochs = tuple(sorted(training.keep))
+  train(config.lock(), folder, data_dir, training.title)
+
+
+def _with_teachers(plan: Plan, training: Training, root: pathlib.Path) -> ConfigDict:
+  """The config of a training, with its teachers from where they were trained."""
+  config = ConfigDict(training.config.to_dict())
+  for name, mark in training.teachers.items():
+    config.teachers[name].workdir = str(place(root, plan.trainings[mark]))
+  return config
+
+
+def _groups(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
+  """What one call can measure: one run, one way to measure it."""
+  found: dict[str, list[Wanted]] = {}
+  for one in wanted:
+    key = repr((one.mark, one.evaluation, one.surrogates))
+    found.setdefault(key, []).append(one)
+  return list(found.values())
+
+
+def _measure(
+  plan: Plan, group: Sequence[Wanted], root: pathlib.Path, data_dir: str
+) -> list[Measured]:
+  first = group[0]
+  training = plan.trainings[first.mark]
+  folder = place(root, training)
+  old = read_config(folder)
+  config = ConfigDict(old.to_dict())
+  config.evaluation = ConfigDict(first.evaluation)
+  for column, (mark, version) in first.surrogates.items():
+    other = place(root, plan.trainings[mark])
+    config.evaluation.attacks[column].surrogate = f'{other}@{version}'
+  config = experiment.resolve(config, past=True)
+  name = ending(config, experiment.resolve(old, past=True), folder)
+  path = folder / f'results{name}.json'
+  there: list[str] = []
+  if sharding.seen_by_all(path.is_file()):
+    found = json.loads(path.read_text(encoding='utf-8'))
+    there = list(found.get('student') or ())
+  versions = list(dict.fromkeys(one.version for one in group))
+  if not set(versions) <= set(there):
+    data = experiment.dataset(config, data_dir)
+    mesh = sharding.data_mesh()
+    both = list(dict.fromkeys([*there, *versions]))
+    title = first.row.key
+    found = evaluate_run(
+      config,
+      folder,
+      data,
+      mesh,
+      path,
+      f'eval{name}',
+      title,
+      checks=False,
+      versions=both,
+      teachers=False,
+    )
+  measured = []
+  for one in group:
+    whole, inner = found['student'], folder / f'eval{name}'
+    if one.network:
+      whole, inner = found['students'][one.network], inner / one.network
+    elif 'chosen' in found:
+      inner = inner / found['chosen']
+    measured.append(Measured(one, whole[one.version], inner / one.version, folder))
+  return measured
+

@@ -1,0 +1,272 @@
+"""The table of a study: paper, measured, difference, and whether the paper's claims hold here."""
+
+import csv
+import dataclasses
+import json
+import math
+import pathlib
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxrkd.errors import InputError
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment.study import Cell, Claim, Row, Shown, Study
+from jaxrkd.experiment.study_run import Measured, Outcome
+
+# Two-sided 95 % points of Student's t by degrees of freedom, then the normal one.
+STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+NORMAL = 1.960
+HOLDS, FAILS, UNKNOWN = 'holds here', 'does not hold', 'cannot be told'
+
+
+class Printed(NamedTuple):
+  """A number of the paper.
+
+  Attributes:
+    value: in the table's unit.
+    sd: its standard deviation; None where none is printed.
+    doubtful: whether the transcription or the paper itself is in doubt.
+    note: why.
+  """
+
+  value: float
+  sd: float | None
+  doubtful: bool
+  note: str
+
+
+@dataclasses.dataclass
+class Entry:
+  """One cell of the table.
+
+  Attributes:
+    values: by seed; percent, or seconds.
+    paper: what the paper prints; None where it prints nothing.
+    images: by seed, per image 0, 0.5 or 1: of which `values` are the means.
+    index: of these images.
+    star: '*' where an attack met numbers that are no numbers.
+  """
+
+  values: dict[int, float]
+  paper: Printed | None = None
+  images: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
+  star: str = ''
+
+  @property
+  def mean(self) -> float | None:
+    return statistics.fmean(self.values.values()) if self.values else None
+
+  @property
+  def sd(self) -> float | None:
+    return statistics.stdev(self.values.values()) if len(self.values) > 1 else None
+
+  @property
+  def difference(self) -> float | None:
+    if self.paper is None or self.mean is None:
+      return None
+    return self.mean - self.paper.value
+
+
+Entries = dict[str, dict[str, Entry]]
+
+
+class Judged(NamedTuple):
+  """A claim with what was found.
+
+  Attributes:
+    claim: of the paper.
+    verdict: `HOLDS`, `FAILS` or `UNKNOWN`.
+    found: one sentence per comparison.
+  """
+
+  claim: Claim
+  verdict: str
+  found: list[str]
+
+
+def read_printed(file: str) -> list[dict[str, str]]:
+  """The lines of a file of `configs/studies/printed/`.
+
+  Raises:
+    InputError: there is none.
+  """
+  path = configs.SHIPPED / 'studies' / 'printed' / file
+  if not path.is_file():
+    raise InputError(f'{str(path)!r}, the numbers of a paper, is not there')
+  with path.open(encoding='utf-8', newline='') as lines:
+    return list(csv.DictReader(lines))
+
+
+def printed(
+  lines: Sequence[Mapping[str, str]], row: Row, column: Shown
+) -> Printed | None:
+  """What the paper prints in a cell.
+
+  Raises:
+    InputError: more than one line matches.
+  """
+  wanted = {**row.printed, **column.printed}
+  if not row.printed or not column.printed:
+    return None
+  fits = [
+    line for line in lines if all(line.get(key) == value for key, value in wanted.items())
+  ]
+  if not fits:
+    return None
+  if len(fits) > 1:
+    raise InputError(
+      f'{len(fits)} printed numbers fit row {row.key!r} and column {column.title!r}; say '
+      'more in `printed`'
+    )
+  (line,) = fits
+  if not line['value']:
+    return None
+  sd = line.get('std') or None
+  return Printed(
+    float(line['value']), float(sd) if sd else None, line['doubtful'] == '1', line['note']
+  )
+
+
+def entries(study: Study, outcome: Outcome) -> Entries:
+  """Every cell: row's key -> column's title -> entry."""
+  lines = read_printed(study.printed) if study.printed else []
+  found: Entries = {
+    row.key: {column.title: Entry({}, printed(lines, row, column)) for column in study.columns}
+    for row in study.rows
+  }
+  for one in outcome.measured:
+    for column in study.columns:
+      cell = found[one.wanted.row.key][column.title]
+      value, star = _value(one, column)
+      if value is None:
+        continue
+      cell.values[one.wanted.seed] = value
+      cell.star = cell.star or star
+      images = _images(one, column)
+      if images is not None:
+        cell.images[one.wanted.seed] = images
+  for column in study.columns:
+    if column.ratio_to:
+      _divide(found, column)
+  return found
+
+
+def _divide(found: Entries, column: Shown) -> None:
+  """Times as multiples of one row's."""
+  base = found[column.ratio_to][column.title].mean
+  for cells in found.values():
+    cell = cells[column.title]
+    cell.values = {k: v / base for k, v in cell.values.items()} if base else {}
+
+
+def _value(one: Measured, column: Shown) -> tuple[float | None, str]:
+  from jaxrkd.evaluate.results import star
+
+  row = one.row
+  if column.value == 'clean':
+    return 100 * row['clean'], ''
+  if column.value == 'worst':
+    return 100 * row['worst_case'], ''
+  if column.value == 'seconds':
+    return seconds_per_epoch(one.run), ''
+  found = row['attacks'][column.attack]
+  key = 'weighted' if column.value.startswith('weighted:') else 'robust'
+  return 100 * found[key], star(found)
+
+
+def _images(one: Measured, column: Shown) -> np.ndarray | None:
+  """Whether each image counts, in the order of the file; None where it was not kept."""
+  name = column.attack or next(iter(one.row['attacks']))
+  path = one.folder / f'{name}.npz'
+  if column.value in ('seconds', 'worst') or not path.is_file():
+    return None
+  with np.load(path) as kept:
+    clean = kept['clean_correct'].astype(np.float64)
+    robust = kept['robust'].astype(np.float64)
+  if column.value == 'clean':
+    return clean
+  return (clean + robust) / 2 if column.value.startswith('weighted:') else robust
+
+
+def seconds_per_epoch(workdir: pathlib.Path) -> float | None:
+  """Training time of an epoch, compilation and evaluation left out; None if unknown."""
+  if (workdir / 'members' / '0').is_dir():
+    workdir = workdir / 'members' / '0'
+  path = workdir / 'metrics.jsonl'
+  lines = path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
+  rows = [row for row in map(json.loads, lines) if 'images_per_second' in row]
+  if not rows:
+    return None
+  last = rows[-1]
+  speed = statistics.median(row['images_per_second'] for row in rows)
+  config = json.loads((workdir / 'config.json').read_text(encoding='utf-8'))
+  return config['batch_size'] * last['step'] / last['epoch'] / speed
+
+
+def judge(study: Study, found: Entries) -> list[Judged]:
+  """Whether each claim of the paper holds in these numbers."""
+  return [_judged(claim, found) for claim in study.claims]
+
+
+def _judged(claim: Claim, found: Entries) -> Judged:
+  verdicts, told = [], []
+  for one in claim.all_of:
+    left = _at(found, one.more)
+    right = _at(found, one.less) if isinstance(one.less, Cell) else one.less
+    gap = difference(left, right)
+    name = one.less.row if isinstance(one.less, Cell) else f'{one.less:g} %'
+    if gap is None:
+      verdicts.append(UNKNOWN)
+      told.append(f'{one.more.row} against {name}: not measured')
+      continue
+    middle, half, how = gap
+    low, high = middle - half, middle + half
+    verdicts.append(
+      HOLDS if low > one.by else FAILS if high < one.by else UNKNOWN
+    )
+    told.append(
+      f'{one.more.row}, {one.more.column}: {middle:+.2f} points against {name} '
+      f'(95 %: {low:+.2f} to {high:+.2f}, {how})'
+    )
+  verdict = HOLDS
+  if FAILS in verdicts:
+    verdict = FAILS
+  elif UNKNOWN in verdicts:
+    verdict = UNKNOWN
+  return Judged(claim, verdict, told)
+
+
+def _at(found: Entries, cell: Cell) -> Entry:
+  return found[cell.row][cell.column]
+
+
+def difference(left: Entry, right: Entry | float) -> tuple[float, float, str] | None:
+  """How much more, half the 95 % interval, and what the interval is over.
+
+  Over seeds (paired) where there are three or more; otherwise over images, paired: of one
+  seed, or of the means of two.
+  """
+  other = right.values if isinstance(right, Entry) else dict.fromkeys(left.values, right)
+  seeds = sorted(left.values.keys() & other.keys())
+  if not seeds:
+    return None
+  gaps = [left.values[seed] - other[seed] for seed in seeds]
+  middle = statistics.fmean(gaps)
+  if len(seeds) > 2:
+    free = len(seeds) - 1
+    factor = STUDENT_T[free - 1] if free <= len(STUDENT_T) else NORMAL
+    half = factor * statistics.stdev(gaps) / math.sqrt(len(seeds))
+    return middle, half, f'{len(seeds)} seeds'
+  each = []
+  for seed in seeds:
+    mine = left.images.get(seed)
+    theirs = right.images.get(seed) if isinstance(right, Entry) else np.float64(right / 100)
+    if mine is None or theirs is None:
+      return middle, math.inf, 'images not kept'
+    each.append(100 * (mine - theirs))
+  spread = np.mean(each, axis=0)
+  half = NORMAL * float(spread.std(ddof=1)) / math.sqrt(len(spread))
+  return middle, half, f'{len(spread)} images'

@@ -1,0 +1,91 @@
+"""A table or figure of a paper: trains its rows, and puts paper and measurement side by side.
+
+Usage: jaxrkd study --list
+       jaxrkd study --name=mtard_table2 --workdir=runs/studies
+       jaxrkd study --name=mtard_table2 --workdir=runs/studies --scale=small --seeds=0,1,2
+
+All studies in one folder share their runs. `--scale=small` takes small networks and a part of
+CIFAR-10, `--scale=smoke` only shows that every stage works. Killed or interrupted, the same
+command goes on. `--config.key=value` overrides a key of every row.
+"""
+
+import shlex
+
+from absl import flags
+
+from jaxrkd.commands import command
+from jaxrkd.errors import InputError
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment import study_pages
+from jaxrkd.experiment.scale import SCALES
+from jaxrkd.experiment.study import load_study
+from jaxrkd.experiment.study_plan import plan
+from jaxrkd.experiment.study_run import do
+from jaxrkd.programs import command_line
+from jaxrkd.programs.study_dry_run import describe, listing
+from jaxrkd.runtime.progress import say
+
+
+def define() -> None:
+  """Defines the flags."""
+  flags.DEFINE_string('name', '', 'The study: one that --list names, or a Python file.')
+  flags.DEFINE_string('scale', 'paper', f'Its size: {", ".join(SCALES)}.')
+  flags.DEFINE_list('seeds', None, "Seeds in place of the study's own.")
+  flags.DEFINE_string('only', '', 'Rows whose name has this text in it.')
+  flags.DEFINE_list(
+    'files',
+    [],
+    'RECIPE=FILE: public teachers that come from files instead of being trained.',
+  )
+  flags.DEFINE_boolean('list', False, 'Says what each study is and what it costs.')
+  flags.DEFINE_boolean('dry_run', False, 'Says what would be done, and does nothing.')
+
+
+def main(overrides: list[str]) -> None:
+  """The program; see the top of this file."""
+  found = flags.FLAGS
+  if found.list:
+    say(listing())
+    return
+  if not found.name:
+    known = ', '.join(configs.own('studies'))
+    raise InputError(f'no --name; name a study ({known}) or a file of your own')
+  seeds = None
+  if found.seeds is not None:
+    if not found.seeds or not all(seed.isdigit() for seed in found.seeds):
+      raise InputError(
+        f'--seeds is {",".join(found.seeds)}; give integers, such as 0,1,2'
+      )
+    seeds = [int(seed) for seed in found.seeds]
+  files = {}
+  for text in found.files:
+    recipe, equals, path = text.partition('=')
+    if not equals:
+      raise InputError(f'--files has {text!r}; give RECIPE=FILE')
+    files[recipe] = command_line.home(path)
+  study = load_study(found.name)
+  made = plan(
+    study, found.scale, seeds, overrides, files, only=found.only
+  )
+  if found.dry_run:
+    describe(made, found.data_dir)
+    return
+  workdir = command_line.required_workdir()
+  outcome = do(made, workdir, found.data_dir)
+  study_pages.write(
+    found.name, found.scale, made, outcome, workdir, _command(overrides)
+  )
+
+
+def _command(overrides: list[str]) -> str:
+  """The line that does this again."""
+  found = flags.FLAGS
+  parts = [f'--name={found.name}', f'--workdir={found.workdir}', f'--scale={found.scale}']
+  if found.seeds is not None:
+    parts.append(f'--seeds={",".join(found.seeds)}')
+  if found.only:
+    parts.append(f'--only={found.only}')
+  if found.files:
+    parts.append(f'--files={",".join(found.files)}')
+  parts += [f'--config.{text}' for text in overrides]
+  return f'{command("study")} {shlex.join(parts)}'

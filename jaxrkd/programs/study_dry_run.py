@@ -1,0 +1,101 @@
+"""What a study would do: its runs, what they share, their hours here; and what studies there are."""
+
+import functools
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxrkd import experiment
+from jaxrkd.errors import InputError
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment.prepare import prepare
+from jaxrkd.experiment.study import load_study
+from jaxrkd.experiment.study_plan import Plan, Training, plan
+from jaxrkd.models.named import PRECISIONS, named_network
+from jaxrkd.programs import predict
+from jaxrkd.programs.flops import count_flops
+from jaxrkd.runtime import sharding
+from jaxrkd.runtime.progress import say
+
+
+def listing() -> str:
+  """Every study of jaxrkd, one line each: what it asks, and how much it trains."""
+  lines = []
+  for name in configs.own('studies'):
+    study = load_study(name)
+    made = plan(study)
+    epochs = sum(t.config.get('epochs', 0) * _members(t) for t in made.trainings.values())
+    lines.append(
+      f'{name:16} {study.paper}, {study.item}: {study.asks}\n{"":16} {len(study.rows)} rows, '
+      f'{len(made.trainings)} trainings, {epochs:,} epochs in all'
+    )
+  return '\n'.join(lines) + (
+    '\n\njaxrkd study --name=NAME --dry_run says what each training costs on this device.'
+  )
+
+
+def describe(made: Plan, data_dir: str = '') -> None:
+  """Prints the trainings of a study with their arithmetic; trains nothing.
+
+  Raises:
+    InputError: a training that would fail; those after it are looked at first.
+  """
+  say(f'{made.study.paper}, {made.study.item}: {made.study.asks}')
+  say(f'{len(made.wanted)} rows and seeds, {len(made.trainings)} trainings\n')
+  wrong = dict(made.refused)
+  total = 0.0
+  for training in made.trainings.values():
+    try:
+      hours = _hours(made, training, data_dir)
+    except InputError as error:
+      wrong[training.title] = str(error)
+      continue
+    total += hours
+    shared = f', for {len(training.users)} rows' if len(training.users) > 1 else ''
+    taught = ', '.join(made.trainings[m].folder for m in training.teachers.values())
+    more = f'\n    taught by {taught}' if taught else ''
+    epochs = training.config.get('epochs', 0)
+    say(f'  {training.folder}: {epochs} epochs, at least {hours:.3g} h{shared}{more}')
+  say(
+    f'\nall trainings: at least {total:.3g} hours here, at the rate of a matrix product; '
+    'measuring comes on top'
+  )
+  if wrong:
+    told = '; '.join(f'{name}: {reason}' for name, reason in wrong.items())
+    raise InputError(f'{len(wrong)} of these would fail: {told}')
+
+
+def _members(training: Training) -> int:
+  return training.config.get('members', 1)
+
+
+def _hours(made: Plan, training: Training, data_dir: str) -> float:
+  """Hours at the rate of a matrix product: a bound from below."""
+  config = training.config
+  if training.source:
+    return 0.0
+  data = experiment.dataset(config, data_dir)
+  mesh = sharding.data_mesh()
+  nets, variables = {}, {}
+  for name, mark in training.teachers.items():
+    own = made.trainings[mark].config
+    if made.trainings[mark].source:
+      continue
+    net = named_network(own.student, data.classes, data.image_shape, config.precision)
+    nets[name] = net
+    variables[name] = jax.eval_shape(net.init, jax.random.key(0))
+  setup = prepare(ConfigDict(config.to_dict()).lock(), data, nets, mesh)
+  joined = jax.eval_shape(setup.distiller.teachers.join, variables)
+  arrays = data.train.arrays()
+  abstract = {
+    key: jax.ShapeDtypeStruct(value.shape, value.dtype) for key, value in arrays.items()
+  }
+  order = jax.eval_shape(setup.order, jax.ShapeDtypeStruct((), 'int32'))
+  flops = count_flops(setup.train_step, setup.learner.like, joined, abstract, order)
+  steps = setup.total_steps * _members(training)
+  return flops * steps / _rate(config.precision) / jax.device_count() / 3600
+
+
+@functools.cache
+def _rate(precision: str) -> float:
+  return predict.matrix_rate(PRECISIONS[precision] or 'float32')

@@ -1,0 +1,105 @@
+"""Figures of a study: sweeps, bars, curves per epoch. Drawn once, written as SVG and PNG."""
+
+import io
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxrkd.report.pictures import plt
+from jaxrkd.runtime import files
+
+# Lines: name -> (places on the axis, values, deviations or None).
+Lines = Mapping[str, tuple[Sequence[float], Sequence[float], Sequence[float] | None]]
+FORMATS = ('svg', 'png')
+SETTINGS = {
+  'svg.hashsalt': 'jaxrkd',
+  'svg.fonttype': 'path',
+  'font.size': 10,
+  'axes.spines.top': False,
+  'axes.spines.right': False,
+}
+
+
+def sweep(panels: Mapping[str, Lines], axis: str) -> plt.Figure:
+  """One panel per column: lines over a swept value, with deviations over seeds.
+
+  Args:
+    panels: title -> lines.
+    axis: what is swept.
+  """
+  figure, axes = _panels(len(panels))
+  for place, (title, lines) in zip(axes, panels.items()):
+    for name, (at, values, spread) in lines.items():
+      place.errorbar(
+        at, values, yerr=spread, marker='o', markersize=4, capsize=3, label=name
+      )
+    place.set(title=title, xlabel=axis, ylabel='accuracy in %')
+    if len(lines) > 1:
+      place.legend(frameon=False)
+  return figure
+
+
+def bars(
+  groups: Mapping[str, Mapping[str, tuple[float, float | None]]],
+) -> plt.Figure:
+  """One group of bars per column, one bar per row.
+
+  Args:
+    groups: column -> row -> (value, deviation or None).
+  """
+  figure, (place,) = _panels(1, wide=2.2 + 1.6 * len(groups))
+  rows = list(next(iter(groups.values())))
+  width = 0.8 / len(rows)
+  for number, row in enumerate(rows):
+    at = [k + (number - (len(rows) - 1) / 2) * width for k in range(len(groups))]
+    values = [found[row][0] for found in groups.values()]
+    spread = [found[row][1] or 0.0 for found in groups.values()]
+    drawn = place.bar(at, values, width, yerr=spread if any(spread) else None, label=row)
+    place.bar_label(drawn, fmt='%.1f', fontsize=8, padding=2)
+  place.set_xticks(range(len(groups)), list(groups))
+  place.set_ylabel('accuracy in %')
+  place.legend(frameon=False, loc='upper left', bbox_to_anchor=(1, 1))
+  return figure
+
+
+def curves(panels: Mapping[str, Lines], axis: str = 'epoch') -> plt.Figure:
+  """One panel per scalar, one line per run.
+
+  Args:
+    panels: title -> lines.
+    axis: what they run over.
+  """
+  figure, axes = _panels(len(panels))
+  for place, (title, lines) in zip(axes, panels.items()):
+    for name, (at, values, spread) in lines.items():
+      place.plot(at, values, label=name, linewidth=1.4)
+      if spread is not None:
+        low = [v - s for v, s in zip(values, spread)]
+        high = [v + s for v, s in zip(values, spread)]
+        place.fill_between(at, low, high, alpha=0.2, linewidth=0)
+    place.set(title=title, xlabel=axis)
+    if len(lines) > 1:
+      place.legend(frameon=False)
+  return figure
+
+
+def _panels(count: int, wide: float = 4.6) -> tuple[plt.Figure, Any]:
+  with plt.rc_context(SETTINGS):
+    figure, axes = plt.subplots(
+      1, count, figsize=(wide * count, 3.6), squeeze=False, layout='constrained'
+    )
+  return figure, axes[0]
+
+
+def write(figure: plt.Figure, folder: pathlib.Path, name: str) -> str:
+  """Writes `name.svg` and `name.png`, closes the figure, and returns the SVG."""
+  with plt.rc_context(SETTINGS):
+    for kind in FORMATS:
+      with files.replacing(folder / f'{name}.{kind}') as temporary:
+        # Without a date, the same numbers give the same file.
+        fixed = {'Date': None} if kind == 'svg' else None
+        figure.savefig(temporary, format=kind, dpi=150, metadata=fixed)
+    text = io.StringIO()
+    figure.savefig(text, format='svg', metadata={'Date': None})
+  plt.close(figure)
+  return text.getvalue()[text.getvalue().index('<svg') :]

@@ -1,0 +1,238 @@
+"""The page of a study, out of what its table.json holds; and an index over a folder of them."""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+STYLE = """
+:root { --ink:#1b1f24; --soft:#5b6673; --line:#d9dee5; --paper:#fff; --tint:#f3f6fa;
+  --good:#1a7f47; --bad:#b3261e; --open:#8a6100 }
+@media (prefers-color-scheme: dark) { :root { --ink:#e6e9ee; --soft:#9aa6b2; --line:#343b45;
+  --paper:#14171b; --tint:#1d2229; --good:#5fd08f; --bad:#ff8a80; --open:#f0c14b } }
+* { box-sizing:border-box }
+body { font:16px/1.55 system-ui,sans-serif; color:var(--ink); background:var(--paper);
+  max-width:74em; margin:0 auto; padding:1.5em }
+h1 { font-size:1.6em; line-height:1.25; margin:.2em 0 } h2 { font-size:1.2em; margin:2em 0 .5em }
+p.lead { font-size:1.1em; margin:.3em 0 1em } .soft, small { color:var(--soft) }
+.scroll { overflow-x:auto; border:1px solid var(--line); border-radius:8px }
+table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums }
+th,td { padding:.4em .7em; text-align:right; border-bottom:1px solid var(--line);
+  white-space:nowrap; vertical-align:top }
+th:first-child,td:first-child,td.text,th.text { text-align:left }
+td.text { white-space:normal } tr:last-child td { border-bottom:0 }
+th { background:var(--tint); font-weight:600 } tr.block td { background:var(--tint);
+  font-weight:600; text-align:left }
+td b { font-weight:600 } td small { display:block; font-size:.8em }
+.good { color:var(--good) } .bad { color:var(--bad) } .open { color:var(--open) }
+.note { border-left:4px solid var(--open); background:var(--tint); padding:.6em 1em;
+  margin:1em 0 } figure { margin:1em 0; padding:.8em; background:#fff; color:#111;
+  border:1px solid var(--line); border-radius:8px } figure svg { max-width:100%; height:auto }
+figcaption { font-size:.9em; color:#444 } code,pre { font:.9em/1.5 ui-monospace,monospace }
+pre { background:var(--tint); padding:.8em; border-radius:8px; overflow-x:auto;
+  white-space:pre-wrap } ul { padding-left:1.2em }
+@media print { body { max-width:none; padding:0; font-size:10pt } .scroll { overflow:visible;
+  border:0 } th,td { padding:.2em .35em; white-space:normal } h2 { break-after:avoid }
+  tr,figure { break-inside:avoid } }
+"""
+MARKS = {'holds here': 'good', 'does not hold': 'bad', 'cannot be told': 'open'}
+
+
+def page(found: Mapping[str, Any], figures: Mapping[str, str]) -> str:
+  """One self-contained HTML file.
+
+  Args:
+    found: what table.json holds; see `experiment.study_pages.record`.
+    figures: name -> SVG.
+  """
+  title = f'{found["paper"]}, {found["item"]}'
+  parts = [
+    f'<h1>{_text(title)}</h1><p class="lead">{_text(found["asks"])}</p>',
+    _scale(found),
+    *_failures(found['failed']),
+    '<h2>Paper and measurement</h2>',
+    '<p>Accuracies in percent: measured, the paper beside it, and the difference. '
+    f'{_seeds(found)} A question mark stands beside printed numbers that are in doubt.</p>',
+    _table(found),
+    *_doubts(found),
+    *_claims(found['claims']),
+    *(_figure(found['captions'].get(name, ''), name, svg) for name, svg in figures.items()),
+    _setup(found),
+    _cost(found['runs']),
+    f'<h2>Again</h2><pre>{_text(found["command"])}</pre>',
+    f'<p><small>{_text(found["about"])}</small></p>',
+  ]
+  return _whole(title, ''.join(parts))
+
+
+def index(studies: Sequence[Mapping[str, Any]]) -> str:
+  """A page over the studies of a folder.
+
+  Args:
+    studies: what the table.json of each holds, and `folder`, where its page is.
+  """
+  lines = []
+  for found in studies:
+    counts = {mark: 0 for mark in MARKS}
+    for claim in found['claims']:
+      counts[claim['verdict']] += 1
+    told = ', '.join(
+      f'<span class="{MARKS[mark]}">{count} {mark}</span>'
+      for mark, count in counts.items()
+      if count
+    )
+    done = sum(any(c['values'] for c in row['cells'].values()) for row in found['rows'])
+    lines.append(
+      f'<tr><td><a href="{_text(found["folder"])}/index.html">{_text(found["paper"])}, '
+      f'{_text(found["item"])}</a></td><td class="text">{_text(found["asks"])}</td>'
+      f'<td>{_text(found["scale"])}</td><td>{done} of {len(found["rows"])}</td>'
+      f'<td class="text">{told or "none"}</td></tr>'
+    )
+  head = (
+    '<tr><th>study</th><th class="text">question</th><th>scale</th><th>rows</th>'
+    '<th class="text">claims</th></tr>'
+  )
+  body = f'<h1>Studies</h1><div class="scroll"><table>{head}{"".join(lines)}</table></div>'
+  return _whole('Studies', body)
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+  """The table as Markdown: measured (paper)."""
+  titles = found['columns']
+  lines = [['', *titles], ['---'] * (len(titles) + 1)]
+  for row in found['rows']:
+    name = f'{row["block"]}: {row["name"]}' if row['block'] else row['name']
+    lines.append([name, *(_plain(row['cells'][title]) for title in titles)])
+  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def _plain(cell: Mapping[str, Any]) -> str:
+  measured = '–' if cell['mean'] is None else f'{cell["mean"]:.2f}{cell["star"]}'
+  if cell['sd'] is not None:
+    measured += f' ± {cell["sd"]:.2f}'
+  if cell['paper'] is None:
+    return measured
+  return f'{measured} (paper {cell["paper"]:.2f}{"?" if cell["doubtful"] else ""})'
+
+
+def _whole(title: str, body: str) -> str:
+  return (
+    '<!doctype html><html lang="en"><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width,initial-scale=1">'
+    f'<title>{_text(title)}</title><style>{STYLE}</style>{body}</html>\n'
+  )
+
+
+def _text(value: Any) -> str:
+  return html.escape(str(value))
+
+
+def _scale(found: Mapping[str, Any]) -> str:
+  if found['scale'] == 'paper':
+    return f'<p class="soft">Scale: {_text(found["scale_says"])}.</p>'
+  return (
+    f'<p class="note">Scale {_text(found["scale"])}: {_text(found["scale_says"])}. The '
+    'differences to the paper say nothing about the paper; the order of the rows may.</p>'
+  )
+
+
+def _seeds(found: Mapping[str, Any]) -> str:
+  count = len(found['seeds'])
+  if count == 1:
+    return f'One seed ({found["seeds"][0]}).'
+  return f'Means and standard deviations of {count} seeds.'
+
+
+def _failures(failed: Mapping[str, str]) -> list[str]:
+  if not failed:
+    return []
+  items = ''.join(f'<li>{_text(row)}: {_text(why)}</li>' for row, why in failed.items())
+  return [f'<div class="note">Rows that could not be done:<ul>{items}</ul></div>']
+
+
+def _table(found: Mapping[str, Any]) -> str:
+  titles = found['columns']
+  lines = [f'<tr><th></th>{"".join(f"<th>{_text(t)}</th>" for t in titles)}</tr>']
+  block = ''
+  for row in found['rows']:
+    if row['block'] != block:
+      block = row['block']
+      lines.append(
+        f'<tr class="block"><td colspan="{len(titles) + 1}">{_text(block)}</td></tr>'
+      )
+    cells = ''.join(f'<td>{_cell(row["cells"][title])}</td>' for title in titles)
+    lines.append(f'<tr><td>{_text(row["name"])}</td>{cells}</tr>')
+  return f'<div class="scroll"><table>{"".join(lines)}</table></div>'
+
+
+def _cell(cell: Mapping[str, Any]) -> str:
+  if cell['mean'] is None:
+    measured = '<span class="soft">–</span>'
+  else:
+    measured = f'<b>{cell["mean"]:.2f}</b>{cell["star"]}'
+    if cell['sd'] is not None:
+      measured += f' ± {cell["sd"]:.2f}'
+  if cell['paper'] is None:
+    return measured
+  doubt = '?' if cell['doubtful'] else ''
+  gap = '' if cell['difference'] is None else f' ({cell["difference"]:+.2f})'
+  return f'{measured}<small>paper {cell["paper"]:.2f}{doubt}{gap}</small>'
+
+
+def _doubts(found: Mapping[str, Any]) -> list[str]:
+  notes: dict[str, list[str]] = {}
+  for row in found['rows']:
+    for title, cell in row['cells'].items():
+      if cell['doubtful']:
+        name = f'{row["block"]}: {row["name"]}' if row['block'] else row['name']
+        notes.setdefault(cell['note'] or 'in doubt', []).append(f'{name}, {title}')
+  if not notes:
+    return []
+  items = ''.join(
+    f'<li>{_text("; ".join(where))}: {_text(note)}</li>' for note, where in notes.items()
+  )
+  return [f'<p>Printed numbers in doubt:</p><ul class="soft">{items}</ul>']
+
+
+def _claims(claims: Sequence[Mapping[str, Any]]) -> list[str]:
+  if not claims:
+    return []
+  lines = ['<tr><th>the paper says</th><th>here</th><th class="text">because</th></tr>']
+  for claim in claims:
+    why = '<br>'.join(_text(text) for text in claim['found'])
+    lines.append(
+      f'<tr><td class="text">{_text(claim["text"])}</td>'
+      f'<td class="{MARKS[claim["verdict"]]}">{claim["verdict"]}</td>'
+      f'<td class="text"><small>{why}</small></td></tr>'
+    )
+  return [
+    '<h2>What the paper claims</h2>',
+    '<p>A claim holds where the 95 % interval of every difference lies above what it '
+    'says, and does not hold where one lies below. Everything else cannot be told.</p>',
+    f'<div class="scroll"><table>{"".join(lines)}</table></div>',
+  ]
+
+
+def _figure(caption: str, name: str, svg: str) -> str:
+  return (
+    f'<h2>{_text(name)}</h2><figure>{svg}<figcaption>{_text(caption)}</figcaption></figure>'
+  )
+
+
+def _setup(found: Mapping[str, Any]) -> str:
+  items = ''.join(f'<li>{_text(text)}.</li>' for text in found['set_up'])
+  return f'<h2>Set-up, and where it differs from the paper</h2><ul>{items}</ul>'
+
+
+def _cost(runs: Sequence[Mapping[str, Any]]) -> str:
+  lines = ['<tr><th>training</th><th>epochs</th><th>s per epoch</th><th>rows</th></tr>']
+  for run in runs:
+    speed = '–' if run['seconds'] is None else f'{run["seconds"]:.2f}'
+    lines.append(
+      f'<tr><td>{_text(run["folder"])}</td><td>{run["epochs"] or "–"}</td><td>{speed}</td>'
+      f'<td>{run["users"]}</td></tr>'
+    )
+  hours = sum((r['seconds'] or 0) * (r['epochs'] or 0) for r in runs) / 3600
+  return (
+    f'<h2>Cost</h2><p>{len(runs)} trainings, {hours:.2f} hours of training steps.</p>'
+    f'<div class="scroll"><table>{"".join(lines)}</table></div>'
+  )

@@ -1,0 +1,6 @@
+"""`jaxrkd study` for a checkout: `python launch/study.py --help` says what it does."""
+
+from jaxrkd.programs.command_line import start
+
+if __name__ == '__main__':
+  start('study')
