@@ -8,6 +8,7 @@ Words:     data, student, at_plus, smoke (`setting.py`); and on CIFAR
   en       four teachers with seeds 0 to 3; with mix two of each kind
   rows     conservative (default; Table S1's upper rows), maximising (lower rows, and
            those of S3), plain (no early stopping, no label mixing)
+  at       no teacher: PGD-7 alone with the student's schedule (Table 2)
   loss     rslad: RSLAD's with the same teachers and schedule (Table 5)
   raw      no normalisation inside the networks
 Paper:     ResNet-18, PGD-7 teacher, CIFAR-10: akd_table2
@@ -37,7 +38,7 @@ def row(on, families: list[str], loss: str) -> tuple[float, int]:
 
 
 def get_config(arg: str = '') -> configs.ConfigDict:
-  on = SETTING.choose(arg, (*FAMILY.WORDS, *ROWS, *LOSSES, 'mix'))
+  on = SETTING.choose(arg, (*FAMILY.WORDS, *ROWS, *LOSSES, 'mix', 'at'))
   loss = configs.one_word(on.words, LOSSES)
   families = [configs.one_word(on.words, FAMILY.TRAININGS)]
   if 'mix' in on.words:
@@ -45,10 +46,17 @@ def get_config(arg: str = '') -> configs.ConfigDict:
     families = ['std', 'pgd7']
   elif families == ['std']:
     SETTING.refuse(on, FAMILY.LEVELS, 'std trains without an attack')
+  if 'at' in on.words:
+    SETTING.refuse(
+      on, (*FAMILY.TRAININGS, *FAMILY.LEVELS, *ROWS, *LOSSES, 'mix', 'en'), 'at has no teacher'
+    )
+    families = []
   alpha, epoch = row(on, families, loss)
   method, start = dict(name='akd', alpha=alpha), 'uniform'
   if loss == 'rslad':
     method, start = dict(name='rslad', alpha=alpha, teacher='all'), 'gauss'
+  if 'at' in on.words:
+    method = dict(name='sat')
   recipe = dict(
     method=method,
     attack=dict(steps=7, start=start),
@@ -58,7 +66,7 @@ def get_config(arg: str = '') -> configs.ConfigDict:
     optimizer=dict(weight_decay=5e-4),
   )
   if on.data == 'digits':
-    SETTING.refuse(on, (*FAMILY.WORDS, *ROWS, *LOSSES, 'mix'), 'it is for CIFAR')
+    SETTING.refuse(on, (*FAMILY.WORDS, *ROWS, *LOSSES, 'mix', 'at'), 'it is for CIFAR')
     return SETTING.experiment(on, recipe, ('robust',))
   config = SETTING.experiment(on._replace(en=False), recipe)
   FAMILY.normalise(config, on)

@@ -207,8 +207,10 @@ class MtardTest(parameterized.TestCase):
   def test_variants_without_balance(self):
     method, terms, _ = self.terms(anl=False)
     self.assertEqual(method.weights, {'adv': 0.5, 'nat': 0.5})
-    self.assertEqual(method.memory, {})
     self.assertEqual(method.weight_rate, 0.0)
+    # Figure 4 shows the relative losses of this variant, too.
+    memory = anl.initial_memory(('adv', 'nat'))
+    self.assertEqual(jax.tree.structure(method.memory), jax.tree.structure(memory))
     half = 0.5 * (terms['adv'] + terms['nat'])
     self.assertAlmostEqual(float(method.total(terms, method.weights)), float(half))
     method, terms, calls = self.terms(teachers='adv_only')

@@ -1,22 +1,43 @@
 """AT-AKA, Table 2: AT-AKA by four rules against natural training and en- baselines.
 
-Run:       python launch/compare.py --study=configs/studies/ataka_table2.py \\
-             --workdir=runs/ataka_table2
-Paper:     ResNet-18, CIFAR-10, PGD_trades: en-RSLAD 57.00, (S)AT-AKA 64.20
-Widths:    SVGD's as printed, where particles are on their own, and the median's
-Others:    `mobilenet_v2` and `cifar100` as words of each row. en-IAD is IAD-I.
+Run:       jaxrkd study --name=ataka_table2 --workdir=runs/studies
 """
 
-NAMES = {'naive': 'N', 'linear': 'L', 'soft': 'S', 'pareto': 'P'}
-ROWS = {
-  'Natural': 'natural.py:cifar10',
-  'en-SAT': 'sat.py:cifar10,en',
-  'en-ARD': 'ard.py:cifar10,en',
-  'en-IAD': 'iad_1.py:cifar10,en',
-  'en-RSLAD': 'rslad.py:cifar10,en',
-  **{
-    f'({short})AT-AKA {width}': f'at_aka.py:cifar10,{width},{rule}'
-    for width in ('paper', 'coupled')
-    for rule, short in NAMES.items()
-  },
-}
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment import study
+
+P = configs.sibling(__file__, 'papers.py')
+Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
+Comparison, Cell = study.Comparison, study.Cell
+
+WHERE = P.blocks(tuple(P.DATA), ('ResNet-18', 'MobileNet-V2'))
+OURS = {f'({short})AT-AKA': rule for short, rule in P.RULES.items()}
+ROWS = P.named(
+  Row('Natural', 'natural', P.BY_CLEAN),
+  Row('en-SAT', 'sat:en'),
+  Row('en-ARD', 'ard:en'),
+  Row('en-IAD', 'iad_1:en'),
+  Row('en-RSLAD', 'rslad:en'),
+  *(Row(name, f'at_aka:paper,{rule}') for name, rule in OURS.items()),
+)
+# At the printed width every particle is on its own; at the median's they repel.
+COUPLED = [
+  Row(f'{name}, coupled', f'at_aka:coupled,{rule}', printed=P.UNPRINTED) for name, rule in OURS.items()
+]
+STUDY = study.Study(
+  'AT-AKA',
+  'Table 2',
+  'Do teachers that are trained along, and amalgamated, teach more robustness?',
+  P.ATAKA,
+  study.over(WHERE, [*ROWS, *COUPLED]),
+  P.ATAKA_COLUMNS,
+  printed='ataka_table2.csv',
+  claims=P.best_of(
+    WHERE,
+    ['PGD_trades-20', 'AA'],
+    '(S)AT-AKA',
+    ['en-SAT', 'en-ARD', 'en-IAD', 'en-RSLAD'],
+    '(S)AT-AKA is more robust than the baselines',
+  ),
+  deviations=(P.WIDTH,),
+)

@@ -1,15 +1,31 @@
-"""AT-AKA, Table 3: ResNet-18 on CIFAR-10, PGD for SVGD, and the rules under RSLAD.
+"""AT-AKA, Table 3: PGD for SVGD, and the rules under RSLAD.
 
-Run:       python launch/compare.py --study=configs/studies/ataka_table3.py \\
-             --workdir=runs/ataka_table3
-Paper:     (S)AT-AKA with PGD 84.25 clean, 57.02 PGD_trades; (S)RSLAD 84.32, 57.62
+Run:       jaxrkd study --name=ataka_table3 --workdir=runs/studies
 """
 
-NAMES = {'naive': 'N', 'linear': 'L', 'soft': 'S', 'pareto': 'P'}
-ROWS = {
-  **{
-    f'({short})AT-AKA with PGD': f'at_aka.py:cifar10,pgd,{rule}'
-    for rule, short in NAMES.items()
-  },
-  **{f'({short})RSLAD': f'rslad.py:cifar10,en,{rule}' for rule, short in NAMES.items()},
-}
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment import study
+
+P = configs.sibling(__file__, 'papers.py')
+Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
+Comparison, Cell = study.Comparison, study.Cell
+
+WHERE = P.blocks(('CIFAR-10',))
+STUDY = study.Study(
+  'AT-AKA',
+  'Table 3',
+  'Do the particles of SVGD help, and does amalgamation help RSLAD?',
+  P.ATAKA,
+  study.over(
+    WHERE,
+    P.named(
+      *(
+        Row(f'({short})AT-AKA with PGD', f'at_aka:pgd,{rule}')
+        for short, rule in P.RULES.items()
+      ),
+      *(Row(f'({short})RSLAD', f'rslad:en,{rule}') for short, rule in P.RULES.items()),
+    ),
+  ),
+  P.ATAKA_COLUMNS,
+  printed='ataka_table3.csv',
+)

@@ -1,14 +1,63 @@
-"""AT-AKA, Table 5: one to four teachers, ResNet-18 and MobileNetV2.
+"""AT-AKA, Table 5: one to four teachers.
 
-Run:       python launch/compare.py --study=configs/studies/ataka_table5.py \\
-             --workdir=runs/ataka_table5 --data_dir=...
-Paper:     ResNet-18, CIFAR-10, PGD_trades: 51.09, 58.32, 64.20, 64.33 for n = 1 to 4
-CIFAR-100: `at_aka.py:cifar100,...` in each row; its teachers are WRN-70-16
+Run:       jaxrkd study --name=ataka_table5 --workdir=runs/studies
 """
 
-ROWS = {
-  f'(S)AT-AKA {number} {width} {student}': f'at_aka.py:cifar10,{student},n{number},{width}'
-  for student in ('resnet18', 'mobilenet_v2')
-  for width in ('paper', 'coupled')
-  for number in (1, 2, 3, 4)
-}
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment import study
+
+P = configs.sibling(__file__, 'papers.py')
+Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
+Comparison, Cell = study.Comparison, study.Cell
+
+WHERE = P.blocks(tuple(P.DATA), ('ResNet-18', 'MobileNet-V2'))
+NUMBERS = (1, 2, 3, 4)
+ROWS = P.named(
+  Row('Natural', 'natural', P.BY_CLEAN),
+  *(
+    Row(
+      f'(S)AT-AKA_{n}',
+      f'at_aka:paper,n{n}',
+      at=float(n),
+      line='AT-AKA',
+      printed=dict(n_teachers=str(n)),
+    )
+    for n in NUMBERS
+  ),
+)
+COUPLED = [
+  Row(f'(S)AT-AKA_{n}, coupled', f'at_aka:coupled,n{n}', printed=P.UNPRINTED)
+  for n in NUMBERS
+]
+STUDY = study.Study(
+  'AT-AKA',
+  'Table 5',
+  'How many teachers does AT-AKA need?',
+  P.ATAKA,
+  study.over(WHERE, [*ROWS, *COUPLED]),
+  [*P.ATAKA_COLUMNS, Shown('s/epoch', 'seconds')],
+  printed='ataka_table5.csv',
+  figures=[
+    Figure(
+      f'Table 5, {block}',
+      'sweep',
+      ('Clean', 'PGD_trades-20', 'AA'),
+      'teachers',
+      tuple(f'{block}: (S)AT-AKA_{n}' for n in NUMBERS),
+    )
+    for block in WHERE
+  ],
+  claims=[
+    Claim(
+      f'three teachers are more robust than one: {block}',
+      (
+        Comparison(
+          Cell(f'{block}: (S)AT-AKA_3', 'PGD_trades-20'),
+          Cell(f'{block}: (S)AT-AKA_1', 'PGD_trades-20'),
+        ),
+      ),
+    )
+    for block in WHERE
+  ],
+  deviations=(P.WIDTH,),
+)

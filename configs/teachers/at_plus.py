@@ -10,7 +10,7 @@ cifar10     87.78   61.60    58.18
 cifar100    61.98   31.88    29.58
 
 `configs/trades.py:at_plus,dm_wrn_28_10` by a shorter name. Without generated images, label
-smoothing on them and Cutout it is Gowal's recipe. Epoch 100 is kept for Figure S3.
+smoothing on them and Cutout it is Gowal's recipe. Epochs 50, 100, ... are kept for Figure S3.
 """
 
 import pathlib
@@ -30,5 +30,5 @@ def get_config(arg: str = '') -> configs.ConfigDict:
   config = configs.load(TRADES, f'at_plus,dm_wrn_28_10,{arg}')
   if not on.smoke:
     config.expected = EXPECTED[on.data]
-    config.keep_epochs = (100,)
+    config.keep_epochs = tuple(range(50, 401, 50))
   return config

@@ -177,17 +177,20 @@ def load_spec(spec: str) -> ConfigDict:
 
 
 def load_rows(path: str | pathlib.Path) -> dict[str, str]:
-  """The experiments of a study: `ROWS` of its file, {name of a row: 'config:words'}.
+  """The experiments of a file: its `ROWS`, {name of a row: 'config:words'}.
 
-  Configs are named from the folder above the study's, or from the working directory.
+  Configs are named from the folder above the file's, or from the working directory.
 
   Raises:
     InputError: no such file, or it has no `ROWS`.
   """
   module = run_file(path, 'study')
   rows = getattr(module, 'ROWS', None)
-  if not isinstance(rows, dict):
-    raise InputError(f'study {str(path)!r} does not define ROWS, {{name: config}}')
+  if not isinstance(rows, dict) or hasattr(module, 'STUDY'):
+    raise InputError(
+      f'study {str(path)!r} does not define ROWS, {{name: config}}; one that defines STUDY '
+      f'is run by jaxrkd study --name={expanded(path).stem}'
+    )
   home = expanded(path).resolve().parent.parent
 
   def place(spec: str) -> str:

@@ -27,8 +27,9 @@ class Scale:
     train_limit: training images; 0 keeps all.
     test_limit: test images; 0 keeps all.
     student: what replaces students' networks, by name; '' is for all others.
-    teacher: what replaces teachers' networks, those trained along included.
+    teacher: the same for teachers' networks, those trained along included.
     attacks: largest values of options of an attack, by its name; '' is for all attacks.
+    seeds: how many of a protocol's; 0 takes all.
     changes: (key, the paper's value, the one here), where a config has the paper's.
   """
 
@@ -39,9 +40,20 @@ class Scale:
   train_limit: int = 0
   test_limit: int = 0
   student: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-  teacher: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  teacher: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
   attacks: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+  seeds: int = 0
   changes: tuple[tuple[str, Any, Any], ...] = ()
+
+
+TINY: Node = dict(name='convnet', widths=(4,), strides=(2,))
+
+
+def _convnet(width: int) -> Node:
+  """Three convolutions that each halve an image: minutes on two CPU cores."""
+  return dict(
+    name='convnet', widths=(width, 2 * width, 4 * width), strides=(2, 2, 2)
+  )
 
 
 # RSLAD's weight of the divergence, 0.1, needs the papers' 100,000 updates.
@@ -54,15 +66,17 @@ SCALES: dict[str, Scale] = {
     train_limit=10_000,
     test_limit=1_000,
     student={
-      '': dict(name='convnet', widths=(16, 32, 64), strides=(2, 2, 2)),
-      'mobilenet_v2': dict(name='convnet', widths=(12, 24, 48), strides=(2, 2, 2)),
+      '': _convnet(16),
+      'mobilenet_v2': _convnet(12),
       # Wide students are teachers' networks.
-      **dict.fromkeys(
-        ('wrn_34_10', 'wrn_28_10', 'dm_wrn_28_10'),
-        dict(name='convnet', widths=(32, 64, 128), strides=(2, 2, 2)),
-      ),
+      **dict.fromkeys(('wrn_34_10', 'wrn_28_10', 'dm_wrn_28_10'), _convnet(32)),
     },
-    teacher=dict(name='convnet', widths=(32, 64, 128), strides=(2, 2, 2)),
+    teacher={
+      '': _convnet(32),
+      'resnet18': _convnet(16),
+      'wrn_34_20': _convnet(40),
+      'wrn_70_16': _convnet(48),
+    },
     attacks={'autoattack': dict(queries=500), 'square': dict(queries=500)},
     changes=QUICKER_LEARNING,
   ),
@@ -71,13 +85,14 @@ SCALES: dict[str, Scale] = {
     epochs=2,
     batch_size=16,
     data=dict(name='synthetic', train=48, test=16, size=8, channels=3, classes=10),
-    student={'': dict(name='convnet', widths=(4,), strides=(2,))},
-    teacher=dict(name='convnet', widths=(4,), strides=(2,)),
+    student={'': TINY},
+    teacher={'': TINY},
     attacks={
       # Fewer steps of 0.003 would not cross the ball.
       '': dict(steps=11, queries=10, restarts=1, targets=2),
       'autoattack': dict(steps=2),
     },
+    seeds=1,
     changes=QUICKER_LEARNING,
   ),
 }
@@ -99,13 +114,10 @@ def scaled(config: Mapping[str, Any], scale: Scale) -> Node:
     found['evaluation']['batch_size'] = scale.batch_size
   _shrink_data(found['data'], scale)
   node = found['student']
-  if scale.student:
-    named = scale.student.get(node['name'], scale.student[''])
-    found['student'] = _network(node, named)
-  if scale.teacher:
-    found['online'] = {
-      name: _network(own, scale.teacher) for name, own in found['online'].items()
-    }
+  found['student'] = _network(node, scale.student)
+  found['online'] = {
+    name: _network(own, scale.teacher) for name, own in found['online'].items()
+  }
   for key, paper, here in scale.changes:
     group, option = key.split('.')
     if found[group].get(option) == paper:
@@ -130,8 +142,7 @@ def _teacher(entry: Mapping[str, Any], scale: Scale) -> Node:
   if scale.epochs and entry['epoch']:
     found['epoch'] = epoch_at(entry['epoch'], own['epochs'], scale.epochs)
   config = scaled(own, scale)
-  if scale.teacher:
-    config['student'] = _network(own['student'], scale.teacher)
+  config['student'] = _network(own['student'], scale.teacher)
   return {**found, 'config': config}
 
 
@@ -189,7 +200,10 @@ def _shrink_data(data: Node, scale: Scale) -> None:
       data[key] = min(data[key] or most, most)
 
 
-def _network(node: Mapping[str, Any], smaller: Mapping[str, Any]) -> Node:
+def _network(node: Mapping[str, Any], smaller: Mapping[str, Mapping[str, Any]]) -> Node:
   """Another network with what any network has: normalisation, BatchNorm."""
+  if not smaller:
+    return dict(node)
   kept = {key: node[key] for key in NETWORK_KEYS if key in node}
-  return {**kept, **{key: _copied(value) for key, value in smaller.items()}}
+  chosen = smaller.get(node['name'], smaller[''])
+  return {**kept, **{key: _copied(value) for key, value in chosen.items()}}

@@ -7,7 +7,7 @@ of a study, `study_run` does them, `study_table` reads the results.
 import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxrkd.errors import InputError
 from jaxrkd.experiment import config_files as configs
@@ -35,11 +35,12 @@ class Row:
       make their images on.
     at: where a figure has it, on the axis of its sweep.
     line: which line of a figure it belongs to.
-    baseline: (block, name) of the row that differences are taken to.
+    baseline: key of the row that `Shown.relative` columns are taken to.
+    mean_of: keys of rows: nothing is trained for this one, it shows their mean.
   """
 
   name: str
-  config: str
+  config: str = ''
   changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   block: str = ''
   printed: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -49,7 +50,8 @@ class Row:
   surrogates: Mapping[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
   at: float | None = None
   line: str = ''
-  baseline: tuple[str, str] | None = None
+  baseline: str = ''
+  mean_of: tuple[str, ...] = ()
 
   @property
   def key(self) -> str:
@@ -67,13 +69,17 @@ class Shown:
       mean of clean and robust accuracy (MTARD, eq. 12); 'worst', where every attack failed;
       'seconds', of an epoch of training.
     printed: column -> value of the lines that are this column's in the paper's numbers.
-    ratio_to: of 'seconds': the row whose time is one.
+    ratio_to: of 'seconds': key of the row whose time is one.
+    relative: shows the difference to each row's `baseline`; rows without one are empty.
+    printed_in: the column of the paper's numbers that is read.
   """
 
   title: str
   value: str
   printed: Mapping[str, str] = dataclasses.field(default_factory=dict)
   ratio_to: str = ''
+  relative: bool = False
+  printed_in: str = 'value'
 
   @property
   def attack(self) -> str:
@@ -171,7 +177,7 @@ class Study:
     printed: file in `configs/studies/printed/` with the paper's numbers; empty has none.
     claims: what the paper says of it.
     figures: what is drawn.
-    average: a last row per block with the mean of those of each `Row.line`.
+    public: config of a teacher -> recipe of the file that the paper took it from.
     deviations: where it differs from the paper at any scale, one sentence each.
     only: of each `Scale` by name, keys that replace the scale's own.
   """
@@ -185,7 +191,7 @@ class Study:
   printed: str = ''
   claims: Sequence[Claim] = ()
   figures: Sequence[Figure] = ()
-  average: bool = False
+  public: Mapping[str, str] = dataclasses.field(default_factory=dict)
   deviations: Sequence[str] = ()
   only: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
@@ -221,9 +227,11 @@ class Study:
           f'row {row.key!r} shows the checkpoint {row.checkpoint!r}; choose one of '
           f'{", ".join(CHECKPOINTS)}'
         )
-      if row.baseline:
-        block, name = row.baseline
-        self.row(f'{block}: {name}' if block else name)
+      for key in (row.baseline, *row.mean_of):
+        if key:
+          self.row(key)
+      if not row.config and not row.mean_of:
+        raise InputError(f'row {row.key!r} has neither a config nor rows to be the mean of')
     for claim in self.claims:
       for one in claim.all_of:
         for cell in (one.more, one.less):
@@ -268,22 +276,31 @@ def sweep(
   ]
 
 
-def over(blocks: Mapping[str, tuple[str, Mapping[str, str]]], rows: Sequence[Row]):
-  """The same rows in several blocks.
+class Block(NamedTuple):
+  """A part of a table: a data set and a student.
 
-  Args:
-    blocks: name of a block -> (words that its configs get, what its lines have in the
-      paper's numbers).
-    rows: whose configs take these words.
+  Attributes:
+    words: that its rows' configs get.
+    printed: what its lines have in the paper's numbers.
+    changes: of its rows; those of a teacher reach only rows that have it.
   """
+
+  words: str
+  printed: Mapping[str, str] = {}
+  changes: Mapping[str, Any] = {}
+
+
+def over(blocks: Mapping[str, Block], rows: Sequence[Row]) -> list[Row]:
+  """The same rows, whose configs take the blocks' words, in several blocks."""
   return [
     dataclasses.replace(
       row,
-      block=block,
-      config=with_words(row.config, words),
-      printed={**chosen, **row.printed},
+      block=name,
+      config=with_words(row.config, block.words),
+      changes={**block.changes, **row.changes},
+      printed={**block.printed, **row.printed},
     )
-    for block, (words, chosen) in blocks.items()
+    for name, block in blocks.items()
     for row in rows
   ]
 
@@ -309,3 +326,12 @@ def load_study(name: str) -> Study:
     )
   found.check()
   return found
+
+
+def names() -> list[str]:
+  """Names of jaxrkd's own studies."""
+  texts = {
+    name: (configs.SHIPPED / 'studies' / f'{name}.py').read_text(encoding='utf-8')
+    for name in configs.own('studies')
+  }
+  return [name for name, text in texts.items() if 'STUDY = ' in text]

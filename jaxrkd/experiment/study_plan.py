@@ -118,7 +118,7 @@ def plan(
   Args:
     study: see `load_study`.
     scale: one of `SCALES`.
-    seeds: in place of the protocol's.
+    seeds: in place of the protocol's, or of the first of them that the scale takes.
     overrides: 'key=value' texts for every row; those of a teacher only for rows that have
       it.
     files: recipe -> file of a public teacher, which is then not trained here.
@@ -136,15 +136,50 @@ def plan(
   if only:
     study = chosen_rows(study, only)
   made = Plan(study, size, {}, [], {})
-  for row in study.rows:
-    for seed in study.protocol.seeds if seeds is None else seeds:
+  public = _public(study, size, files or {})
+  if seeds is None:
+    seeds = study.protocol.seeds[: size.seeds or None]
+  for row in (row for row in study.rows if row.config):
+    for seed in seeds:
       try:
-        _add_row(made, row, seed, overrides, files or {})
+        _add_row(made, row, seed, overrides, public)
       except InputError as error:
         made.refused[row.key] = str(error)
   if not made.wanted:
     raise InputError(next(iter(made.refused.values())))
   return made
+
+
+def _public(study: Study, scale: Scale, files: Mapping[str, str]) -> dict[str, Source]:
+  """The trainings, of any seed, that files stand in for.
+
+  Raises:
+    InputError: a file for a network that the study does not have.
+  """
+  known = set(study.public.values())
+  for recipe in files:
+    if recipe not in known:
+      raise InputError(
+        f'--files names {recipe!r}, which no teacher of the study is (there: '
+        f'{", ".join(sorted(known)) or "none"})'
+      )
+  return {
+    _mark(row_config(study, Row(spec, spec), scale), {}, seeded=False): Source(
+      files[recipe], recipe, {}
+    )
+    for spec, recipe in study.public.items()
+    if recipe in files
+  }
+
+
+def _mark(config: ConfigDict, teachers: Mapping[str, str], seeded: bool = True) -> str:
+  """What tells a training from others; `teachers` are the marks of its teachers."""
+  told = {k: v for k, v in json.loads(config.to_json()).items() if k not in NOT_TRAINED}
+  for name, entry in told['teachers'].items():
+    entry['workdir'] = teachers[name]
+  if not seeded:
+    told.pop('seed')
+  return fingerprint(told)[:8]
 
 
 def chosen_rows(study: Study, text: str) -> Study:
@@ -208,9 +243,14 @@ def row_config(
 
 
 def _change(config: ConfigDict, key: str, value: Any) -> None:
-  """Sets 'a.b.c'; groups that are not there are made, a None takes a teacher out."""
+  """Sets 'a.b.c'; groups that are not there are made, a None takes a teacher out.
+
+  A key of a teacher that the row does not have is passed over.
+  """
   *groups, last = key.split('.')
   nodes = [config]
+  if len(groups) > 1 and groups[0] == 'teachers' and groups[1] not in ('*', *config.teachers):
+    return
   for group in groups:
     if group == '*':
       nodes = [inner for node in nodes for inner in node.values()]
@@ -249,10 +289,10 @@ def _leave_out_idle(config: ConfigDict) -> None:
 
 
 def _add_row(
-  made: Plan, row: Row, seed: int, overrides: Sequence[str], files: Mapping[str, str]
+  made: Plan, row: Row, seed: int, overrides: Sequence[str], public: Mapping[str, Source]
 ) -> None:
   config = row_config(made.study, row, made.scale, seed, overrides)
-  mark = _add(made.trainings, config, f'{row.key}, seed {seed}', row.key, files)
+  mark = _add(made.trainings, config, f'{row.key}, seed {seed}', row.key, public)
   surrogates = {}
   for name, options in made.study.protocol.attacks.items():
     chosen = options.get('surrogate', '')
@@ -267,7 +307,7 @@ def _add_row(
     other = Row(chosen, spec)
     own = row_config(made.study, other, made.scale, seed)
     title = f'{chosen}, seed {seed}'
-    surrogates[name] = (_add(made.trainings, own, title, row.key, files), version)
+    surrogates[name] = (_add(made.trainings, own, title, row.key, public), version)
   version = row.checkpoint or made.study.protocol.checkpoint
   if row.epoch:
     version = f'epoch {row.epoch}'
@@ -282,33 +322,32 @@ def _add(
   config: ConfigDict,
   title: str,
   user: str,
-  files: Mapping[str, str],
+  public: Mapping[str, Source],
 ) -> str:
   """Adds a training after its teachers, or finds it; returns its mark."""
   config = ConfigDict(config.to_dict())
   teachers, marks = {}, {}
   for name, entry in config.teachers.items():
-    file = entry.file or files.get(entry.recipe, '')
     if entry.workdir:
       marks[name] = entry.workdir
       continue
-    if file:
+    if entry.file:
       network = entry.config.student.to_dict() if entry.config else {}
-      source = Source(file, entry.recipe, network)
+      source = Source(entry.file, entry.recipe, {} if entry.recipe else network)
       child = _add_file(trainings, source, config, f'teacher {name}', user)
     else:
-      own = entry.config
-      own.seed = own.get('seed', 0)
-      child = _add(trainings, own, f'teacher {_described(own)}', user, files)
+      own = f'teacher {_described(entry.config)}'
+      child = _add(trainings, entry.config, own, user, public)
     if entry.epoch:
       trainings[child].keep.add(entry.epoch)
     entry.file = entry.recipe = ''
     entry.config = ConfigDict()
     teachers[name] = marks[name] = child
-  told = {k: v for k, v in json.loads(config.to_json()).items() if k not in NOT_TRAINED}
-  for name, entry in told['teachers'].items():
-    entry['workdir'] = marks[name]
-  mark = fingerprint(told)[:8]
+  if not config.teachers:
+    source = public.get(_mark(config, {}, seeded=False))
+    if source:
+      return _add_file(trainings, source, config, title, user)
+  mark = _mark(config, marks)
   found = trainings.setdefault(mark, Training(mark, title, config, teachers))
   found.keep |= set(config.keep_epochs)
   if user not in found.users:

@@ -122,11 +122,11 @@ def printed(
       'more in `printed`'
     )
   (line,) = fits
-  if not line['value']:
+  if not line[column.printed_in]:
     return None
   sd = line.get('std') or None
   return Printed(
-    float(line['value']), float(sd) if sd else None, line['doubtful'] == '1', line['note']
+    float(line[column.printed_in]), float(sd) if sd else None, line['doubtful'] == '1', line['note']
   )
 
 
@@ -148,10 +148,35 @@ def entries(study: Study, outcome: Outcome) -> Entries:
       images = _images(one, column)
       if images is not None:
         cell.images[one.wanted.seed] = images
+  for row in study.rows:
+    if row.mean_of:
+      _average(found, row)
   for column in study.columns:
     if column.ratio_to:
       _divide(found, column)
+    if column.relative:
+      _subtract(found, column, study)
   return found
+
+
+def _average(found: Entries, row: Row) -> None:
+  """Fills a row that is the mean of others, with the seeds that all of them have."""
+  for title, cell in found[row.key].items():
+    parts = [found[key][title] for key in row.mean_of]
+    seeds = set.intersection(*(set(part.values) for part in parts))
+    for seed in seeds:
+      cell.values[seed] = statistics.fmean(part.values[seed] for part in parts)
+
+
+def _subtract(found: Entries, column: Shown, study: Study) -> None:
+  """Values as differences to each row's baseline."""
+  before = {row.key: dict(found[row.key][column.title].values) for row in study.rows}
+  for row in study.rows:
+    base = before.get(row.baseline, {})
+    own = before[row.key]
+    cell = found[row.key][column.title]
+    cell.values = {seed: own[seed] - base[seed] for seed in sorted(own.keys() & base)}
+    cell.images = {}
 
 
 def _divide(found: Entries, column: Shown) -> None:

@@ -32,7 +32,8 @@ def mtard(
   losses.
 
   Args:
-    anl: move the weights; False keeps 0.5 each ("Baseline+MT" of Figure 2).
+    anl: move the weights; False keeps 0.5 each ("Baseline+MT" of Figure 2), and still
+      reports the relative losses.
     anl_rate: r_w of equation (10).
     anl_wlr_decay: let r_w fall with the student's learning rate, as the code does.
     anl_beta: exponent of the relative losses.
@@ -78,15 +79,20 @@ def mtard(
     total=total,
     weights={} if teachers == 'adv_only' else {'adv': 0.5, 'nat': 0.5},
   )
-  if not anl or teachers == 'adv_only':
+  if teachers == 'adv_only':
     return method
-  return method._replace(
+  # The relative losses are watched whether they move the weights or not (Figure 4).
+  watched = method._replace(
+    memory=balance.initial_memory(names),
+    observe=functools.partial(balance.observe, anl_ema=anl_ema, anl_init=anl_init),
+    report=balance.report,
+  )
+  if not anl:
+    return watched
+  return watched._replace(
     weight_rate=anl_rate,
     weight_rate_decays=anl_wlr_decay,
     weight_gradient=lambda weights, memory, terms: balance.gradient(
       weights, memory, beta=anl_beta
     ),
-    memory=balance.initial_memory(names),
-    observe=functools.partial(balance.observe, anl_ema=anl_ema, anl_init=anl_init),
-    report=balance.report,
   )

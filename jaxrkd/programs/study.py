@@ -1,4 +1,4 @@
-"""A table or figure of a paper: trains its rows, and puts paper and measurement side by side.
+"""A table or figure of a paper: trains its rows, and puts it beside the measurement.
 
 Usage: jaxrkd study --list
        jaxrkd study --name=mtard_table2 --workdir=runs/studies
@@ -15,10 +15,9 @@ from absl import flags
 
 from jaxrkd.commands import command
 from jaxrkd.errors import InputError
-from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study_pages
 from jaxrkd.experiment.scale import SCALES
-from jaxrkd.experiment.study import load_study
+from jaxrkd.experiment.study import load_study, names
 from jaxrkd.experiment.study_plan import plan
 from jaxrkd.experiment.study_run import do
 from jaxrkd.programs import command_line
@@ -48,7 +47,7 @@ def main(overrides: list[str]) -> None:
     say(listing())
     return
   if not found.name:
-    known = ', '.join(configs.own('studies'))
+    known = ", ".join(names())
     raise InputError(f'no --name; name a study ({known}) or a file of your own')
   seeds = None
   if found.seeds is not None:

@@ -7,9 +7,8 @@ from ml_collections import ConfigDict
 
 from jaxrkd import experiment
 from jaxrkd.errors import InputError
-from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment.prepare import prepare
-from jaxrkd.experiment.study import load_study
+from jaxrkd.experiment.study import load_study, names
 from jaxrkd.experiment.study_plan import Plan, Training, plan
 from jaxrkd.models.named import PRECISIONS, named_network
 from jaxrkd.programs import predict
@@ -21,7 +20,7 @@ from jaxrkd.runtime.progress import say
 def listing() -> str:
   """Every study of jaxrkd, one line each: what it asks, and how much it trains."""
   lines = []
-  for name in configs.own('studies'):
+  for name in names():
     study = load_study(name)
     made = plan(study)
     epochs = sum(t.config.get('epochs', 0) * _members(t) for t in made.trainings.values())

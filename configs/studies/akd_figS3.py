@@ -1,0 +1,26 @@
+"""AKD, Figure S3.
+
+Run:       jaxrkd study --name=akd_figS3 --workdir=runs/studies
+"""
+
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment import study
+
+P = configs.sibling(__file__, 'papers.py')
+Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
+Comparison, Cell = study.Comparison, study.Cell
+
+STUDY = P.akd_study(
+  'Figure S3',
+  'Does a large teacher that was stopped early compress better?',
+  [
+    *study.sweep(
+      'teacher of epoch {}',
+      Row('alpha 1', 'akd:cifar10,plain', P.at_plus_teacher('cifar10')),
+      'teachers.at_plus.epoch',
+      tuple(range(50, 401, 50)),
+    )
+  ],
+  figures=[Figure('Figure S3', 'sweep', ('Clean', 'AA'), 'epoch of the teacher')],
+  deviations=('The paper prints no numbers of this figure; the places of the sweep are chosen here',),
+)

@@ -1,0 +1,28 @@
+"""MMARD, Table 7: the weight of its triangular relation.
+
+Run:       jaxrkd study --name=mmard_table7 --workdir=runs/studies
+"""
+
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment import study
+
+P = configs.sibling(__file__, 'papers.py')
+Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
+Comparison, Cell = study.Comparison, study.Cell
+
+STUDY = study.Study(
+  'MMARD',
+  'Table 7',
+  'How much weight should the triangular relation get?',
+  P.MMARD,
+  [
+    study.dataclasses.replace(row, printed=dict(alpha=f'{row.at:g}'))
+    for row in study.sweep(
+      'alpha {}', Row('', 'mmard:cifar10'), 'method.alpha', (0.0, 0.5, 1.0, 2.0)
+    )
+  ],
+  P.MMARD_COLUMNS,
+  printed='mmard_table7.csv',
+  figures=[Figure('Table 7', 'sweep', ('Clean', 'AA'), 'alpha')],
+  public=P.PUBLIC,
+)

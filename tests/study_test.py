@@ -1,0 +1,401 @@
+"""Studies: tables of papers as data, planned, done at the smallest scale, read and judged."""
+
+import csv
+import dataclasses
+import json
+import pathlib
+from unittest import mock
+
+import numpy as np
+import tiny
+from absl.testing import absltest, parameterized
+
+from jaxrkd import experiment
+from jaxrkd.errors import InputError
+from jaxrkd.experiment import (
+  scale,
+  study,
+  study_pages,
+  study_plan,
+  study_run,
+  study_table,
+)
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.report import study_page
+
+EIGHT = 8 / 255
+PRINTED = configs.SHIPPED / 'studies' / 'printed'
+# A study -> numbers of its file that stand in two of its cells, or in none.
+TWICE = {'ataka_table4': 72, 'mmard_table6': 9}
+# MTARD repeats the clean accuracy under every attack.
+REPEATED = {'mtard_table2': 36, 'mtard_table3': 36, 'mtard_table4': 20, 'mtard_table5': 20}
+
+
+def resolved(name, key, size='paper'):
+  found = study.load_study(name)
+  return study_plan.row_config(found, found.row(key), scale.SCALES[size])
+
+
+class StudiesTest(parameterized.TestCase):
+  """jaxrkd's own, against what the papers print and methods.md transcribes."""
+
+  @parameterized.parameters(*study.names())
+  def test_every_row_resolves_and_every_printed_number_is_shown(self, name):
+    found = study.load_study(name)
+    for size in scale.SCALES:
+      plan = study_plan.plan(found, size)
+      self.assertEqual(plan.refused, {}, size)
+      for training in plan.trainings.values():
+        for mark in training.teachers.values():
+          order = list(plan.trainings)
+          self.assertLess(order.index(mark), order.index(training.mark))
+    if not found.printed:
+      return
+    lines = [line for line in study_table.read_printed(found.printed) if line['value']]
+    cells = study_table.entries(found, study_run.Outcome([], {}))
+    shown = sum(c.paper is not None for row in cells.values() for c in row.values())
+    want = len(lines) + TWICE.get(name, 0) - REPEATED.get(name, 0)
+    self.assertEqual(shown, want)
+
+  def test_every_table_has_a_study(self):
+    read = {study.load_study(name).printed for name in study.names()} - {''}
+    files = {path.name for path in PRINTED.glob('*.csv')}
+    self.assertEqual(files - read, {'ataka_table1.csv'})  # `jaxrkd diversity`
+
+  @parameterized.parameters(
+    # study, row, epochs, batch, eps, (attack, steps), (metric, attack), shown
+    # methods.md, 2.2 to 2.16; "best W-Robust" and "best PGD_T" of all methods.
+    ('mtard_table2', 'CIFAR-10, ResNet-18: Natural', 100, 128, 8, None, 'weighted'),
+    ('mtard_table2', 'CIFAR-10, ResNet-18: SAT', 200, 128, 8, 10, 'weighted'),
+    ('mtard_table2', 'CIFAR-100, ResNet-18: TRADES', 120, 128, 7.905, 10, 'weighted'),
+    ('mtard_table2', 'CIFAR-100, ResNet-18: ARD', 200, 128, 8, 10, 'weighted'),
+    ('mtard_table3', 'CIFAR-10, MobileNet-V2: RSLAD', 300, 128, 8, 10, 'weighted'),
+    ('mtard_table5', 'CIFAR-100, MobileNet-V2: MTARD', 300, 128, 8, 10, 'weighted'),
+    ('mmard_table3', 'CIFAR-10, ResNet-18: Nature', 100, 128, 8, None, 'clean'),
+    ('mmard_table3', 'CIFAR-10, MobileNet-V2: IAD', 200, 128, 8, 10, 'robust'),
+    ('mmard_table4', 'CIFAR-100, ResNet-18: ARD', 200, 128, 8, 10, 'robust'),
+    ('mmard_table4', 'CIFAR-100, ResNet-18: MMARD', 300, 128, 8, 10, 'robust'),
+    ('mmard_table5', 'RSLAD: WRN-34-20', 50, 128, 8, 10, 'robust'),
+    ('mmard_table6', "MMARD's inner problem: IAD", 300, 128, 8, 10, 'robust'),
+    ('mmard_table7', 'alpha 2.0', 300, 128, 8, 10, 'robust'),
+    ('akd_table2', 'CIFAR-10: AT (no teacher)', 50, 256, 8, 7, 'weighted'),
+    ('akd_table2', 'CIFAR-100: teacher AT_PGD-7', 50, 256, 8, 7, 'weighted'),
+    ('akd_table3', 'CIFAR-10: teacher eps 16/255', 50, 256, 8, 7, 'weighted'),
+    ('ataka_table2', 'CIFAR-10, ResNet-18: (P)AT-AKA', 300, 128, 8, 20, 'robust'),
+    ('ataka_table4', 'CIFAR-10, WRN-34-10: (S)CAT-AKA-S2', 120, 128, 8, 20, 'robust'),
+    ('ataka_table4', 'CIFAR-100, ResNet-18: en-MART', 120, 128, 7.905, 10, 'robust'),
+  )
+  def test_settings_of_rows(self, name, key, epochs, batch, eps, steps, metric):
+    config = resolved(name, key)
+    self.assertEqual(config.epochs, epochs)
+    self.assertEqual(config.batch_size, batch)
+    self.assertAlmostEqual(255 * config.threat.eps, eps, places=2)
+    if steps:
+      self.assertEqual(config.attack.steps, steps)
+    self.assertEqual(config.select.metric, metric)
+    self.assertEqual(config.select.attack.name, 'pgd_trades')
+    self.assertEqual(config.select.split, 'test')
+
+  def test_what_the_papers_do_differently(self):
+    for data, alpha, temperature in (('CIFAR-10', 1, 30), ('CIFAR-100', 1, 30)):
+      table = {'CIFAR-10': 'mmard_table3', 'CIFAR-100': 'mmard_table4'}[data]
+      config = resolved(table, f'{data}, ResNet-18: ARD')
+      self.assertEqual((config.method.alpha, config.method.temperature), (alpha, temperature))
+    self.assertEqual(
+      resolved('mtard_table2', 'CIFAR-100, ResNet-18: ARD').method.temperature, 5
+    )
+    # MMARD and AKD have other columns than MTARD.
+    columns = resolved('mmard_table3', 'CIFAR-10, ResNet-18: SAT').evaluation.attacks
+    self.assertEqual(columns.cw_inf.steps, 20)
+    columns = resolved('mtard_table2', 'CIFAR-10, ResNet-18: SAT').evaluation.attacks
+    self.assertEqual(columns.cw_inf.steps, 30)
+    for name in ('akd_table1', 'akd_table2', 'akd_fig1'):
+      self.assertEqual(study.load_study(name).protocol.checkpoint, 'last')
+    # The robust CIFAR-100 teacher of MTARD has CIFAR-10's constants.
+    config = resolved('mtard_table2', 'CIFAR-100, ResNet-18: RSLAD')
+    self.assertEqual(config.teachers.robust.config.student.normalisation, 'cifar10')
+    config = resolved('mmard_table4', 'CIFAR-100, ResNet-18: RSLAD')
+    self.assertEqual(config.teachers.robust.config.student.normalisation, 'cifar100')
+
+  def test_early_stopping_and_mixing_of_akd(self):
+    # methods.md, 2.12, "Which row each main table uses".
+    for key, alpha, epoch in (
+      ('CIFAR-10: teacher Std.', 0.5, 20),
+      ('CIFAR-10: teacher AT_FFGSM', 0.5, 20),
+      ('CIFAR-10: teacher AT_PGD-7', 0.75, 30),
+      ('CIFAR-100: teacher Std.', 0.6, 20),
+      ('CIFAR-100: teacher AT_FFGSM', 0.5, 20),
+      ('CIFAR-100: teacher AT_PGD-7', 0.75, 30),
+    ):
+      config = resolved('akd_table2', key)
+      (teacher,) = config.teachers.values()
+      self.assertEqual((config.method.alpha, teacher.epoch), (alpha, epoch), key)
+    (teacher,) = resolved('akd_fig1', 'AT teacher, teacher of epoch 35').teachers.values()
+    self.assertEqual(teacher.epoch, 35)
+
+
+class ScaleTest(parameterized.TestCase):
+  def test_epochs_keep_their_share(self):
+    self.assertEqual(scale.epoch_at(20, 50, 20), 8)
+    self.assertEqual(scale.epoch_at(1, 300, 20), 1)
+    self.assertEqual(scale.epoch_at(285, 300, 20), 19)
+    small = resolved('mtard_table2', 'CIFAR-10, ResNet-18: MTARD', 'small')
+    self.assertEqual(small.epochs, 20)
+    self.assertEqual(small.schedule.milestones, (14, 17, 19))
+    self.assertEqual(small.method.kl_scale, 1.0)
+    (teacher,) = resolved('akd_table2', 'CIFAR-10: teacher Std.', 'small').teachers.values()
+    self.assertEqual((teacher.epoch, teacher.config.epochs), (8, 20))
+    self.assertIn(8, teacher.config.keep_epochs)
+    # 0.9 an epoch for 50 is as much in 20.
+    self.assertAlmostEqual(teacher.config.schedule.factor**20, 0.9**50)
+    iad = resolved('mmard_table3', 'CIFAR-10, ResNet-18: IAD', 'small')
+    self.assertEqual(iad.method.begin, 6)  # 60 of 200
+
+  def test_paper_changes_nothing(self):
+    for key in ('CIFAR-10, ResNet-18: ARD', 'CIFAR-100, ResNet-18: MTARD'):
+      config = resolved('mtard_table2', key).to_dict()
+      self.assertEqual(scale.scaled(config, scale.SCALES['paper']), config)
+
+  def test_teachers_that_differ_stay_different(self):
+    made = study_plan.plan(study.load_study('mmard_table5'), 'small')
+    robust = {t.config.student.widths for t in made.trainings.values() if not t.teachers}
+    self.assertLen(robust, 4)
+
+
+class PlanTest(parameterized.TestCase):
+  def test_teachers_are_shared_and_idle_ones_are_not_trained(self):
+    made = study_plan.plan(study.load_study('mtard_table2'), only='CIFAR-10,')
+    teachers = [t for t in made.trainings.values() if t.config.student.name != 'resnet18']
+    self.assertLen(teachers, 2)
+    (robust,) = (t for t in teachers if t.config.method.name == 'trades')
+    self.assertLen(robust.users, 3)
+    made = study_plan.plan(study.load_study('mtard_fig2'), only='Baseline')
+    baseline = made.trainings[made.wanted[0].mark]
+    self.assertEqual(list(baseline.teachers), ['robust'])
+
+  def test_one_teacher_keeps_every_epoch_that_is_asked_for(self):
+    made = study_plan.plan(study.load_study('akd_fig1'))
+    teachers = [t for t in made.trainings.values() if not t.teachers]
+    self.assertLen(teachers, 1)
+    self.assertLessEqual(set(range(5, 51, 5)), teachers[0].keep)
+
+  def test_roles_do_not_matter(self):
+    # One model and the first of four are one training.
+    made = study_plan.plan(study.load_study('akd_table4'), only='CIFAR-10: Std.')
+    self.assertLen([t for t in made.trainings.values() if not t.teachers], 4)
+
+  def test_files_stand_in(self):
+    files = {'trades_wrn_34_10': 'model.pt'}
+    made = study_plan.plan(
+      study.load_study('mtard_table2'), only='CIFAR-10,', files=files, seeds=[0, 1]
+    )
+    sources = [t for t in made.trainings.values() if t.source]
+    self.assertLen(sources, 1)
+    self.assertEqual(sources[0].source.file, 'model.pt')
+    self.assertNotIn('wrn_34_10', [t.config.get('student', {}).get('name') for t in made.trainings.values()])
+    with self.assertRaisesRegex(InputError, 'no teacher of the study is'):
+      study_plan.plan(study.load_study('mtard_table2'), files={'other': 'x'})
+
+  def test_overrides_reach_the_rows_that_have_the_key(self):
+    made = study_plan.plan(
+      study.load_study('mtard_table2'),
+      only='CIFAR-10,',
+      overrides=['teachers.robust.file=model.pt', 'epochs=3'],
+    )
+    sources = [t for t in made.trainings.values() if t.source]
+    self.assertLen(sources, 1)
+    self.assertLen(sources[0].users, 3)
+    self.assertEqual({made.trainings[w.mark].config.epochs for w in made.wanted}, {3})
+
+  @parameterized.parameters(
+    (dict(scale='tiny'), "scale is 'tiny'; choose one of paper, small, smoke"),
+    (dict(only='SVM'), "no row has 'SVM' in its name"),
+    (dict(overrides=['epoch=1']), "unknown config key 'epoch'"),
+  )
+  def test_mistakes(self, options, message):
+    with self.assertRaisesRegex(InputError, message):
+      study_plan.plan(study.load_study('mtard_table2'), **options)
+
+  @parameterized.parameters(
+    (dict(rows=[]), 'no rows'),
+    (dict(rows=[study.Row('a', 'sat'), study.Row('a', 'sat')]), "two rows named 'a'"),
+    (dict(rows=[study.Row('a')]), 'neither a config nor rows'),
+    (dict(columns=[study.Shown('x', 'pgd')]), "reads 'pgd', which the protocol does not"),
+    (dict(rows=[study.Row('a', 'sat', checkpoint='b')]), "shows the checkpoint 'b'"),
+    (dict(rows=[study.Row('a', 'sat', baseline='b')]), "no row 'b'"),
+    (dict(figures=[study.Figure('F', 'pie', ('Clean',))]), "drawn as 'pie'"),
+  )
+  def test_mistakes_in_a_study(self, changes, message):
+    whole = dict(
+      rows=[study.Row('a', 'sat')], columns=[study.Shown('Clean', 'clean')], **{}
+    )
+    made = study.Study(
+      'P', 'T', 'Q?', study.Protocol('P', dict(fgsm={})), **{**whole, **changes}
+    )
+    with self.assertRaisesRegex(InputError, message):
+      made.check()
+
+
+def own(**changes):
+  """A study of two rows on made-up images, with a figure of each kind and a claim."""
+  small = {
+    'data': tiny.config().data.to_dict(),
+    'student': tiny.config().student.to_dict(),
+    'epochs': 2,
+    'batch_size': 16,
+    'schedule': dict(name='cosine', peak=0.1),
+    'evaluation.batch_size': 16,
+    'select.every': 2,
+    'threat.eps': 0.1,
+    'evaluation.threat.eps': 0.1,
+  }
+  robust = configs.teacher(tiny.config('natural', teachers=[]), kind='robust')
+  rows = [
+    study.Row('Natural', 'natural', {**small, 'select.metric': 'clean'}),
+    study.Row(
+      'RSLAD',
+      'rslad',
+      {**small, 'teachers.robust': robust, 'log_every': 5},
+      at=1.0,
+      line='x',
+    ),
+    study.Row('both', mean_of=('Natural', 'RSLAD')),
+  ]
+  made = study.Study(
+    'Paper',
+    'Table <1>',
+    'Which?',
+    study.Protocol('Paper', dict(fgsm={}, cw_inf={}), dict(split='test')),
+    rows,
+    [
+      study.Shown('Clean', 'clean'),
+      study.Shown('FGSM', 'fgsm'),
+      study.Shown('W', 'weighted:fgsm'),
+      study.Shown('times', 'seconds', ratio_to='Natural'),
+    ],
+    claims=[
+      study.Claim(
+        'more than nothing',
+        (study.Comparison(study.Cell('RSLAD', 'Clean'), -1.0),),
+      )
+    ],
+    figures=[
+      study.Figure('Bars', 'bars', ('Clean', 'FGSM')),
+      study.Figure('Sweep', 'sweep', ('Clean',), 'x', ('RSLAD',)),
+      study.Figure('Curve', 'curves', ('loss',), 'epoch'),
+    ],
+  )
+  return dataclasses.replace(made, **changes)
+
+
+class RunTest(parameterized.TestCase):
+  def done(self, made, folder):
+    plan = study_plan.plan(made)
+    outcome = study_run.do(plan, folder)
+    return study_pages.write('own', 'paper', plan, outcome, folder, 'jaxrkd study')
+
+  def test_a_study_from_nothing_to_its_page(self):
+    folder = tiny.folder(self)
+    found = self.done(own(), folder)
+    self.assertEqual(found['failed'], {})
+    rows = {row['name']: row['cells'] for row in found['rows']}
+    for title in ('Clean', 'FGSM', 'W'):
+      mean = (rows['Natural'][title]['mean'] + rows['RSLAD'][title]['mean']) / 2
+      self.assertAlmostEqual(rows['both'][title]['mean'], mean)
+      self.assertAlmostEqual(
+        rows['RSLAD']['W']['mean'],
+        (rows['RSLAD']['Clean']['mean'] + rows['RSLAD']['FGSM']['mean']) / 2,
+      )
+    self.assertEqual(rows['Natural']['times']['mean'], 1.0)
+    self.assertEqual(found['claims'][0]['verdict'], study_table.HOLDS)
+    place = folder / 'own-paper'
+    page = (place / 'index.html').read_text()
+    self.assertIn('Table &lt;1&gt;', page)
+    self.assertEqual(page.count('<svg'), 3)
+    self.assertNotIn('http://', page.replace('http://www.w3.org', '').replace('http://purl', '').replace('http://creativecommons', ''))
+    for name in ('bars', 'sweep', 'curve'):
+      for kind in ('svg', 'png'):
+        self.assertTrue((place / f'{name}.{kind}').is_file(), name)
+    with (place / 'table.csv').open() as lines:
+      self.assertLen(list(csv.DictReader(lines)), 12)
+    self.assertIn('| RSLAD |', (place / 'table.md').read_text())
+    self.assertIn('own-paper/index.html', (folder / 'index.html').read_text())
+    self.assertEqual(json.loads((place / 'table.json').read_text()), found)
+    # Again: nothing is trained, and everything is the same.
+    with mock.patch.object(study_run, 'evaluate_run', side_effect=AssertionError):
+      self.assertEqual(self.done(own(), folder), found)
+
+    with self.subTest('another study takes the runs, and measures what it lacks'):
+      other = dataclasses.replace(own(), protocol=study.Protocol('P', dict(pgd_sat=dict(steps=20, step_size=0.01), fgsm={}), dict(split='test')))
+      before = set((folder / 'runs').iterdir())
+      plan = study_plan.plan(other)
+      outcome = study_run.do(plan, folder)
+      self.assertEqual(set((folder / 'runs').iterdir()), before)
+      self.assertEqual(outcome.failed, {})
+      self.assertEqual(set(outcome.measured[0].row['attacks']), {'fgsm', 'pgd_sat'})
+
+    with self.subTest('a row that fails takes no other along'):
+      rows = list(own().rows)
+      rows[1] = dataclasses.replace(rows[1], changes={**rows[1].changes, 'batch_size': 10**6})
+      found = self.done(own(rows=rows, claims=[], figures=[]), folder)
+      self.assertIn('batch_size is 1000000', found['failed']['RSLAD'])
+      self.assertIn('Rows that could not be done', (place / 'index.html').read_text())
+      cells = {row['name']: row['cells'] for row in found['rows']}
+      self.assertIsNotNone(cells['Natural']['Clean']['mean'])
+      self.assertIsNone(cells['RSLAD']['Clean']['mean'])
+      self.assertIsNone(cells['both']['Clean']['mean'])
+
+
+class JudgeTest(parameterized.TestCase):
+  def entry(self, *values, images=None):
+    made = study_table.Entry(dict(enumerate(values)))
+    if images is not None:
+      made.images = {0: np.asarray(images, float)}
+    return made
+
+  def test_intervals_over_seeds(self):
+    # Paired differences 1, 2, 3: mean 2, sd 1, t(2) = 4.303.
+    found = study_table.difference(self.entry(11, 12, 13), self.entry(10, 10, 10))
+    self.assertAlmostEqual(found[0], 2)
+    self.assertAlmostEqual(found[1], 4.303 / 3**0.5)
+
+  def test_intervals_over_images(self):
+    left, right = np.ones(100), np.r_[np.ones(90), np.zeros(10)]
+    found = study_table.difference(
+      self.entry(100, images=left), self.entry(90, images=right)
+    )
+    self.assertAlmostEqual(found[0], 10)
+    self.assertAlmostEqual(found[1], 1.96 * 100 * (left - right).std(ddof=1) / 10)
+
+  @parameterized.parameters(
+    ((20, 21, 22), (10, 10, 11), study_table.HOLDS),
+    ((10, 10, 11), (20, 21, 22), study_table.FAILS),
+    ((10, 12, 11), (11, 11, 11), study_table.UNKNOWN),
+    ((), (11, 11, 11), study_table.UNKNOWN),
+  )
+  def test_verdicts(self, more, less, verdict):
+    claim = study.Claim(
+      'c', (study.Comparison(study.Cell('a', 'x'), study.Cell('b', 'x')),)
+    )
+    found = {'a': {'x': self.entry(*more)}, 'b': {'x': self.entry(*less)}}
+    made = own(claims=[claim])
+    self.assertEqual(study_table.judge(made, found)[0].verdict, verdict)
+
+  def test_gains_are_to_the_baseline(self):
+    rows = [study.Row('a', 'sat'), study.Row('b', 'sat', baseline='a')]
+    columns = [study.Shown('gain', 'clean', relative=True)]
+    made = own(rows=rows, columns=columns, claims=[], figures=[])
+    wanted = [
+      study_plan.Wanted(row, 0, 'm', 'best', {}, {}) for row in rows
+    ]
+    measured = [
+      study_run.Measured(w, {'clean': value, 'attacks': {'fgsm': {}}}, pathlib.Path(), pathlib.Path())
+      for w, value in zip(wanted, (0.5, 0.75))
+    ]
+    found = study_table.entries(made, study_run.Outcome(measured, {}))
+    self.assertIsNone(found['a']['gain'].mean)
+    self.assertAlmostEqual(found['b']['gain'].mean, 25)
+
+
+if __name__ == '__main__':
+  absltest.main()
