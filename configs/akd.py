@@ -48,7 +48,9 @@ def get_config(arg: str = '') -> configs.ConfigDict:
     SETTING.refuse(on, FAMILY.LEVELS, 'std trains without an attack')
   if 'at' in on.words:
     SETTING.refuse(
-      on, (*FAMILY.TRAININGS, *FAMILY.LEVELS, *ROWS, *LOSSES, 'mix', 'en'), 'at has no teacher'
+      on,
+      (*FAMILY.TRAININGS, *FAMILY.LEVELS, *ROWS, *LOSSES, 'mix', 'en'),
+      'at has no teacher',
     )
     families = []
   alpha, epoch = row(on, families, loss)

@@ -32,8 +32,8 @@ class CompareTest(absltest.TestCase):
     table = compare.compare(specs, (0, 1), folder / 'runs', ['log_every=1'])
     again = compare.compare(specs, (0, 1), folder / 'runs', ['log_every=1'])
     self.assertEqual(table, again)
-    # A clean and a robust teacher for each seed, each trained once.
-    self.assertLen(list((folder / 'runs/teachers').iterdir()), 4)
+    # The clean and the robust teacher have one config here: one training for each seed.
+    self.assertLen(list((folder / 'runs/teachers').iterdir()), 2)
     rows = json.loads((folder / 'runs/table.json').read_text())
     self.assertEqual({len(row) for row in rows.values()}, {2})
     lines = table.splitlines()
@@ -44,7 +44,7 @@ class CompareTest(absltest.TestCase):
       for s in (0, 1)
     ]
     values = [100 * found['best']['clean'] for found in clean]
-    want = f'{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}'
+    want = f'{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}'
     self.assertEqual(cells[1], want)
     self.assertGreater(float(cells[-1].strip(' |')), 0)
 
@@ -77,6 +77,36 @@ class CompareTest(absltest.TestCase):
     ]
     self.assertEqual(seeds, [0, 1, 2, 3])
 
+  def test_teachers_by_other_names_of_other_epochs_and_from_a_file(self):
+    folder = tiny.folder(self)
+    text = CONFIG.format(tests=str(TESTS), method='rslad').replace('return ', 'c = ')
+    text += '  c.teachers.robust.config.epochs = 2\n'
+    text += '  c.teachers.robust.config.keep_epochs = (1, 2)\n'
+    experiment.train_and_evaluate(
+      experiment.resolve(tiny.config('natural', epochs=1)), folder / 'given'
+    )
+    file = str(folder / 'given.safetensors')
+    experiment.export(folder / 'given', [file])
+    specs = {}
+    for name, more in (
+      ('first', '  c.teachers.robust.epoch = 1\n'),
+      ('second', '  c.teachers.robust.epoch = 2\n'),
+      ('renamed', '  c.teachers.other = c.teachers.robust\n  del c.teachers.robust\n'),
+      ('file', f'  c.teachers.robust.file = {file!r}\n'),
+    ):
+      specs[name] = str(folder / f'{name}.py')
+      pathlib.Path(specs[name]).write_text(text + more + '  return c\n')
+    compare.compare(specs, (0,), folder / 'runs')
+    self.assertLen(list((folder / 'runs/teachers').iterdir()), 1)
+    rows = json.loads((folder / 'runs/table.json').read_text())
+    for name in (
+      'teacher robust (natural, epoch 1)',
+      'teacher robust (natural, epoch 2)',
+      'teacher other (natural)',
+      'teacher robust (from a file)',
+    ):
+      self.assertLen(rows[name], 1, name)
+
   def test_numbers_of_the_table(self):
     rows = [
       {
@@ -93,10 +123,12 @@ class CompareTest(absltest.TestCase):
     head, _, last, first = compare.markdown({'x': rows, 'teacher t': rows[:1]}).split(
       '\n'
     )
-    self.assertEqual(head, '|  | clean | fgsm | pgd_sat | weighted (pgd_sat) | s/epoch |')
-    self.assertEqual(last, '| teacher t | 90.0 | 50.0 | 40.0 | 65.0 | 3.00 |')
+    self.assertEqual(head, '|  | clean | fgsm | pgd_sat | W fgsm | W pgd_sat | s/epoch |')
+    self.assertEqual(last, '| teacher t | 90.00 | 50.00 | 40.00 | 60.00 | 65.00 | 3.00 |')
     self.assertEqual(
-      first, '| x | 80.0 ± 10.0 | 50.0 ± 0.0 | 30.0 ± 10.0 | 55.0 ± 10.0 | 1.50 |'
+      first,
+      '| x | 80.00 ± 10.00 | 50.00 ± 0.00 | 30.00 ± 10.00 | 60.00 ± 0.00 | '
+      '55.00 ± 10.00 | 1.50 |',
     )
 
   def test_a_mistake_in_the_last_config_costs_no_training(self):

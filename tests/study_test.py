@@ -4,14 +4,15 @@ import csv
 import dataclasses
 import json
 import pathlib
+import re
 from unittest import mock
 
 import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd import experiment
 from jaxrkd.errors import InputError
+from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import (
   scale,
   study,
@@ -20,15 +21,19 @@ from jaxrkd.experiment import (
   study_run,
   study_table,
 )
-from jaxrkd.experiment import config_files as configs
-from jaxrkd.report import study_page
+from jaxrkd.programs import study_dry_run
 
-EIGHT = 8 / 255
+PAGE = pathlib.Path(__file__).parent
 PRINTED = configs.SHIPPED / 'studies' / 'printed'
 # A study -> numbers of its file that stand in two of its cells, or in none.
 TWICE = {'ataka_table4': 72, 'mmard_table6': 9}
 # MTARD repeats the clean accuracy under every attack.
-REPEATED = {'mtard_table2': 36, 'mtard_table3': 36, 'mtard_table4': 20, 'mtard_table5': 20}
+REPEATED = {
+  'mtard_table2': 36,
+  'mtard_table3': 36,
+  'mtard_table4': 20,
+  'mtard_table5': 20,
+}
 
 
 def resolved(name, key, size='paper'):
@@ -45,6 +50,10 @@ class StudiesTest(parameterized.TestCase):
     for size in scale.SCALES:
       plan = study_plan.plan(found, size)
       self.assertEqual(plan.refused, {}, size)
+      if size == 'paper':
+        costs = json.loads(study_dry_run.COSTS.read_text(encoding='utf-8'))
+        told = 'run benchmarks/study_costs.py'
+        self.assertEqual(costs[name], study_dry_run.cost(plan), told)
       for training in plan.trainings.values():
         for mark in training.teachers.values():
           order = list(plan.trainings)
@@ -56,6 +65,15 @@ class StudiesTest(parameterized.TestCase):
     shown = sum(c.paper is not None for row in cells.values() for c in row.values())
     want = len(lines) + TWICE.get(name, 0) - REPEATED.get(name, 0)
     self.assertEqual(shown, want)
+
+  def test_study_of_the_docs(self):
+    text = (PAGE.parent / 'docs' / 'studies.md').read_text()
+    (block,) = re.findall(r'```python\n(.*?)```', text, re.S)
+    file = tiny.folder(self) / 'my_study.py'
+    file.write_text(block)
+    plan = study_plan.plan(study.load_study(str(file)))
+    self.assertLen(plan.wanted, 9)
+    self.assertEqual(plan.refused, {})
 
   def test_every_table_has_a_study(self):
     read = {study.load_study(name).printed for name in study.names()} - {''}
@@ -100,7 +118,9 @@ class StudiesTest(parameterized.TestCase):
     for data, alpha, temperature in (('CIFAR-10', 1, 30), ('CIFAR-100', 1, 30)):
       table = {'CIFAR-10': 'mmard_table3', 'CIFAR-100': 'mmard_table4'}[data]
       config = resolved(table, f'{data}, ResNet-18: ARD')
-      self.assertEqual((config.method.alpha, config.method.temperature), (alpha, temperature))
+      self.assertEqual(
+        (config.method.alpha, config.method.temperature), (alpha, temperature)
+      )
     self.assertEqual(
       resolved('mtard_table2', 'CIFAR-100, ResNet-18: ARD').method.temperature, 5
     )
@@ -143,7 +163,9 @@ class ScaleTest(parameterized.TestCase):
     self.assertEqual(small.epochs, 20)
     self.assertEqual(small.schedule.milestones, (14, 17, 19))
     self.assertEqual(small.method.kl_scale, 1.0)
-    (teacher,) = resolved('akd_table2', 'CIFAR-10: teacher Std.', 'small').teachers.values()
+    (teacher,) = resolved(
+      'akd_table2', 'CIFAR-10: teacher Std.', 'small'
+    ).teachers.values()
     self.assertEqual((teacher.epoch, teacher.config.epochs), (8, 20))
     self.assertIn(8, teacher.config.keep_epochs)
     # 0.9 an epoch for 50 is as much in 20.
@@ -192,7 +214,10 @@ class PlanTest(parameterized.TestCase):
     sources = [t for t in made.trainings.values() if t.source]
     self.assertLen(sources, 1)
     self.assertEqual(sources[0].source.file, 'model.pt')
-    self.assertNotIn('wrn_34_10', [t.config.get('student', {}).get('name') for t in made.trainings.values()])
+    self.assertNotIn(
+      'wrn_34_10',
+      [t.config.get('student', {}).get('name') for t in made.trainings.values()],
+    )
     with self.assertRaisesRegex(InputError, 'no teacher of the study is'):
       study_plan.plan(study.load_study('mtard_table2'), files={'other': 'x'})
 
@@ -312,7 +337,12 @@ class RunTest(parameterized.TestCase):
     page = (place / 'index.html').read_text()
     self.assertIn('Table &lt;1&gt;', page)
     self.assertEqual(page.count('<svg'), 3)
-    self.assertNotIn('http://', page.replace('http://www.w3.org', '').replace('http://purl', '').replace('http://creativecommons', ''))
+    self.assertNotIn(
+      'http://',
+      page.replace('http://www.w3.org', '')
+      .replace('http://purl', '')
+      .replace('http://creativecommons', ''),
+    )
     for name in ('bars', 'sweep', 'curve'):
       for kind in ('svg', 'png'):
         self.assertTrue((place / f'{name}.{kind}').is_file(), name)
@@ -326,7 +356,12 @@ class RunTest(parameterized.TestCase):
       self.assertEqual(self.done(own(), folder), found)
 
     with self.subTest('another study takes the runs, and measures what it lacks'):
-      other = dataclasses.replace(own(), protocol=study.Protocol('P', dict(pgd_sat=dict(steps=20, step_size=0.01), fgsm={}), dict(split='test')))
+      other = dataclasses.replace(
+        own(),
+        protocol=study.Protocol(
+          'P', dict(pgd_sat=dict(steps=20, step_size=0.01), fgsm={}), dict(split='test')
+        ),
+      )
       before = set((folder / 'runs').iterdir())
       plan = study_plan.plan(other)
       outcome = study_run.do(plan, folder)
@@ -336,7 +371,9 @@ class RunTest(parameterized.TestCase):
 
     with self.subTest('a row that fails takes no other along'):
       rows = list(own().rows)
-      rows[1] = dataclasses.replace(rows[1], changes={**rows[1].changes, 'batch_size': 10**6})
+      rows[1] = dataclasses.replace(
+        rows[1], changes={**rows[1].changes, 'batch_size': 10**6}
+      )
       found = self.done(own(rows=rows, claims=[], figures=[]), folder)
       self.assertIn('batch_size is 1000000', found['failed']['RSLAD'])
       self.assertIn('Rows that could not be done', (place / 'index.html').read_text())
@@ -385,11 +422,11 @@ class JudgeTest(parameterized.TestCase):
     rows = [study.Row('a', 'sat'), study.Row('b', 'sat', baseline='a')]
     columns = [study.Shown('gain', 'clean', relative=True)]
     made = own(rows=rows, columns=columns, claims=[], figures=[])
-    wanted = [
-      study_plan.Wanted(row, 0, 'm', 'best', {}, {}) for row in rows
-    ]
+    wanted = [study_plan.Wanted(row, 0, 'm', 'best', {}, {}) for row in rows]
     measured = [
-      study_run.Measured(w, {'clean': value, 'attacks': {'fgsm': {}}}, pathlib.Path(), pathlib.Path())
+      study_run.Measured(
+        w, {'clean': value, 'attacks': {'fgsm': {}}}, pathlib.Path(), pathlib.Path()
+      )
       for w, value in zip(wanted, (0.5, 0.75))
     ]
     found = study_table.entries(made, study_run.Outcome(measured, {}))

@@ -7,13 +7,21 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Figure = study.Row, study.Figure
 
 STUDY = P.akd_study(
   'Figure 1',
   'When should the training of the teacher stop?',
-  [*study.sweep('teacher of epoch {}', Row('AT teacher', 'akd:cifar10,pgd7,plain', {}), 'teachers.pgd7.epoch', tuple(range(5, 51, 5)))],
+  [
+    *study.sweep(
+      'teacher of epoch {}',
+      Row('AT teacher', 'akd:cifar10,pgd7,plain', {}),
+      'teachers.pgd7.epoch',
+      tuple(range(5, 51, 5)),
+    )
+  ],
   figures=[Figure('Figure 1', 'sweep', ('Clean', 'AA'), 'epoch of the teacher')],
-  deviations=('The paper prints no numbers of this figure; the places of the sweep are chosen here',),
+  deviations=(
+    'The paper prints no numbers of this figure; the places of the sweep are chosen here',
+  ),
 )

@@ -7,13 +7,27 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Figure = study.Row, study.Figure
 
 STUDY = P.akd_study(
   'Figure 2',
   'How much of the labels should the teacher replace?',
-  [*study.sweep('alpha {}', Row('Std teacher, epoch 20', 'akd:cifar10,std', {}), 'method.alpha', (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)), *study.sweep('alpha {}', Row('AT teacher, epoch 30', 'akd:cifar10,pgd7,maximising', {}), 'method.alpha', (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0))],
+  [
+    *study.sweep(
+      'alpha {}',
+      Row('Std teacher, epoch 20', 'akd:cifar10,std', {}),
+      'method.alpha',
+      (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0),
+    ),
+    *study.sweep(
+      'alpha {}',
+      Row('AT teacher, epoch 30', 'akd:cifar10,pgd7,maximising', {}),
+      'method.alpha',
+      (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0),
+    ),
+  ],
   figures=[Figure('Figure 2', 'sweep', ('Clean', 'AA'), 'alpha')],
-  deviations=('The paper prints no numbers of this figure; the places of the sweep are chosen here',),
+  deviations=(
+    'The paper prints no numbers of this figure; the places of the sweep are chosen here',
+  ),
 )

@@ -7,8 +7,7 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Figure = study.Row, study.Figure
 
 STUDY = P.akd_study(
   'Figure 3',
@@ -22,7 +21,8 @@ STUDY = P.akd_study(
       line='Std and AT teacher',
     )
     for beta in (0.1, 0.3, 0.5, 0.7, 0.9)
-  ] + [
+  ]
+  + [
     Row('beta 0', 'akd:cifar10,std', at=0.0, line='Std and AT teacher'),
     Row(
       'beta 1',
@@ -32,5 +32,7 @@ STUDY = P.akd_study(
     ),
   ],
   figures=[Figure('Figure 3', 'sweep', ('Clean', 'AA'), 'share of the robust teacher')],
-  deviations=('The paper prints no numbers of this figure; the places of the sweep are chosen here',),
+  deviations=(
+    'The paper prints no numbers of this figure; the places of the sweep are chosen here',
+  ),
 )

@@ -7,13 +7,27 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Figure = study.Row, study.Figure
 
 STUDY = P.akd_study(
   'Figure S1',
   'When should the teacher of RSLAD stop?',
-  [*study.sweep('teacher of epoch {}', Row('Std teacher', 'akd:cifar10,std,rslad,plain', {}), 'teachers.std.epoch', tuple(range(5, 51, 5))), *study.sweep('teacher of epoch {}', Row('AT teacher', 'akd:cifar10,rslad,plain', {}), 'teachers.pgd7.epoch', tuple(range(5, 51, 5)))],
+  [
+    *study.sweep(
+      'teacher of epoch {}',
+      Row('Std teacher', 'akd:cifar10,std,rslad,plain', {}),
+      'teachers.std.epoch',
+      tuple(range(5, 51, 5)),
+    ),
+    *study.sweep(
+      'teacher of epoch {}',
+      Row('AT teacher', 'akd:cifar10,rslad,plain', {}),
+      'teachers.pgd7.epoch',
+      tuple(range(5, 51, 5)),
+    ),
+  ],
   figures=[Figure('Figure S1', 'sweep', ('Clean', 'AA'), 'epoch of the teacher')],
-  deviations=('The paper prints no numbers of this figure; the places of the sweep are chosen here',),
+  deviations=(
+    'The paper prints no numbers of this figure; the places of the sweep are chosen here',
+  ),
 )

@@ -7,8 +7,7 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Figure = study.Row, study.Figure
 
 STUDY = P.akd_study(
   'Figure S3',
@@ -22,5 +21,7 @@ STUDY = P.akd_study(
     )
   ],
   figures=[Figure('Figure S3', 'sweep', ('Clean', 'AA'), 'epoch of the teacher')],
-  deviations=('The paper prints no numbers of this figure; the places of the sweep are chosen here',),
+  deviations=(
+    'The paper prints no numbers of this figure; the places of the sweep are chosen here',
+  ),
 )

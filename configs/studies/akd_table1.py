@@ -7,8 +7,8 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Claim, Comparison, Cell = study.Row, study.Claim, study.Comparison, study.Cell
+
 
 def row(name, data, words, **printed):
   """A row of one data set."""
@@ -37,9 +37,7 @@ for data in P.DATA:
   std = 'std' if data == 'CIFAR-10' else 'std,maximising'
   ROWS += [
     row('ResNet-18, AT', data, 'at', method='no distillation', student='ResNet-18 (AT)'),
-    row(
-      'ResNet-18, AKD from Std', data, std, method='AKD', teacher='ResNet-18 (Std.)'
-    ),
+    row('ResNet-18, AKD from Std', data, std, method='AKD', teacher='ResNet-18 (Std.)'),
     row(
       'ResNet-18, AKD from AT',
       data,
@@ -76,7 +74,8 @@ STUDY = P.akd_study(
       f'AKD from AT is more robust than AT alone: {data}',
       (
         Comparison(
-          Cell(f'{data}: ResNet-18, AKD from AT', 'AA'), Cell(f'{data}: ResNet-18, AT', 'AA')
+          Cell(f'{data}: ResNet-18, AKD from AT', 'AA'),
+          Cell(f'{data}: ResNet-18, AT', 'AA'),
         ),
       ),
     )

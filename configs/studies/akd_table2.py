@@ -7,8 +7,7 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Claim, Comparison, Cell = study.Row, study.Claim, study.Comparison, study.Cell
 
 # Training of the teacher -> its name, the words of its row on each data set.
 TEACHERS = {
@@ -35,7 +34,9 @@ STUDY = P.akd_study(
     Claim(
       f'a student of an adversarially trained teacher is the most robust: {data}',
       tuple(
-        Comparison(Cell(f'{data}: teacher AT_PGD-7', 'AA'), Cell(f'{data}: {other}', 'AA'))
+        Comparison(
+          Cell(f'{data}: teacher AT_PGD-7', 'AA'), Cell(f'{data}: {other}', 'AA')
+        )
         for other in ('AT (no teacher)', 'teacher Std.', 'teacher AT_FFGSM')
       ),
     )
@@ -46,7 +47,8 @@ STUDY = P.akd_study(
       f'a standard teacher makes the student more accurate than AT alone: {data}',
       (
         Comparison(
-          Cell(f'{data}: teacher Std.', 'Clean'), Cell(f'{data}: AT (no teacher)', 'Clean')
+          Cell(f'{data}: teacher Std.', 'Clean'),
+          Cell(f'{data}: AT (no teacher)', 'Clean'),
         ),
       ),
     )

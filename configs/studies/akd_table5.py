@@ -7,8 +7,7 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Claim, Comparison, Cell = study.Row, study.Claim, study.Comparison, study.Cell
 
 # (method, eps of the teacher, early stopping and label mixing, ensemble) -> words.
 WORDS = {
@@ -29,7 +28,9 @@ def named(method, eps, stopped, ensemble):
   if method == 'None':
     return 'AT (no teacher)'
   more = ', stopped and mixed' if stopped == 'Yes' else ''
-  return f'{method}, teacher eps {eps}{more}' + (', 4 models' if ensemble == 'Yes' else '')
+  return f'{method}, teacher eps {eps}{more}' + (
+    ', 4 models' if ensemble == 'Yes' else ''
+  )
 
 
 STUDY = P.akd_study(

@@ -3,12 +3,19 @@
 Run:       jaxrkd study --name=akd_table6 --workdir=runs/studies
 """
 
+import dataclasses
+
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Shown, Claim, Comparison, Cell = (
+  study.Row,
+  study.Shown,
+  study.Claim,
+  study.Comparison,
+  study.Cell,
+)
 
 ROWS = []
 for data, word in P.DATA.items():
@@ -56,7 +63,7 @@ STUDY = study.Study(
   'AKD',
   'Table 6',
   'Does AKD help where much larger networks and more data are used?',
-  study.dataclasses.replace(
+  dataclasses.replace(
     P.AKD,
     attacks=dict(pgd_20=dict(name='pgd', steps=20), autoattack={}),
     checkpoint='ema',

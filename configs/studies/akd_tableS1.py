@@ -7,8 +7,7 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Shown = study.Row, study.Shown
 
 TRAININGS = {'Std.': 'std', 'AT_FFGSM': 'ffgsm', 'AT_PGD-7': 'pgd7'}
 STUDY = P.akd_study(

@@ -7,8 +7,7 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Figure = study.Row, study.Figure
 
 WORDS = {'0': 'std', '2/255': 'eps2', '8/255': 'eps8', '16/255': 'eps16'}
 # Alpha of the printed lower rows; upper rows all have 0.5.

@@ -3,12 +3,13 @@
 Run:       jaxrkd study --name=ataka_alpha --workdir=runs/studies
 """
 
+import dataclasses
+
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Figure = study.Row, study.Figure
 
 # Of the distillation as a mean over ten classes; printed is the sum, ten times as much.
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -18,19 +19,29 @@ STUDY = study.Study(
   'Which weight of the distillation is the best under each rule?',
   P.ATAKA,
   [
-    study.dataclasses.replace(
+    dataclasses.replace(
       row,
-      changes={'method.alpha': row.at if rule == 'pareto' else row.at / (row.at + 10 * (1 - row.at))},
+      changes={
+        'method.alpha': row.at
+        if rule == 'pareto'
+        else row.at / (row.at + 10 * (1 - row.at))
+      },
     )
     for short, rule in P.RULES.items()
     for row in study.sweep(
-      'share {}', Row(f'({short})AT-AKA', f'at_aka:cifar10,paper,{rule}'), 'method.alpha', SHARES
+      'share {}',
+      Row(f'({short})AT-AKA', f'at_aka:cifar10,paper,{rule}'),
+      'method.alpha',
+      SHARES,
     )
   ],
   P.ATAKA_COLUMNS,
   figures=[
     Figure(
-      'Search for alpha', 'sweep', ('Clean', 'PGD_trades-20', 'AA'), 'share of the distillation'
+      'Search for alpha',
+      'sweep',
+      ('Clean', 'PGD_trades-20', 'AA'),
+      'share of the distillation',
     )
   ],
   deviations=(

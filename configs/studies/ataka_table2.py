@@ -7,8 +7,7 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row = study.Row
 
 WHERE = P.blocks(tuple(P.DATA), ('ResNet-18', 'MobileNet-V2'))
 OURS = {f'({short})AT-AKA': rule for short, rule in P.RULES.items()}
@@ -22,7 +21,8 @@ ROWS = P.named(
 )
 # At the printed width every particle is on its own; at the median's they repel.
 COUPLED = [
-  Row(f'{name}, coupled', f'at_aka:coupled,{rule}', printed=P.UNPRINTED) for name, rule in OURS.items()
+  Row(f'{name}, coupled', f'at_aka:coupled,{rule}', printed=P.UNPRINTED)
+  for name, rule in OURS.items()
 ]
 STUDY = study.Study(
   'AT-AKA',

@@ -3,12 +3,13 @@
 Run:       jaxrkd study --name=ataka_table4 --workdir=runs/studies
 """
 
+import dataclasses
+
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Shown = study.Row, study.Shown
 
 WHERE = P.blocks(tuple(P.DATA), ('ResNet-18', 'WRN-34-10'))
 FOGS = (64, 128, 256, 512)
@@ -18,15 +19,13 @@ ROWS = P.named(
   Row('en-TRADES', 'trades:en,table4'),
   Row('en-MART', 'mart:en,table4'),
   # Three networks of one training.
-  *(
-    Row(f'(S)CAT-AKA-S{k}', 'cat_aka:paper', network=f'student_{k}') for k in STUDENTS
-  ),
+  *(Row(f'(S)CAT-AKA-S{k}', 'cat_aka:paper', network=f'student_{k}') for k in STUDENTS),
 )
 STUDY = study.Study(
   'AT-AKA',
   'Table 4',
   'Do students without any teacher become robust by learning from their amalgam?',
-  study.dataclasses.replace(
+  dataclasses.replace(
     P.ATAKA,
     attacks=dict(
       fgsm={},

@@ -7,8 +7,14 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Shown, Figure, Claim, Comparison, Cell = (
+  study.Row,
+  study.Shown,
+  study.Figure,
+  study.Claim,
+  study.Comparison,
+  study.Cell,
+)
 
 WHERE = P.blocks(tuple(P.DATA), ('ResNet-18', 'MobileNet-V2'))
 NUMBERS = (1, 2, 3, 4)

@@ -7,8 +7,13 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Figure, Claim, Comparison, Cell = (
+  study.Row,
+  study.Figure,
+  study.Claim,
+  study.Comparison,
+  study.Cell,
+)
 
 STUDY = study.Study(
   'MMARD',
@@ -18,7 +23,9 @@ STUDY = study.Study(
   [
     Row('A: MMARD', 'mmard:cifar10'),
     Row('B: inner problem of RSLAD', 'mmard:cifar10', {'inner.name': 'kl_teacher_clean'}),
-    Row('C: KL instead of the triangular relation', 'mmard:cifar10', {'method.alpha': 0.0}),
+    Row(
+      'C: KL instead of the triangular relation', 'mmard:cifar10', {'method.alpha': 0.0}
+    ),
   ],
   P.MMARD_COLUMNS,
   claims=[

@@ -4,10 +4,7 @@ Run:       jaxrkd study --name=mmard_table3 --workdir=runs/studies
 """
 
 from jaxrkd.experiment import config_files as configs
-from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
 
 STUDY = P.mmard_study('Table 3', 'mmard_table3.csv', 'CIFAR-10', (1.01, 0.98))

@@ -4,10 +4,7 @@ Run:       jaxrkd study --name=mmard_table4 --workdir=runs/studies
 """
 
 from jaxrkd.experiment import config_files as configs
-from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
 
 STUDY = P.mmard_study('Table 4', 'mmard_table4.csv', 'CIFAR-100', (0.51, 0.41))

@@ -7,8 +7,13 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Figure, Claim, Comparison, Cell = (
+  study.Row,
+  study.Figure,
+  study.Claim,
+  study.Comparison,
+  study.Cell,
+)
 
 NAMES = {
   'ResNet-18': 'resnet18',

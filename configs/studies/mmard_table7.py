@@ -3,12 +3,13 @@
 Run:       jaxrkd study --name=mmard_table7 --workdir=runs/studies
 """
 
+import dataclasses
+
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Figure = study.Row, study.Figure
 
 STUDY = study.Study(
   'MMARD',
@@ -16,7 +17,7 @@ STUDY = study.Study(
   'How much weight should the triangular relation get?',
   P.MMARD,
   [
-    study.dataclasses.replace(row, printed=dict(alpha=f'{row.at:g}'))
+    dataclasses.replace(row, printed=dict(alpha=f'{row.at:g}'))
     for row in study.sweep(
       'alpha {}', Row('', 'mmard:cifar10'), 'method.alpha', (0.0, 0.5, 1.0, 2.0)
     )

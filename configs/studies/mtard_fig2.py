@@ -7,8 +7,13 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Figure, Claim, Comparison, Cell = (
+  study.Row,
+  study.Figure,
+  study.Claim,
+  study.Comparison,
+  study.Cell,
+)
 
 ROWS = [
   # The one teacher that the method then asks is the only one that is trained.
@@ -32,7 +37,10 @@ STUDY = study.Study(
       (Comparison(Cell(more, title), Cell(less, title)),),
     )
     for title in WEIGHTED
-    for more, less in (('Baseline+MT+ANL', 'Baseline'), ('Baseline+MT+ANL', 'Baseline+MT'))
+    for more, less in (
+      ('Baseline+MT+ANL', 'Baseline'),
+      ('Baseline+MT+ANL', 'Baseline+MT'),
+    )
   ],
   figures=[
     Figure('Figure 2', 'bars', ('Clean', *P.MTARD_ATTACKS, *WEIGHTED)),

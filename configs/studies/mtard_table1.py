@@ -7,8 +7,8 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
 P = configs.sibling(__file__, 'papers.py')
-Row, Shown, Figure, Claim = study.Row, study.Shown, study.Figure, study.Claim
-Comparison, Cell = study.Comparison, study.Cell
+Row, Shown = study.Row, study.Shown
+
 
 def teacher(words, network, kind, checkpoint='best'):
   """One of the paper's files, or what stands in for it."""

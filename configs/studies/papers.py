@@ -136,7 +136,11 @@ def mtard_study(item, file, student, black_box=False):
   attacks, rows, protocol = MTARD_ATTACKS, MTARD_ROWS, MTARD
   asks = f'Which method gives a {student} the largest mean of clean and robust accuracy?'
   if black_box:
-    protocol, attacks, asks = MTARD_BLACK_BOX, MTARD_TRANSFER, f'{asks[:-1]} under black-box attacks?'
+    protocol, attacks, asks = (
+      MTARD_BLACK_BOX,
+      MTARD_TRANSFER,
+      f'{asks[:-1]} under black-box attacks?',
+    )
     rows = [row for row in MTARD_ROWS if row.name != 'Natural']
   made = study.over(where, rows)
   if black_box:
@@ -144,7 +148,9 @@ def mtard_study(item, file, student, black_box=False):
     made = [
       dataclasses.replace(
         row,
-        surrogates={'robust': (f'teachers/cifar:{DATA[row.printed["dataset"]]},robust', 'last')},
+        surrogates={
+          'robust': (f'teachers/cifar:{DATA[row.printed["dataset"]]},robust', 'last')
+        },
       )
       for row in made
     ]
@@ -178,7 +184,7 @@ MTARD_BLACK_BOX = dataclasses.replace(
     *MTARD.states,
     'Transferred images are made on the robust teacher, with 20 steps of 0.003 and CW with '
     '30 steps',
-    "Square has 100 queries of its whole schedule: the paper names no number, and its "
+    'Square has 100 queries of its whole schedule: the paper names no number, and its '
     'values fit this one',
   ),
 )
@@ -244,7 +250,9 @@ def mmard_study(item, file, data, gains):
       *claims,
       *best_of(where, ['AA'], 'MMARD', rows, 'MMARD is the most robust'),
     ],
-    deviations=('IAD is IAD-I; the paper copies the numbers of MTARD, here it is trained',),
+    deviations=(
+      'IAD is IAD-I; the paper copies the numbers of MTARD, here it is trained',
+    ),
     public=PUBLIC,
   )
 
@@ -258,7 +266,7 @@ AKD = Protocol(
   checkpoint='last',
   states=(
     'Every row shows the last epoch; the paper names no selection',
-    "Steps of PGD-7 are eps/4; at other eps than 8/255 the paper names none",
+    'Steps of PGD-7 are eps/4; at other eps than 8/255 the paper names none',
     "Normalisation, momentum and one-cycle follow the author's public trainer",
   ),
 )

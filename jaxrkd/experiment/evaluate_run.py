@@ -38,7 +38,6 @@ from jaxrkd.report import write_report
 from jaxrkd.runtime import files, preemption, sharding
 from jaxrkd.runtime.progress import say
 
-
 # What versions are called that were kept after an epoch.
 EPOCH = 'epoch '
 

@@ -51,9 +51,7 @@ TINY: Node = dict(name='convnet', widths=(4,), strides=(2,))
 
 def _convnet(width: int) -> Node:
   """Three convolutions that each halve an image: minutes on two CPU cores."""
-  return dict(
-    name='convnet', widths=(width, 2 * width, 4 * width), strides=(2, 2, 2)
-  )
+  return dict(name='convnet', widths=(width, 2 * width, 4 * width), strides=(2, 2, 2))
 
 
 # RSLAD's weight of the divergence, 0.1, needs the papers' 100,000 updates.
@@ -61,7 +59,8 @@ QUICKER_LEARNING = (('method.kl_scale', 0.1, 1.0),)
 SCALES: dict[str, Scale] = {
   'paper': Scale('as printed: networks, data and epochs of the paper'),
   'small': Scale(
-    'not the size of the paper: small networks, a part of CIFAR and few epochs',
+    'small networks, a part of CIFAR and few epochs: the differences to the paper say '
+    'nothing about the paper; the order of the rows may',
     epochs=20,
     train_limit=10_000,
     test_limit=1_000,

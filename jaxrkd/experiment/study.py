@@ -231,7 +231,9 @@ class Study:
         if key:
           self.row(key)
       if not row.config and not row.mean_of:
-        raise InputError(f'row {row.key!r} has neither a config nor rows to be the mean of')
+        raise InputError(
+          f'row {row.key!r} has neither a config nor rows to be the mean of'
+        )
     for claim in self.claims:
       for one in claim.all_of:
         for cell in (one.more, one.less):

@@ -214,7 +214,7 @@ def _curves(
       by_epoch = by_epochs(one.run, scalar)
       if by_epoch:
         runs.setdefault(row.name, []).append(by_epoch)
-  lines = {}
+  lines: dict[str, tuple[Sequence[float], Sequence[float], Sequence[float] | None]] = {}
   for name, several in runs.items():
     epochs = sorted(set.intersection(*(set(own) for own in several)))
     if figure.last:

@@ -249,7 +249,11 @@ def _change(config: ConfigDict, key: str, value: Any) -> None:
   """
   *groups, last = key.split('.')
   nodes = [config]
-  if len(groups) > 1 and groups[0] == 'teachers' and groups[1] not in ('*', *config.teachers):
+  if (
+    len(groups) > 1
+    and groups[0] == 'teachers'
+    and groups[1] not in ('*', *config.teachers)
+  ):
     return
   for group in groups:
     if group == '*':
@@ -344,9 +348,9 @@ def _add(
     entry.config = ConfigDict()
     teachers[name] = marks[name] = child
   if not config.teachers:
-    source = public.get(_mark(config, {}, seeded=False))
-    if source:
-      return _add_file(trainings, source, config, title, user)
+    stands_in = public.get(_mark(config, {}, seeded=False))
+    if stands_in:
+      return _add_file(trainings, stands_in, config, title, user)
   mark = _mark(config, marks)
   found = trainings.setdefault(mark, Training(mark, title, config, teachers))
   found.keep |= set(config.keep_epochs)

@@ -1,5 +1,6 @@
 """Does what a study still lacks: trainings, measurements; what fails takes no other along."""
 
+import functools
 import json
 import pathlib
 import traceback
@@ -71,7 +72,7 @@ def do(plan: Plan, root: str | pathlib.Path, data_dir: str = '') -> Outcome:
       failed,
       training.mark,
       training.title,
-      lambda t=training: _train(plan, t, root, data_dir),
+      functools.partial(_train, plan, training, root, data_dir),
     )
   measured: list[Measured] = []
   reasons = dict(plan.refused)
@@ -85,7 +86,7 @@ def do(plan: Plan, root: str | pathlib.Path, data_dir: str = '') -> Outcome:
         missing,
         first.mark,
         first.row.key,
-        lambda g=group: _measure(plan, g, root, data_dir),
+        functools.partial(_measure, plan, group, root, data_dir),
       )
       measured += found or []
     for one in group if missing else ():
@@ -98,9 +99,7 @@ def place(root: pathlib.Path, training: Training) -> pathlib.Path:
   return root / RUNS / training.folder
 
 
-def _try(
-  failed: dict[str, str], mark: str, title: str, work: Callable[[], Any]
-) -> Any:
+def _try(failed: dict[str, str], mark: str, title: str, work: Callable[[], Any]) -> Any:
   """Does something; a failure is said and noted."""
   try:
     return work()
@@ -200,4 +199,3 @@ def _measure(
       inner = inner / found['chosen']
     measured.append(Measured(one, whole[one.version], inner / one.version, folder))
   return measured
-

@@ -7,7 +7,7 @@ import math
 import pathlib
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -126,7 +126,10 @@ def printed(
     return None
   sd = line.get('std') or None
   return Printed(
-    float(line[column.printed_in]), float(sd) if sd else None, line['doubtful'] == '1', line['note']
+    float(line[column.printed_in]),
+    float(sd) if sd else None,
+    line['doubtful'] == '1',
+    line['note'],
   )
 
 
@@ -134,7 +137,9 @@ def entries(study: Study, outcome: Outcome) -> Entries:
   """Every cell: row's key -> column's title -> entry."""
   lines = read_printed(study.printed) if study.printed else []
   found: Entries = {
-    row.key: {column.title: Entry({}, printed(lines, row, column)) for column in study.columns}
+    row.key: {
+      column.title: Entry({}, printed(lines, row, column)) for column in study.columns
+    }
     for row in study.rows
   }
   for one in outcome.measured:
@@ -249,9 +254,7 @@ def _judged(claim: Claim, found: Entries) -> Judged:
       continue
     middle, half, how = gap
     low, high = middle - half, middle + half
-    verdicts.append(
-      HOLDS if low > one.by else FAILS if high < one.by else UNKNOWN
-    )
+    verdicts.append(HOLDS if low > one.by else FAILS if high < one.by else UNKNOWN)
     told.append(
       f'{one.more.row}, {one.more.column}: {middle:+.2f} points against {name} '
       f'(95 %: {low:+.2f} to {high:+.2f}, {how})'
@@ -288,7 +291,9 @@ def difference(left: Entry, right: Entry | float) -> tuple[float, float, str] | 
   each = []
   for seed in seeds:
     mine = left.images.get(seed)
-    theirs = right.images.get(seed) if isinstance(right, Entry) else np.float64(right / 100)
+    theirs = (
+      right.images.get(seed) if isinstance(right, Entry) else np.float64(right / 100)
+    )
     if mine is None or theirs is None:
       return middle, math.inf, 'images not kept'
     each.append(100 * (mine - theirs))

@@ -27,6 +27,8 @@ from jaxrkd.errors import InputError
 from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import train_and_evaluate
+from jaxrkd.experiment.load import is_imported
+from jaxrkd.experiment.study_table import seconds_per_epoch
 from jaxrkd.methods import METHODS
 from jaxrkd.paths import expanded
 from jaxrkd.programs import command_line
@@ -128,10 +130,13 @@ def compare(
   trained: set[pathlib.Path] = set()
   for (name, seed), config in planned.items():
     for role, entry in config.teachers.items():
-      if entry.workdir:
+      # A file is read by the run that learns from it.
+      if entry.workdir or entry.file:
         continue
       mark = fingerprint(json.loads(entry.config.to_json()))[:8]
-      place = workdir / 'teachers' / f'{role}-{mark}'
+      # Whatever role it plays in other rows.
+      there = (known for known in (workdir / 'teachers').glob(f'*-{mark}'))
+      place = next(there, workdir / 'teachers' / f'{role}-{mark}')
       if place not in trained:
         title = f'teacher {role}, seed {seed}'
         train_and_evaluate(entry.config, place, data_dir, title, alone=False)
@@ -143,10 +148,7 @@ def compare(
     )
     for role, row in results['teachers'].items():
       home = pathlib.Path(row['workdir'])
-      method = json.loads((home / 'config.json').read_text(encoding='utf-8'))['method'][
-        'name'
-      ]
-      _add(found, f'teacher {role} ({method})', seed, row, home)
+      _add(found, f'teacher {role} ({_origin(home, row)})', seed, row, home)
     shown = {'particles': results['particles']} if 'particles' in results else {}
     _add(found, name, seed, {**results['student']['best'], **shown}, place)
     for student, versions in results.get('students', {}).items():
@@ -157,6 +159,16 @@ def compare(
     files.write_text(workdir / 'table.md', table + '\n')
   say(f'\n{table}\n\nwritten to {workdir / "table.md"}')
   return table
+
+
+def _origin(home: pathlib.Path, row: Mapping[str, Any]) -> str:
+  """How a teacher was trained, and when it was taken: 'sat, epoch 20'."""
+  if is_imported(home):
+    return 'from a file'
+  config = json.loads((home / 'config.json').read_text(encoding='utf-8'))
+  taken = row['checkpoint']
+  early = f', {taken}' if taken.startswith('epoch ') else ''
+  return config['method']['name'] + early
 
 
 def _planned(spec: str, seed: int, overrides: Sequence[str]) -> ConfigDict:
@@ -226,23 +238,10 @@ def _add(
     rows.append({**made, 'seconds_per_epoch': seconds_per_epoch(place)})
 
 
-def seconds_per_epoch(workdir: pathlib.Path) -> float | None:
-  """Training time of an epoch, compilation and evaluation left out; None if unknown."""
-  if (workdir / 'members' / '0').is_dir():
-    workdir = workdir / 'members' / '0'
-  path = workdir / 'metrics.jsonl'
-  lines = path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
-  rows = [row for row in map(json.loads, lines) if 'images_per_second' in row]
-  if not rows:
-    return None
-  last = rows[-1]
-  speed = statistics.median(row['images_per_second'] for row in rows)
-  config = json.loads((workdir / 'config.json').read_text(encoding='utf-8'))
-  return config['batch_size'] * last['step'] / last['epoch'] / speed
-
-
 def markdown(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
   """Mean and standard deviation over seeds in percent, teachers first.
+
+  W is the mean of clean and robust accuracy, for every attack.
 
   Where networks were trained on particles: the mean distance between two particles of an
   image, in 8-bit levels, and their mean cross-entropy.
@@ -251,9 +250,8 @@ def markdown(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     found: name -> one row per seed, as `table.json` has them.
   """
   attacks = list(next(iter(found.values()))[0]['attacks'])
-  main = next((a for a in attacks if a == 'pgd_sat'), attacks[-1])
   particles = any('particles' in row for rows in found.values() for row in rows)
-  head = ['', 'clean', *attacks, f'weighted ({main})', 's/epoch']
+  head = ['', 'clean', *attacks, *(f'W {name}' for name in attacks), 's/epoch']
   head += [title for title, _, _ in PARTICLES] if particles else []
   lines = [head, ['---'] * len(head)]
   teachers = sorted(name for name in found if name.startswith('teacher '))
@@ -261,7 +259,7 @@ def markdown(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     rows = found[name]
     columns = [[row['clean'] for row in rows]]
     columns += [[row['attacks'][a]['robust'] for row in rows] for a in attacks]
-    columns += [[row['attacks'][main]['weighted'] for row in rows]]
+    columns += [[row['attacks'][a]['weighted'] for row in rows] for a in attacks]
     times = [row['seconds_per_epoch'] for row in rows if row['seconds_per_epoch']]
     speed = f'{statistics.median(times):.2f}' if times else 'unknown'
     lines.append([name, *map(_spread, columns), speed])
@@ -272,7 +270,7 @@ def markdown(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 
 
 def _spread(values: Sequence[float]) -> str:
-  mean = f'{100 * statistics.fmean(values):.1f}'
+  mean = f'{100 * statistics.fmean(values):.2f}'
   if len(values) == 1:
     return mean
-  return f'{mean} ± {100 * statistics.stdev(values):.1f}'
+  return f'{mean} ± {100 * statistics.stdev(values):.2f}'

@@ -47,7 +47,7 @@ def main(overrides: list[str]) -> None:
     say(listing())
     return
   if not found.name:
-    known = ", ".join(names())
+    known = ', '.join(names())
     raise InputError(f'no --name; name a study ({known}) or a file of your own')
   seeds = None
   if found.seeds is not None:
@@ -63,17 +63,13 @@ def main(overrides: list[str]) -> None:
       raise InputError(f'--files has {text!r}; give RECIPE=FILE')
     files[recipe] = command_line.home(path)
   study = load_study(found.name)
-  made = plan(
-    study, found.scale, seeds, overrides, files, only=found.only
-  )
+  made = plan(study, found.scale, seeds, overrides, files, only=found.only)
   if found.dry_run:
     describe(made, found.data_dir)
     return
   workdir = command_line.required_workdir()
   outcome = do(made, workdir, found.data_dir)
-  study_pages.write(
-    found.name, found.scale, made, outcome, workdir, _command(overrides)
-  )
+  study_pages.write(found.name, found.scale, made, outcome, workdir, _command(overrides))
 
 
 def _command(overrides: list[str]) -> str:

@@ -1,36 +1,47 @@
-"""What a study would do: its runs, what they share, their hours here; and what studies there are."""
+"""What a study would do: its runs, what they share, their hours here; and a list of studies."""
 
 import functools
+import json
 
 import jax
 from ml_collections import ConfigDict
 
 from jaxrkd import experiment
 from jaxrkd.errors import InputError
+from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment.prepare import prepare
 from jaxrkd.experiment.study import load_study, names
-from jaxrkd.experiment.study_plan import Plan, Training, plan
+from jaxrkd.experiment.study_plan import Plan, Training
 from jaxrkd.models.named import PRECISIONS, named_network
 from jaxrkd.programs import predict
 from jaxrkd.programs.flops import count_flops
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
 
+# Written by benchmarks/study_costs.py, and tested.
+COSTS = configs.SHIPPED / 'studies' / 'printed' / 'costs.json'
+
 
 def listing() -> str:
-  """Every study of jaxrkd, one line each: what it asks, and how much it trains."""
+  """Every study of jaxrkd: what it asks, and how much it trains at the paper's scale."""
+  costs = json.loads(COSTS.read_text(encoding='utf-8'))
   lines = []
   for name in names():
-    study = load_study(name)
-    made = plan(study)
-    epochs = sum(t.config.get('epochs', 0) * _members(t) for t in made.trainings.values())
+    study, cost = load_study(name), costs[name]
     lines.append(
-      f'{name:16} {study.paper}, {study.item}: {study.asks}\n{"":16} {len(study.rows)} rows, '
-      f'{len(made.trainings)} trainings, {epochs:,} epochs in all'
+      f'{name:14} {study.paper}, {study.item}: {study.asks}\n{"":14} {len(study.rows)} rows, '
+      f'{cost["trainings"]} trainings, {cost["epochs"]:,} epochs in all'
     )
   return '\n'.join(lines) + (
-    '\n\njaxrkd study --name=NAME --dry_run says what each training costs on this device.'
+    '\n\nThat is at the scale of the papers. jaxrkd study --name=NAME --dry_run says what '
+    'each training costs on this device, --scale=small or --scale=smoke takes less.'
   )
+
+
+def cost(made: Plan) -> dict[str, int]:
+  """What `listing` says of a study: resolving all of them takes half a minute."""
+  epochs = (t.config.get('epochs', 0) * _members(t) for t in made.trainings.values())
+  return {'trainings': len(made.trainings), 'epochs': sum(epochs)}
 
 
 def describe(made: Plan, data_dir: str = '') -> None:

@@ -11,7 +11,7 @@ from jaxrkd.runtime import files
 # Lines: name -> (places on the axis, values, deviations or None).
 Lines = Mapping[str, tuple[Sequence[float], Sequence[float], Sequence[float] | None]]
 FORMATS = ('svg', 'png')
-SETTINGS = {
+SETTINGS: Any = {
   'svg.hashsalt': 'jaxrkd',
   'svg.fonttype': 'path',
   'font.size': 10,
@@ -72,12 +72,15 @@ def curves(panels: Mapping[str, Lines], axis: str = 'epoch') -> plt.Figure:
   figure, axes = _panels(len(panels))
   for place, (title, lines) in zip(axes, panels.items()):
     for name, (at, values, spread) in lines.items():
-      place.plot(at, values, label=name, linewidth=1.4)
+      # A single epoch has no line.
+      mark = 'o' if len(at) == 1 else ''
+      place.plot(at, values, label=name, linewidth=1.4, marker=mark)
       if spread is not None:
         low = [v - s for v, s in zip(values, spread)]
         high = [v + s for v, s in zip(values, spread)]
         place.fill_between(at, low, high, alpha=0.2, linewidth=0)
     place.set(title=title, xlabel=axis)
+    place.xaxis.get_major_locator().set_params(integer=True)
     if len(lines) > 1:
       place.legend(frameon=False)
   return figure

@@ -55,7 +55,9 @@ def page(found: Mapping[str, Any], figures: Mapping[str, str]) -> str:
     _table(found),
     *_doubts(found),
     *_claims(found['claims']),
-    *(_figure(found['captions'].get(name, ''), name, svg) for name, svg in figures.items()),
+    *(
+      _figure(found['captions'].get(name, ''), name, svg) for name, svg in figures.items()
+    ),
     _setup(found),
     _cost(found['runs']),
     f'<h2>Again</h2><pre>{_text(found["command"])}</pre>',
@@ -72,7 +74,7 @@ def index(studies: Sequence[Mapping[str, Any]]) -> str:
   """
   lines = []
   for found in studies:
-    counts = {mark: 0 for mark in MARKS}
+    counts = dict.fromkeys(MARKS, 0)
     for claim in found['claims']:
       counts[claim['verdict']] += 1
     told = ', '.join(
@@ -91,7 +93,9 @@ def index(studies: Sequence[Mapping[str, Any]]) -> str:
     '<tr><th>study</th><th class="text">question</th><th>scale</th><th>rows</th>'
     '<th class="text">claims</th></tr>'
   )
-  body = f'<h1>Studies</h1><div class="scroll"><table>{head}{"".join(lines)}</table></div>'
+  body = (
+    f'<h1>Studies</h1><div class="scroll"><table>{head}{"".join(lines)}</table></div>'
+  )
   return _whole('Studies', body)
 
 
@@ -130,8 +134,8 @@ def _scale(found: Mapping[str, Any]) -> str:
   if found['scale'] == 'paper':
     return f'<p class="soft">Scale: {_text(found["scale_says"])}.</p>'
   return (
-    f'<p class="note">Scale {_text(found["scale"])}: {_text(found["scale_says"])}. The '
-    'differences to the paper say nothing about the paper; the order of the rows may.</p>'
+    f'<p class="note">Scale {_text(found["scale"])}, not the paper\'s: '
+    f'{_text(found["scale_says"])}.</p>'
   )
 
 
@@ -213,9 +217,7 @@ def _claims(claims: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _figure(caption: str, name: str, svg: str) -> str:
-  return (
-    f'<h2>{_text(name)}</h2><figure>{svg}<figcaption>{_text(caption)}</figcaption></figure>'
-  )
+  return f'<h2>{_text(name)}</h2><figure>{svg}<figcaption>{_text(caption)}</figcaption></figure>'
 
 
 def _setup(found: Mapping[str, Any]) -> str:
