@@ -31,6 +31,17 @@ def true_probability(logits: Array, labels: Array) -> Array:
   return jnp.take_along_axis(probs, labels[..., None], axis=-1)[..., 0]
 
 
+def entropy(logits: Array) -> Array:
+  """Entropy of the prediction, natural logarithm, [B].
+
+  Args:
+    logits: [B, classes]; minus infinity masks a class.
+  """
+  log_probs = jax.nn.log_softmax(logits)
+  # A masked class has no share: zero times minus infinity is not zero.
+  return -jnp.sum(jnp.where(log_probs > -jnp.inf, jnp.exp(log_probs) * log_probs, 0), -1)
+
+
 def kl(target_logits: Array, logits: Array, *, epsilon: float = 0.0) -> Array:
   """KL(p || q) = sum_c p_c (log p_c - log q_c), with p from `target_logits`.
 

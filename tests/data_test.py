@@ -1,5 +1,6 @@
 """Sources, splits, batches and augmentation."""
 
+import dataclasses
 import os
 import pathlib
 
@@ -9,6 +10,7 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
+from jaxrkd import experiment
 from jaxrkd.data import SOURCES, assemble
 from jaxrkd.data.augment import crop_and_flip
 from jaxrkd.data.batches import epoch_order, gather, plain_order, steps_per_epoch
@@ -77,6 +79,51 @@ class SourceTest(parameterized.TestCase):
     self.assertEqual(
       set(np.bincount(train.label)), {50000 // (int(train.label.max()) + 1)}
     )
+
+
+class ClassesTest(parameterized.TestCase):
+  def split(self, count, names=('a', 'b', 'c', 'd', 'e')):
+    return dataclasses.replace(make_split(*images(count), 'x'), names=names)
+
+  @parameterized.parameters(
+    ((1, 0), (1, 0)), (('e', 1), (4, 1)), ((2, 'a', 'd'), (2, 0, 3))
+  )
+  def test_chosen_classes_are_numbered_anew(self, classes, numbers):
+    train, test = self.split(20), self.split(10)
+    found = assemble('x', train, test, classes=classes)
+    self.assertEqual(found.classes, len(numbers))
+    for whole, part in ((train, found.train), (test, found.test)):
+      want = [row for row in range(len(whole)) if whole.label[row] in numbers]
+      np.testing.assert_array_equal(part.index, whole.index[want])
+      np.testing.assert_array_equal(part.image, whole.image[want])
+      self.assertEqual(
+        [numbers[label] for label in part.label], [whole.label[row] for row in want]
+      )
+
+  @parameterized.parameters(
+    (('f', 1), "has 'f', which x does not have .*0 to 4, or a, b, c, d, e"),
+    ((5, 1), 'has 5, which x does not have'),
+    ((True, 2), 'has True, which x does not have'),
+    (('a', 0), 'names class 0 of x twice'),
+    ((1,), 'keeps one class of x'),
+  )
+  def test_mistakes_in_classes(self, classes, message):
+    with self.assertRaisesRegex(InputError, message):
+      assemble('x', self.split(20), self.split(10), classes=classes)
+
+  def test_in_a_config(self):
+    config = tiny.config('natural', teachers=[])
+    config.data, config.select.split = dict(name='digits'), 'test'
+    config = experiment.resolve(config, ['data.classes=3,8'])
+    found = experiment.dataset(config)
+    train, _ = SOURCES['digits']()
+    self.assertEqual(found.classes, 2)
+    self.assertLen(found.train, np.isin(train.label, (3, 8)).sum())
+    # Synthetic images are made with as many classes as one says.
+    made = experiment.resolve(tiny.config('natural', teachers=[]), ['data.classes=4'])
+    self.assertEqual(experiment.dataset(made).classes, 4)
+    with self.assertRaisesRegex(InputError, 'are labelled for all'):
+      experiment.resolve(config, ['data.classes=3,8', 'extra.path=x.npz'])
 
 
 class SplitTest(absltest.TestCase):

@@ -77,6 +77,10 @@ class TfdsTest(parameterized.TestCase):
 
   def test_reads(self):
     train, test = SOURCES['cifar10'](data_dir=str(self.whole))
+    # Named by what was prepared: these few images have numbers.
+    self.assertEqual(train.names, tuple('0123456789'))
+    two = assemble('cifar10', train, test, classes=('1', '0'))
+    self.assertEqual((two.classes, two.train.names), (2, ('1', '0')))
     key = lambda images: sorted(image.tobytes() for image in images)
     self.assertEqual(key(train.image), key(draw('train')))
     self.assertEqual(key(test.image), key(draw('test')))

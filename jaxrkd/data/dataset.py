@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from jaxrkd.data.arrays import (
   check_layout,
   flat_labels,
 )
+from jaxrkd.data.chosen_classes import class_numbers, only_classes
 from jaxrkd.data.lazy import LazyImages
 from jaxrkd.data.notes import channel_notes, class_notes, common_notes, scale_notes
 from jaxrkd.data.split import Split
@@ -102,7 +104,8 @@ def checked(split: Split, what: str) -> Split:
       f'{what}: index is {index.dtype} {list(index.shape)}; it must hold a number of its '
       f'own for each of the {len(label)} images, from 0 to {EXTRA_INDEX - 1}'
     )
-  return Split(image, label, index.astype(np.int32), (*split.notes, *notes))
+  whole = (*split.notes, *notes)
+  return Split(image, label, index.astype(np.int32), whole, split.names)
 
 
 def split_off(split: Split, count: int) -> tuple[Split, Split]:
@@ -125,6 +128,7 @@ def assemble(
   heldout: int = 0,
   train_limit: int = 0,
   test_limit: int = 0,
+  classes: Sequence[int | str] = (),
 ) -> Dataset:
   """Joins the splits of a source, taking `heldout` images out of train.
 
@@ -135,6 +139,8 @@ def assemble(
     heldout: how many training images to set aside.
     train_limit: keep only so many training images, held-out ones included; 0 keeps all.
     test_limit: keep only so many test images; 0 keeps all.
+    classes: keep only these, by name or number, numbered anew in this order; empty keeps
+      all.
 
   Raises:
     InputError: a split is none, classes are not numbered from 0 without gaps, shapes
@@ -142,7 +148,11 @@ def assemble(
   """
   train, test = checked(train, f'{name} train'), checked(test, f'{name} test')
   # Counted before any are left out, so that a small part of a set keeps its classes.
-  classes = _count_classes(name, train.label, test.label)
+  count = _count_classes(name, train.label, test.label)
+  if classes:
+    numbers = class_numbers(name, classes, count, train.names)
+    train, test = only_classes(train, numbers), only_classes(test, numbers)
+    count = len(numbers)
   if train.image.shape[1:] != test.image.shape[1:]:
     raise InputError(
       f'{name}: training images are {train.image.shape[1:]}, test images '
@@ -163,11 +173,11 @@ def assemble(
     (held, 'the held-out part', 'what is chosen on it is blind to these'),
     (test, 'the test part', 'accuracies say nothing about these'),
   ):
-    count = f'{what} of {name} ({len(part)} images)'
-    notes += class_notes(part.label, classes, count, so)
+    told = f'{what} of {name} ({len(part)} images)'
+    notes += class_notes(part.label, count, told, so)
   notes += common_notes(rest, test, 'training')
   said = tuple(dict.fromkeys(notes))
-  return Dataset(name, rest, held.loaded(), test, classes, notes=said)
+  return Dataset(name, rest, held.loaded(), test, count, notes=said)
 
 
 def _count_classes(name: str, train: np.ndarray, test: np.ndarray) -> int:

@@ -18,12 +18,14 @@ class Split:
     index: int32 [N], each image's place in its source; random numbers and results are
       tied to it.
     notes: what its source did that a person should know.
+    names: of its classes, in the order of their numbers; empty where the source has none.
   """
 
   image: Any
   label: np.ndarray
   index: np.ndarray
   notes: tuple[str, ...] = ()
+  names: tuple[str, ...] = ()
 
   def __len__(self) -> int:
     return len(self.label)
@@ -35,7 +37,9 @@ class Split:
   def take(self, rows: np.ndarray) -> 'Split':
     lazy = isinstance(self.image, LazyImages)
     image = self.image.take(rows) if lazy else self.image[rows]
-    return Split(image, self.label[rows], self.index[rows], self.notes)
+    return dataclasses.replace(
+      self, image=image, label=self.label[rows], index=self.index[rows]
+    )
 
   def loaded(self) -> 'Split':
     """The same with its images in memory."""

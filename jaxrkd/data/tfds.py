@@ -1,5 +1,6 @@
 """Any TFDS image classification set, read without TensorFlow."""
 
+import dataclasses
 import logging
 import os
 import re
@@ -71,7 +72,9 @@ def tfds(
     raise
   except Exception as error:
     raise reason(error, dataset, str(builder.data_dir), 'read') from error
-  return parts[0], parts[1]
+  names = tuple(getattr(builder.info.features['label'], 'names', None) or ())
+  first, second = (dataclasses.replace(part, names=names) for part in parts)
+  return first, second
 
 
 def _require_network() -> None:

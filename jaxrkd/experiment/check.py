@@ -15,6 +15,7 @@ from jaxrkd.experiment.tables import (
   EVALUATIONS,
   KINDS,
   METRICS,
+  RECORDED,
   SPLITS,
   STREAM,
 )
@@ -68,6 +69,12 @@ def check(config: ConfigDict, past: bool = False) -> None:
     raise InputError(
       f'config.evaluation.attacks is empty; name at least one of {", ".join(EVALUATIONS)}'
     )
+  if config.data.get('classes') and config.extra.path and config.data.name != 'synthetic':
+    raise InputError(
+      'config.data.classes leaves classes out and numbers the others anew, but the extra '
+      f'images of {config.extra.path!r} are labelled for all; leave one of the two out'
+    )
+  _check_trajectories(config, past)
   _check_scale(config)
   _check_seeds(config)
   check_decay(config.ema.decay)
@@ -124,6 +131,20 @@ def _check_seeds(config: ConfigDict) -> None:
       'config.seeds trains several runs on one copy of the data, which config.stream=always '
       'cannot give them; set config.stream=auto or never, or give one --config.seed'
     )
+
+
+def _check_trajectories(config: ConfigDict, past: bool) -> None:
+  """Refuses recordings of splits that are not there."""
+  splits = config.trajectories.splits
+  for split in splits:
+    one_of(split, RECORDED, 'config.trajectories.splits')
+  if 'heldout' in splits and not config.data.heldout:
+    raise InputError(
+      'config.trajectories.splits has heldout, but config.data.heldout is 0; hold some '
+      'training images out, or leave it out'
+    )
+  if splits and not past:
+    make.trajectory_search(config)
 
 
 def _check_scale(config: ConfigDict) -> None:

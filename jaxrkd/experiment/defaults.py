@@ -45,8 +45,9 @@ def base() -> ConfigDict:
       # softmax and losses are float32 either way.
       precision='float32',
       # `heldout` images are taken out of train by a fixed rule; `train_limit` and
-      # `test_limit` keep only so many, by the same rule (0 keeps all).
-      data=dict(name='digits', heldout=0, train_limit=0, test_limit=0),
+      # `test_limit` keep only so many, by the same rule (0 keeps all). `classes` keeps some,
+      # by name or number, numbered anew; empty keeps all.
+      data=dict(name='digits', heldout=0, train_limit=0, test_limit=0, classes=()),
       # Further images to learn from, such as generated ones: an .npz file with `image` and
       # `label`. `real_fraction` of each batch still comes from the training set.
       extra=dict(path='', real_fraction=0.3),
@@ -122,6 +123,10 @@ def base() -> ConfigDict:
         threat=dict(name='linf', eps=EIGHT),
         attacks=dict(fgsm={}, pgd_sat={}, pgd_trades={}, cw_inf={}),
       ),
+      # After every epoch, for every image of these splits (train, heldout, test): the
+      # probability of the right class, clean and under `attack` in the measured ball, and
+      # the entropy of the prediction; see `evaluate.trajectories`. Empty records nothing.
+      trajectories=dict(splits=(), attack=dict(name='pgd', steps=7)),
       # Accuracies in percent that are known of the network that this config trains, by
       # column, and `clean`: the teacher doctor compares with them.
       expected=dict(),

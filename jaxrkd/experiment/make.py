@@ -20,7 +20,7 @@ from jaxrkd.attacks import (
 )
 from jaxrkd.data import Dataset, assemble, extra_images, read_source, with_extra
 from jaxrkd.errors import InputError, choose
-from jaxrkd.experiment.tables import DATA_KEYS, PROBLEMS
+from jaxrkd.experiment.tables import PROBLEMS, data_keys
 from jaxrkd.methods import METHODS, Inner, Method
 from jaxrkd.models import Net
 from jaxrkd.models.named import named_network
@@ -40,7 +40,7 @@ def dataset(config: ConfigDict, data_dir: str = '') -> Dataset:
 def _dataset(request: str, data_dir: str) -> Dataset:
   node = json.loads(request)
   name = node.pop('name')
-  sizes = {key: node.pop(key) for key in DATA_KEYS}
+  sizes = {key: node.pop(key) for key in data_keys({'name': name})}
   train, test = read_source(name, node, data_dir)
   return assemble(name, train, test, **sizes)
 
@@ -170,6 +170,14 @@ def selection_attack(config: ConfigDict) -> AnyAttack | None:
     return None
   threat = config.evaluation.threat
   return _attack(config.select.attack, threat, 'config.select.attack')
+
+
+def trajectory_search(config: ConfigDict) -> Search:
+  """Builds the attack under which images are recorded after every epoch."""
+  node = config.trajectories.attack.to_dict()
+  threat = _threat(config.evaluation.threat, where='config.evaluation.threat')
+  with _about('config.trajectories.attack'):
+    return build(SEARCHES, node.pop('name'), 'attack', Search, [threat], node)
 
 
 def optimizer(config: ConfigDict, rate: Schedule) -> optax.GradientTransformation:

@@ -12,10 +12,10 @@ from jaxrkd.experiment.check import check
 from jaxrkd.experiment.places import absolute_paths
 from jaxrkd.experiment.tables import (
   CLIMBERS,
-  DATA_KEYS,
   SUPPLIED,
   USUAL_ROWS,
   Table,
+  data_keys,
   options,
   tables,
 )
@@ -128,11 +128,17 @@ def _rename(config: dict[str, Any], key: str, value: str) -> None:
   if old.get('name', groups[-1]) == value:
     return
   # What does not depend on the row survives: held-out size, radius, BatchNorm mode.
-  kept = {k: v for k, v in old.items() if k in (*DATA_KEYS, 'eps', 'bn')}
+  also = ('eps', 'bn')
+  kept = {k: v for k, v in old.items() if k in (*_kept_of_data(old, value), *also)}
   if {old.get('name'), value} <= set(CLIMBERS):
     # Options of the same meaning: another way to climb keeps how far.
     kept |= {k: old[k] for k in ('steps', 'step_size', 'start') if k in old}
   parent[groups[-1]] = {**kept, last: value}
+
+
+def _kept_of_data(old: Mapping[str, Any], value: str) -> set[str]:
+  """What another source of data keeps: keys that are options of neither of the two."""
+  return set(data_keys(old)) & set(data_keys({'name': value}))
 
 
 def _complete(given: Mapping[str, Any], where: str) -> dict[str, Any]:

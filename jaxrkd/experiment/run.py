@@ -32,6 +32,7 @@ from jaxrkd.experiment.teacher_runs import (
   check_teacher,
   import_teacher,
 )
+from jaxrkd.experiment.watch import make_watcher
 from jaxrkd.models.named import named_network
 from jaxrkd.paths import absolute
 from jaxrkd.runtime import files, sharding, workdir_lock
@@ -193,7 +194,8 @@ def train_students(
   for config, workdir in runs:
     setup = prepare(config, data, nets, mesh)
     own = f'{title}, seed {config.seed}' if len(runs) > 1 else title
-    ready.append(Run(setup, workdir, make_scorer(config, setup), own))
+    watch = make_watcher(config, setup, workdir)
+    ready.append(Run(setup, workdir, make_scorer(config, setup), own, watch))
   idle = [
     name for name in teachers if name not in ready[0].setup.distiller.teachers.names
   ]

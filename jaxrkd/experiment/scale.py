@@ -104,6 +104,7 @@ def scaled(config: Mapping[str, Any], scale: Scale) -> Node:
     _shorten(found, scale.epochs)
   for group, names in (
     ('attack', None),
+    ('trajectories', 'attack'),
     ('select', 'attack'),
     ('evaluation', 'attacks'),
   ):
@@ -190,9 +191,12 @@ def _weaken(group: Node, names: str | None, scale: Scale) -> None:
 
 def _shrink_data(data: Node, scale: Scale) -> None:
   if scale.data:
-    kept = {key: data[key] for key in ('classes',) if key in data}
+    chosen = data.get('classes')
     data.clear()
-    data.update(heldout=0, train_limit=0, test_limit=0, **scale.data, **kept)
+    data.update(heldout=0, train_limit=0, test_limit=0, **scale.data)
+    if chosen and not isinstance(chosen, int):
+      # Made-up images have as many classes, and no names.
+      data['classes'] = len(chosen)
   for key in ('train_limit', 'test_limit'):
     most = getattr(scale, key)
     if most:

@@ -20,11 +20,17 @@ KINDS = ('clean', 'robust')
 METRICS = ('weighted', 'robust', 'clean')
 STREAM = ('auto', 'always', 'never')
 SPLITS = ('heldout', 'test')
+RECORDED = ('train', *SPLITS)
 # Arguments that the program supplies, not the config.
 SUPPLIED = ('data_dir', 'epochs', 'steps_per_epoch')
 # Searches whose steps mean the same.
 CLIMBERS = ('pgd', 'svgd', 'svgd_paper')
-DATA_KEYS = {'heldout': 0, 'train_limit': 0, 'test_limit': 0}
+DATA_KEYS: dict[str, Any] = {
+  'heldout': 0,
+  'train_limit': 0,
+  'test_limit': 0,
+  'classes': (),
+}
 # The rows that measure: with a threat set of pixels, and without.
 EVALUATIONS: Table = rows.Joined(ATTACKS, UNFORESEEN)
 # Attacks may leave the common threat set; eps 0 means they do not.
@@ -51,10 +57,17 @@ def options(row: Callable[..., Any]) -> dict[str, Any]:
   return rows.options(row, SUPPLIED)
 
 
+def data_keys(node: Mapping[str, Any]) -> dict[str, Any]:
+  """`DATA_KEYS` of a source; without those that it has as options of its own."""
+  row = SOURCES.get(node.get('name', ''))
+  own = options(row) if row else {}
+  return {key: value for key, value in DATA_KEYS.items() if key not in own}
+
+
 def tables(config: Mapping[str, Any]) -> dict[str, tuple[Table, dict[str, Any]]]:
   """Dotted path of every named group -> (its table, keys it has beside the row's)."""
   found: dict[str, tuple[Table, dict[str, Any]]] = {
-    'data': (SOURCES, DATA_KEYS),
+    'data': (SOURCES, data_keys(config.get('data', {}))),
     'student': (NETWORKS, network_keys(config.get('student', {}))),
     'method': (METHODS, {}),
     'inner': (PROBLEMS, {}),
@@ -64,6 +77,7 @@ def tables(config: Mapping[str, Any]) -> dict[str, tuple[Table, dict[str, Any]]]
     'schedule': (SCHEDULES, {}),
     'optimizer': (OPTIMIZERS, {}),
     'select.attack': (EVALUATIONS, ATTACK_KEYS),
+    'trajectories.attack': (SEARCHES, {}),
     'evaluation.threat': (THREATS, {'eps': configs.EIGHT}),
   }
   for name, node in config.get('online', {}).items():

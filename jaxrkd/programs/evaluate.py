@@ -7,12 +7,14 @@ Usage: jaxrkd evaluate --workdir=runs/mtard_digits
 
 Overrides may touch `evaluation`, `seed` and the teachers' `workdir`. What was measured before
 with the same settings is taken from the run's folder; new settings go to a file named after
-them, such as results-autoattack-1f0c2d5e.json, and leave results.json alone. Killed, the same
+them, such as results-autoattack-1f0c2d5e.json, and leave results.json alone; --epochs=20
+measures what was kept after epoch 20. Killed, the same
 command goes on. Of several seeds (--config.seeds) all runs are measured.
 """
 
 import pathlib
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -43,6 +45,12 @@ def define() -> None:
     'Columns in place of those of the run: autoattack, pgd_40, square_100, cw_inf, ...; '
     'with @TEACHER or @WORKDIR images are made on that network (transfer).',
   )
+  flags.DEFINE_list(
+    'epochs',
+    [],
+    'Epochs whose checkpoints were kept (config.keep_epochs), in place of the best, the '
+    'last and the averaged network.',
+  )
   flags.DEFINE_boolean(
     'strict', False, 'Exit with status 3 if a trust check fails, 4 if none could be made.'
   )
@@ -51,7 +59,16 @@ def define() -> None:
 def main(overrides: list[str]) -> None:
   """The program; see the top of this file."""
   workdir = command_line.required_workdir()
-  found = remeasure(workdir, overrides, flags.FLAGS.data_dir, flags.FLAGS.attacks)
+  given = flags.FLAGS.epochs
+  if not all(text.isdigit() and int(text) for text in given):
+    raise InputError(f'--epochs is {",".join(given)}; give numbers, such as 20,30')
+  found = remeasure(
+    workdir,
+    overrides,
+    flags.FLAGS.data_dir,
+    flags.FLAGS.attacks,
+    [int(text) for text in given],
+  )
   status = found.get('trust', {}).get('status', 'none')
   if flags.FLAGS.strict and status in STATUS:
     put(f'trust: {status}', sys.stderr)
@@ -63,6 +80,7 @@ def remeasure(
   overrides: list[str],
   data_dir: str = '',
   attacks: list[str] | None = None,
+  epochs: Sequence[int] = (),
 ) -> dict[str, Any]:
   """Measures student and teachers of a run; returns what it writes.
 
@@ -73,6 +91,8 @@ def remeasure(
     overrides: 'key=value' texts that change how it is measured.
     data_dir: where TFDS data lie.
     attacks: the columns, by their short names (`experiment.columns`); None keeps the run's.
+    epochs: whose checkpoints were kept; measures these, without trust checks, instead of
+      the best, the last and the averaged network.
 
   Raises:
     InputError: not a run, or an override of something that training has fixed.
@@ -96,15 +116,26 @@ def remeasure(
   mesh = sharding.data_mesh()
   data = experiment.dataset(config, data_dir)
   tell(data)
-  path = workdir / f'results{name}.json'
+  kept = '-epochs' + '+'.join(map(str, epochs)) if epochs else ''
+  path = workdir / f'results{name}{kept}.json'
 
   def measure(
     config: ConfigDict, place: pathlib.Path, name: str, title: str
   ) -> dict[str, Any]:
     # Those that are missing are trained, as in the run itself.
     train_teachers(config, place, data, data_dir, mesh)
-    own = place / f'results{name}.json'
-    found = evaluate_run(config, place, data, mesh, own, f'eval{name}', title)
+    own = place / f'results{name}{kept}.json'
+    found = evaluate_run(
+      config,
+      place,
+      data,
+      mesh,
+      own,
+      f'eval{name}',
+      title,
+      checks=not epochs,
+      versions=[f'epoch {epoch}' for epoch in epochs],
+    )
     say(f'written to {own}')
     return found
 

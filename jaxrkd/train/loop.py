@@ -20,7 +20,7 @@ from jaxrkd.runtime.progress import Progress, say
 from jaxrkd.train.feed import make_feed
 from jaxrkd.train.log import Log
 from jaxrkd.train.record import RunRecord
-from jaxrkd.train.selection import Scorer, Selection, Stores
+from jaxrkd.train.selection import Scorer, Selection, Stores, Watcher
 from jaxrkd.train.setup import Setup, Step
 from jaxrkd.train.state import TrainState
 
@@ -35,12 +35,14 @@ class Run(NamedTuple):
     workdir: its folder.
     score: scores its networks for `best`.
     title: what it is called in what is printed.
+    watch: looks at its networks after every epoch; None does not.
   """
 
   setup: Setup
   workdir: pathlib.Path
   score: Scorer
   title: str
+  watch: Watcher | None = None
 
 
 def fit(runs: Sequence[Run], teacher_vars: Tree, title: str) -> None:
@@ -81,7 +83,7 @@ def fit(runs: Sequence[Run], teacher_vars: Tree, title: str) -> None:
     for one in begun:
       one.record.pending = []
     selections = [
-      Selection(setup.timetable, run.score, writer, one.stores, say, run.title)
+      Selection(setup.timetable, run.score, writer, one.stores, say, run.title, run.watch)
       for run, writer, one in zip(runs, writers, begun)
     ]
     program = Program([run.setup for run in runs])

@@ -13,6 +13,8 @@ from jaxrkd.train.state import NetState
 # Networks -> scores on the selection split of each student; 'score' decides which
 # checkpoint is best, and which of several students.
 Scorer = Callable[[Mapping[str, NetState]], dict[str, dict[str, float]]]
+# (epoch, networks): looks at them after every epoch, and changes nothing.
+Watcher = Callable[[int, Mapping[str, NetState]], None]
 
 
 class Stores(NamedTuple):
@@ -42,7 +44,9 @@ class Selection:
     stores: Stores,
     tell: Callable[[str], None],
     title: str,
+    watch: Watcher | None = None,
   ):
+    self._watch = watch
     self._timetable, self._score, self._writer = timetable, score, writer
     self._last, self._best, self._own, self._kept = stores
     self._tell, self._title = tell, title
@@ -58,10 +62,14 @@ class Selection:
 
   def due(self, done: int) -> bool:
     """Whether anything happens after this epoch, counted from 1."""
+    if self._watch is not None:
+      return True
     return self._judged(done) or self._saved(done) or done in self._timetable.keep_epochs
 
   def look(self, done: int, step: int, state: Any, record: RunRecord) -> bool:
     """Does it; False ends the training. Changes `record`."""
+    if self._watch is not None:
+      self._watch(done, state.nets)
     if self._judged(done) and not self._measure(done, step, state, record):
       return False
     if self._kept and done in self._timetable.keep_epochs:
