@@ -95,7 +95,8 @@ class BenchmarkTest(parameterized.TestCase):
     want = (test.label[:30] == 9).mean()
     self.assertEqual((found.clean_accuracy, found.robust_accuracy), (want, want))
     self.assertIn('digits test, Linf(0.1), accuracy in %', said.getvalue())
-    self.assertStartsWith(said.getvalue(), 'trust checks on at most 30 images')
+    # A slow machine also shows how far the attack is.
+    self.assertIn('trust checks on at most 30 images', said.getvalue())
     self.assertEndsWith(said.getvalue().strip(), found.table)
     status = {c.name: c.status for c in found.panel.checks}
     self.assertEqual(status['zero gradients'], 'fail')
