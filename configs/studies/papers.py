@@ -285,6 +285,74 @@ def akd_study(item, asks, rows, file='', columns=None, seeds=(0,), **more):
   )
 
 
+KINDS = ('conservative', 'maximising')
+
+
+def akd_settings(item, data, robust, **more):
+  """Tables S1 and S2: both settings, three trainings of the teacher, one or four of it.
+
+  Args:
+    item: 'Table S1'.
+    data: name of the data set.
+    robust: what the paper's numbers call AutoAttack there.
+    **more: of the study.
+  """
+  trainings = {'Std.': 'std', 'AT_FFGSM': 'ffgsm', 'AT_PGD-7': 'pgd7'}
+  rows = [
+    Row(
+      f'{training}, {count} model{"s" if count == "4" else ""}',
+      f'akd:{DATA[data]},{words},{kind}{",en" if count == "4" else ""}',
+      block=kind,
+      printed=dict(row=kind, teacher_training=training, n_teachers=count),
+    )
+    for kind in KINDS
+    for training, words in trainings.items()
+    for count in ('1', '4')
+  ]
+  return akd_study(
+    item,
+    'Which early stopping, which label mixing, and how many teachers?',
+    rows,
+    f'akd_table{item.split()[-1]}.csv',
+    [AKD_COLUMNS[0], Shown('AA', 'autoattack', dict(attack_or_metric=robust))],
+    **more,
+  )
+
+
+def akd_radii(item, data, radii, **more):
+  """Tables S3 and S4: both settings, teachers of several radii.
+
+  Args:
+    item: 'Table S3'.
+    data: name of the data set.
+    radii: of the teacher, as the paper writes them.
+    **more: of the study.
+  """
+  words = {'0': 'std', '2/255': 'eps2', '8/255': 'eps8', '16/255': 'eps16'}
+  # Alpha of the printed lower rows; upper rows all have 0.5.
+  alpha = {'0': '0.6', '2/255': '0.6', '8/255': '0.75', '16/255': '0.75'}
+  rows = [
+    Row(
+      f'teacher eps {eps}',
+      f'akd:{DATA[data]},{words[eps]},{kind}',
+      block=kind,
+      at=255 * configs.number(eps),
+      line=kind,
+      printed=dict(teacher_eps=eps, alpha='0.5' if kind == KINDS[0] else alpha[eps]),
+    )
+    for kind in KINDS
+    for eps in radii
+  ]
+  return akd_study(
+    item,
+    'For which radius should the teacher be trained, with which settings?',
+    rows,
+    f'akd_table{item.split()[-1]}.csv',
+    figures=[study.Figure(item, 'sweep', ('Clean', 'AA'), 'eps of the teacher, of 255')],
+    **more,
+  )
+
+
 # AT+ as AKD has it; the generated images are the user's to fetch.
 AT_PLUS = {'augment.cutout': 16, 'select.every': 400}
 AT_PLUS_DEVIATIONS = (
