@@ -21,6 +21,7 @@ from jaxrkd.experiment import (
   study_run,
   study_table,
 )
+from jaxrkd.experiment.study_recordings import OfImages
 from jaxrkd.programs import study_dry_run
 
 PAGE = pathlib.Path(__file__).parent
@@ -78,7 +79,7 @@ class StudiesTest(parameterized.TestCase):
   def test_every_table_has_a_study(self):
     read = {study.load_study(name).printed for name in study.names()} - {''}
     files = {path.name for path in PRINTED.glob('*.csv')}
-    self.assertEqual(files - read, {'ataka_table1.csv'})  # `jaxrkd diversity`
+    self.assertEqual(files, read)
 
   @parameterized.parameters(
     # study, row, epochs, batch, eps, (attack, steps), (metric, attack), shown
@@ -384,10 +385,11 @@ class RunTest(parameterized.TestCase):
 
 
 class JudgeTest(parameterized.TestCase):
-  def entry(self, *values, images=None):
+  def entry(self, *values, images=None, place=None):
     made = study_table.Entry(dict(enumerate(values)))
     if images is not None:
-      made.images = {0: np.asarray(images, float)}
+      where = np.arange(len(images)) if place is None else place
+      made.images = {0: OfImages(100 * np.asarray(images, float), where)}
     return made
 
   def test_intervals_over_seeds(self):
@@ -403,6 +405,12 @@ class JudgeTest(parameterized.TestCase):
     )
     self.assertAlmostEqual(found[0], 10)
     self.assertAlmostEqual(found[1], 1.96 * 100 * (left - right).std(ddof=1) / 10)
+    with self.subTest('other images are two samples'):
+      found = study_table.difference(
+        self.entry(100, images=left),
+        self.entry(90, images=right, place=np.arange(1, 101)),
+      )
+      self.assertAlmostEqual(found[1], 1.96 * 100 * right.std(ddof=1) / 10)
 
   @parameterized.parameters(
     ((20, 21, 22), (10, 10, 11), study_table.HOLDS),

@@ -6,11 +6,98 @@ sections 3 and D, E; all in numpy, from what `trajectories` recorded.
 
 import numpy as np
 
-from jaxrkd.errors import InputError
+from jaxrkd.errors import InputError, one_of
 from jaxrkd.evaluate.trajectories import Trajectories
 
+# What there is to tell of each image -> its unit; cosines have none.
+UNITS = {
+  'entropy': 'nats',
+  'probability': '%',
+  'teacher probability': '%',
+  'similarity': '',
+  'improvement': '%',
+  'difficulty': 'nats',
+}
+QUANTITIES = tuple(UNITS)
+# Those that compare a student with its teacher.
+OF_TEACHERS = ('teacher probability', 'similarity', 'improvement')
+IMAGES = ('clean', 'adversarial')
+# Which images an average is over; the ends are a fifth each.
+PARTS = ('all', 'easiest', 'hardest')
+END = 0.2
 # Least probability, so that a difficulty stays a number.
 LEAST = np.finfo(np.float32).tiny
+
+
+def measure(
+  what: str, images: str, student: Trajectories, teacher: Trajectories | None = None
+) -> np.ndarray:
+  """A quantity of each image, [N], in the units of `UNITS`.
+
+  Args:
+    what: one of `QUANTITIES`; `entropy` and the probabilities are those of the last epoch.
+    images: one of `IMAGES`; entropies are recorded of clean ones only.
+    student: its recording.
+    teacher: of its teacher, for `OF_TEACHERS`.
+
+  Raises:
+    InputError: an unknown quantity, no teacher where one is needed, recordings of other
+      images or epochs, or a recording that is not finished.
+  """
+  one_of(what, QUANTITIES, 'what')
+  one_of(images, IMAGES, 'images')
+  if what == 'entropy' and images != 'clean':
+    raise InputError('entropies are recorded of clean images only')
+  for one in filter(None, (student, teacher)):
+    if one.done < len(one.clean):
+      raise InputError(
+        f'a recording has {one.done} of {len(one.clean)} epochs; finish its training first'
+      )
+  own = getattr(student, images)
+  if what in OF_TEACHERS:
+    if teacher is None:
+      raise InputError(f'{what} needs the recording of a teacher')
+    same_images(student, teacher)
+    other = getattr(teacher, images)
+    if what == 'similarity':
+      return similarity(own, other)
+    if what == 'improvement':
+      return 100 * improvement(own, other)
+    return 100 * other[-1].astype(np.float64)
+  if what == 'difficulty':
+    return difficulty(own)
+  if what == 'entropy':
+    return student.entropy[-1].astype(np.float64)
+  return 100 * own[-1].astype(np.float64)
+
+
+def by_epoch(what: str, images: str, recording: Trajectories) -> np.ndarray:
+  """The mean over all images after each epoch, [epochs] (Figure 4: the entropy).
+
+  Args:
+    what: 'entropy' or 'probability'.
+    images: one of `IMAGES`; entropies are recorded of clean ones only.
+    recording: of a training; epochs that are missing are NaN.
+  """
+  one_of(what, ('entropy', 'probability'), 'what')
+  if what == 'entropy':
+    return recording.entropy.mean(1, dtype=np.float64)
+  return 100 * getattr(recording, one_of(images, IMAGES, 'images')).mean(
+    1, dtype=np.float64
+  )
+
+
+def part(hard: np.ndarray, name: str) -> np.ndarray:
+  """Positions of the images of one of `PARTS`.
+
+  Args:
+    hard: difficulties, [N].
+    name: 'all' in their order, or a fifth: 'easiest' or 'hardest', the most extreme first.
+  """
+  if one_of(name, PARTS, 'part') == 'all':
+    return np.arange(len(hard))
+  order, count = easiest_first(hard), max(round(END * len(hard)), 1)
+  return order[:count] if name == 'easiest' else order[::-1][:count]
 
 
 def difficulty(probability: np.ndarray) -> np.ndarray:

@@ -15,6 +15,17 @@ from jaxrkd.models import Net
 from jaxrkd.particles import merge, part, spread
 from jaxrkd.runtime import sharding
 
+# What particles of an image are like -> its unit.
+UNITS = {
+  'linf': 'of 255',
+  'l2': '[0, 1]',
+  'l1': '[0, 1]',
+  'ce_mean': 'nats',
+  'ce_std': 'nats',
+  'ce_max': 'nats',
+  'classes': '',
+  'accuracy': '%',
+}
 Array = jax.Array
 Tree = Any
 
@@ -62,7 +73,7 @@ def _maker(answer: Answer, count: int, search: Search, mesh: jax.sharding.Mesh) 
   return jax.jit(make, out_shardings=sharding.replicated(mesh))
 
 
-def describe(
+def of_each_image(
   answer: Answer,
   variables: Tree,
   count: int,
@@ -70,8 +81,8 @@ def describe(
   mesh: jax.sharding.Mesh,
   search: Search,
   key: Array,
-) -> dict[str, float]:
-  """Means over the images of a split of what their particles are like.
+) -> dict[str, np.ndarray]:
+  """What the particles of each image of a split are like.
 
   Args:
     answer: the networks, one for each particle (`Group.logits`), or `one_network`.
@@ -83,9 +94,9 @@ def describe(
     key: random numbers depend on it and an image's index alone.
 
   Returns:
-    'linf' in 8-bit levels, 'l1' and 'l2' in [0, 1] pixels: mean pairwise distances;
-    'ce_mean', 'ce_std' (ddof 0), 'ce_max' of the particles of an image; 'classes', the
-    number of different predictions; 'accuracy' on the particles.
+    [N] of each of `UNITS`. 'linf' in 8-bit levels, 'l1' and 'l2' in [0, 1] pixels: mean
+    pairwise distances; 'ce_mean', 'ce_std' (ddof 0), 'ce_max' of the particles of an image;
+    'classes', the number of different predictions; 'accuracy' on the particles.
   """
   made = _maker(answer, count, search, mesh)
   parts: list[Mapping[str, np.ndarray]] = jax.device_get(
@@ -93,9 +104,22 @@ def describe(
   )
   images = len(loaded.label)
   return {
-    name: float(np.concatenate([part[name] for part in parts])[:images].mean())
-    for name in parts[0]
+    name: np.concatenate([part[name] for part in parts])[:images] for name in parts[0]
   }
+
+
+def describe(
+  answer: Answer,
+  variables: Tree,
+  count: int,
+  loaded: Loaded,
+  mesh: jax.sharding.Mesh,
+  search: Search,
+  key: Array,
+) -> dict[str, float]:
+  """Means over the images of a split; see `of_each_image`."""
+  found = of_each_image(answer, variables, count, loaded, mesh, search, key)
+  return {name: float(values.mean()) for name, values in found.items()}
 
 
 def first_particles(

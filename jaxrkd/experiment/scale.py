@@ -31,6 +31,7 @@ class Scale:
     attacks: largest values of options of an attack, by its name; '' is for all attacks.
     seeds: how many of a protocol's; 0 takes all.
     changes: (key, the paper's value, the one here), where a config has the paper's.
+    judges: whether its numbers say anything of what a paper claims.
   """
 
   says: str
@@ -44,6 +45,7 @@ class Scale:
   attacks: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
   seeds: int = 0
   changes: tuple[tuple[str, Any, Any], ...] = ()
+  judges: bool = True
 
 
 TINY: Node = dict(name='convnet', widths=(4,), strides=(2,))
@@ -93,6 +95,7 @@ SCALES: dict[str, Scale] = {
     },
     seeds=1,
     changes=QUICKER_LEARNING,
+    judges=False,
   ),
 }
 

@@ -9,12 +9,30 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxrkd.errors import InputError
+from jaxrkd.errors import InputError, one_of
+from jaxrkd.evaluate import dynamics, particle_statistics
 from jaxrkd.experiment import config_files as configs
 
 # Which checkpoint of a run a row shows.
 CHECKPOINTS = ('best', 'last', 'ema')
-FIGURES = ('sweep', 'bars', 'curves')
+FIGURES = ('sweep', 'bars', 'curves', 'images', 'gallery')
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+  """A quantity of the recordings of trainings; see `evaluate.dynamics`.
+
+  Attributes:
+    what: one of `dynamics.QUANTITIES`.
+    images: one of `dynamics.IMAGES`.
+    part: one of `dynamics.PARTS`: which images are averaged over.
+    split: one of those that the protocol records.
+  """
+
+  what: str
+  images: str = 'clean'
+  part: str = 'all'
+  split: str = 'test'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +55,9 @@ class Row:
     line: which line of a figure it belongs to.
     baseline: key of the row that `Shown.relative` columns are taken to.
     mean_of: keys of rows: nothing is trained for this one, it shows their mean.
+    teacher: key of the row whose training recordings are compared with.
+    particles: one of `particle_sets.SEARCHES`: the row shows sets of adversarial images of
+      its network, not accuracies.
   """
 
   name: str
@@ -52,6 +73,8 @@ class Row:
   line: str = ''
   baseline: str = ''
   mean_of: tuple[str, ...] = ()
+  teacher: str = ''
+  particles: str = ''
 
   @property
   def key(self) -> str:
@@ -67,7 +90,8 @@ class Shown:
     title: its head.
     value: 'clean'; a column of the measurement, such as 'pgd_sat'; 'weighted:pgd_sat', the
       mean of clean and robust accuracy (MTARD, eq. 12); 'worst', where every attack failed;
-      'seconds', of an epoch of training.
+      'seconds', of an epoch of training; 'particles:l1', what the sets of rows with
+      `particles` are like (`particle_statistics.UNITS`); or something `Recorded`.
     printed: column -> value of the lines that are this column's in the paper's numbers.
     ratio_to: of 'seconds': key of the row whose time is one.
     relative: shows the difference to each row's `baseline`; rows without one are empty.
@@ -75,15 +99,34 @@ class Shown:
   """
 
   title: str
-  value: str
+  value: str | Recorded
   printed: Mapping[str, str] = dataclasses.field(default_factory=dict)
   ratio_to: str = ''
   relative: bool = False
   printed_in: str = 'value'
 
   @property
+  def unit(self) -> str:
+    """Of its numbers; '%' of accuracies and probabilities."""
+    if isinstance(self.value, Recorded):
+      return dynamics.UNITS[self.value.what]
+    if self.particles:
+      return particle_statistics.UNITS[self.particles]
+    if self.value != 'seconds':
+      return '%'
+    return 'times' if self.ratio_to else 's'
+
+  @property
+  def particles(self) -> str:
+    """The quantity of sets that it reads; empty where it reads none."""
+    prefix, _, quantity = str(self.value).partition(':')
+    return quantity if prefix == 'particles' else ''
+
+  @property
   def attack(self) -> str:
     """The column of the measurement it reads; empty where it needs none."""
+    if isinstance(self.value, Recorded) or self.particles:
+      return ''
     name = self.value.removeprefix('weighted:')
     return '' if name in ('clean', 'worst', 'seconds') else name
 
@@ -98,6 +141,8 @@ class Protocol:
     select: what of the group `select` is the same for all rows.
     checkpoint: one of `CHECKPOINTS`: what the table shows.
     seeds: of the runs.
+    record: splits of which every training records each image; see
+      `evaluate.trajectories`.
     states: what of this the paper says, and what is decided here, one sentence each.
   """
 
@@ -106,6 +151,7 @@ class Protocol:
   select: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   checkpoint: str = 'best'
   seeds: tuple[int, ...] = (0,)
+  record: tuple[str, ...] = ()
   states: tuple[str, ...] = ()
 
 
@@ -151,16 +197,21 @@ class Figure:
     axis: what `Row.at` is, or 'epoch'.
     rows: keys of the rows drawn; empty draws all.
     last: of curves: only the last share of the epochs, such as 0.2; 0 draws all.
+    label: of a gallery: the class whose easiest and hardest images it shows.
     caption: what it shows.
+    recorded: what is drawn of recordings: by epoch (curves), or of each image, from the
+      easiest to the hardest (images).
   """
 
   name: str
   kind: str
-  columns: tuple[str, ...]
+  columns: tuple[str, ...] = ()
   axis: str = ''
   rows: tuple[str, ...] = ()
   last: float = 0.0
+  label: int = 0
   caption: str = ''
+  recorded: tuple[Recorded, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,6 +231,7 @@ class Study:
     public: config of a teacher -> recipe of the file that the paper took it from.
     deviations: where it differs from the paper at any scale, one sentence each.
     only: of each `Scale` by name, keys that replace the scale's own.
+    difficulty: key of the row whose clean recordings say how hard an image is.
   """
 
   paper: str
@@ -194,6 +246,7 @@ class Study:
   public: Mapping[str, str] = dataclasses.field(default_factory=dict)
   deviations: Sequence[str] = ()
   only: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+  difficulty: str = ''
 
   def row(self, key: str) -> Row:
     """The row of a key.
@@ -216,6 +269,12 @@ class Study:
         what = f'two {kind} named {min(twice)!r}' if twice else f'no {kind}'
         raise InputError(f'the study has {what}; give each a name of its own')
     for column in self.columns:
+      if isinstance(column.value, Recorded):
+        self._check_recorded(column.value)
+      if column.particles:
+        one_of(
+          column.particles, tuple(particle_statistics.UNITS), 'a set is described by'
+        )
       if column.attack and column.attack not in self.protocol.attacks:
         raise InputError(
           f'column {column.title!r} reads {column.value!r}, which the protocol does not '
@@ -227,7 +286,7 @@ class Study:
           f'row {row.key!r} shows the checkpoint {row.checkpoint!r}; choose one of '
           f'{", ".join(CHECKPOINTS)}'
         )
-      for key in (row.baseline, *row.mean_of):
+      for key in (row.baseline, row.teacher, *row.mean_of):
         if key:
           self.row(key)
       if not row.config and not row.mean_of:
@@ -251,6 +310,25 @@ class Study:
         )
       for key in figure.rows:
         self.row(key)
+      for recorded in figure.recorded:
+        self._check_recorded(recorded)
+
+  def _check_recorded(self, chosen: Recorded) -> None:
+    one_of(chosen.what, dynamics.QUANTITIES, 'what is recorded')
+    one_of(chosen.images, dynamics.IMAGES, 'images')
+    one_of(chosen.part, dynamics.PARTS, 'part')
+    if chosen.split not in self.protocol.record:
+      raise InputError(
+        f'the study reads recordings of {chosen.split!r}, which its protocol does not make '
+        f'(there: {", ".join(self.protocol.record) or "none"})'
+      )
+    if self.difficulty:
+      self.row(self.difficulty)
+    elif chosen.part != 'all':
+      raise InputError(
+        f'the study reads the {chosen.part} images, but names no row of which the '
+        '`difficulty` is'
+      )
 
 
 def sweep(

@@ -188,11 +188,13 @@ def chosen_rows(study: Study, text: str) -> Study:
   Raises:
     InputError: no row has it.
   """
-  rows = [row for row in study.rows if text in row.key]
-  if not rows:
+  keys = {row.key for row in study.rows if text in row.key}
+  if not keys:
     known = ', '.join(repr(row.key) for row in study.rows)
     raise InputError(f'no row has {text!r} in its name (there: {known})')
-  keys = {row.key for row in rows}
+  # Whose recordings the others are read with.
+  keys |= {row.teacher for row in study.rows if row.key in keys} | {study.difficulty}
+  rows = [row for row in study.rows if row.key in keys]
 
   def about(claim: Claim) -> bool:
     cells = [c for one in claim.all_of for c in (one.more, one.less)]
@@ -222,6 +224,8 @@ def row_config(
   given.evaluation.attacks = ConfigDict(
     {name: dict(options) for name, options in study.protocol.attacks.items()}
   )
+  recording = study.protocol.record
+  given.trajectories.splits = recording
   for key, value in study.protocol.select.items():
     given.select[key] = ConfigDict(dict(value)) if isinstance(value, Mapping) else value
   for key, value in row.changes.items():
@@ -236,6 +240,7 @@ def row_config(
   for config in own:
     config.seed += seed * stride
     config.evaluation = given.evaluation.copy_and_resolve_references()
+    config.trajectories.splits = recording
   resolved = experiment.resolve(given)
   _leave_out_idle(resolved)
   small = ConfigDict(scaled(resolved.to_dict(), scale))

@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from jaxrkd import experiment
 from jaxrkd.errors import InputError
+from jaxrkd.experiment import particle_sets
 from jaxrkd.experiment.evaluate_run import evaluate_run
 from jaxrkd.experiment.import_network import import_network
 from jaxrkd.experiment.load import read_config
@@ -38,6 +39,10 @@ class Measured(NamedTuple):
   row: dict[str, Any]
   folder: pathlib.Path
   run: pathlib.Path
+
+
+# Of rows with particles: as `jaxrkd diversity` takes.
+IMAGES, PARTICLES = 100, 10
 
 
 class Outcome(NamedTuple):
@@ -86,7 +91,13 @@ def do(plan: Plan, root: str | pathlib.Path, data_dir: str = '') -> Outcome:
         missing,
         first.mark,
         first.row.key,
-        functools.partial(_measure, plan, group, root, data_dir),
+        functools.partial(
+          _describe_particles if first.row.particles else _measure,
+          plan,
+          group,
+          root,
+          data_dir,
+        ),
       )
       measured += found or []
     for one in group if missing else ():
@@ -148,9 +159,23 @@ def _groups(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
   """What one call can measure: one run, one way to measure it."""
   found: dict[str, list[Wanted]] = {}
   for one in wanted:
-    key = repr((one.mark, one.evaluation, one.surrogates))
+    key = repr((one.mark, one.evaluation, one.surrogates, one.row.particles))
     found.setdefault(key, []).append(one)
   return list(found.values())
+
+
+def _describe_particles(
+  plan: Plan, group: Sequence[Wanted], root: pathlib.Path, data_dir: str
+) -> list[Measured]:
+  """Rows that show what the adversarial images of a set are like."""
+  folder = place(root, plan.trainings[group[0].mark])
+  measured = []
+  for one in group:
+    found = particle_sets.measure(
+      folder, one.version, one.row.particles, IMAGES, PARTICLES, data_dir
+    )
+    measured.append(Measured(one, {'particles': found}, folder, folder))
+  return measured
 
 
 def _measure(

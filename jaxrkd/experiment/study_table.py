@@ -12,13 +12,17 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrkd.errors import InputError
+from jaxrkd.evaluate.results import star
 from jaxrkd.experiment import config_files as configs
-from jaxrkd.experiment.study import Cell, Claim, Row, Shown, Study
+from jaxrkd.experiment.study import Cell, Claim, Recorded, Row, Shown, Study
+from jaxrkd.experiment.study_recordings import OfImages, Recordings
 from jaxrkd.experiment.study_run import Measured, Outcome
 
 # Two-sided 95 % points of Student's t by degrees of freedom, then the normal one.
 STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 NORMAL = 1.960
+# Decimals of a unit, where two are too few.
+DIGITS = {'': 4, 'nats': 3}
 HOLDS, FAILS, UNKNOWN = 'holds here', 'does not hold', 'cannot be told'
 
 
@@ -43,16 +47,15 @@ class Entry:
   """One cell of the table.
 
   Attributes:
-    values: by seed; percent, or seconds.
+    values: by seed, in the column's unit.
     paper: what the paper prints; None where it prints nothing.
-    images: by seed, per image 0, 0.5 or 1: of which `values` are the means.
-    index: of these images.
+    images: by seed, what `values` are the means of.
     star: '*' where an attack met numbers that are no numbers.
   """
 
   values: dict[int, float]
   paper: Printed | None = None
-  images: dict[int, np.ndarray] = dataclasses.field(default_factory=dict)
+  images: dict[int, OfImages] = dataclasses.field(default_factory=dict)
   star: str = ''
 
   @property
@@ -142,17 +145,11 @@ def entries(study: Study, outcome: Outcome) -> Entries:
     }
     for row in study.rows
   }
+  recordings = Recordings(study, outcome)
   for one in outcome.measured:
     for column in study.columns:
       cell = found[one.wanted.row.key][column.title]
-      value, star = _value(one, column)
-      if value is None:
-        continue
-      cell.values[one.wanted.seed] = value
-      cell.star = cell.star or star
-      images = _images(one, column)
-      if images is not None:
-        cell.images[one.wanted.seed] = images
+      _fill(cell, one, column, recordings)
   for row in study.rows:
     if row.mean_of:
       _average(found, row)
@@ -162,6 +159,36 @@ def entries(study: Study, outcome: Outcome) -> Entries:
     if column.relative:
       _subtract(found, column, study)
   return found
+
+
+def _fill(cell: Entry, one: Measured, column: Shown, recordings: Recordings) -> None:
+  """Puts what one seed of a row has of a column into its cell; it may have nothing."""
+  seed = one.wanted.seed
+  if isinstance(column.value, Recorded):
+    images = recordings.images(one.wanted.row.key, seed, column.value)
+  elif column.particles:
+    images = _described(one, column)
+  else:
+    value, star = _value(one, column)
+    if value is not None:
+      cell.values[seed] = value
+      cell.star = cell.star or star
+    images = _images(one, column) if value is not None else None
+    if images is not None:
+      cell.images[seed] = images
+    return
+  if images is not None:
+    cell.values[seed] = float(images.value.mean())
+    cell.images[seed] = images
+
+
+def _described(one: Measured, column: Shown) -> OfImages | None:
+  """What the particles of each image are like; None in rows without particles."""
+  found = one.row.get('particles')
+  if not found:
+    return None
+  factor = 100 if column.unit == '%' else 1
+  return OfImages(factor * found[column.particles].astype(np.float64), found['index'])
 
 
 def _average(found: Entries, row: Row) -> None:
@@ -193,8 +220,6 @@ def _divide(found: Entries, column: Shown) -> None:
 
 
 def _value(one: Measured, column: Shown) -> tuple[float | None, str]:
-  from jaxrkd.evaluate.results import star
-
   row = one.row
   if column.value == 'clean':
     return 100 * row['clean'], ''
@@ -203,22 +228,24 @@ def _value(one: Measured, column: Shown) -> tuple[float | None, str]:
   if column.value == 'seconds':
     return seconds_per_epoch(one.run), ''
   found = row['attacks'][column.attack]
-  key = 'weighted' if column.value.startswith('weighted:') else 'robust'
+  key = 'weighted' if str(column.value).startswith('weighted:') else 'robust'
   return 100 * found[key], star(found)
 
 
-def _images(one: Measured, column: Shown) -> np.ndarray | None:
-  """Whether each image counts, in the order of the file; None where it was not kept."""
+def _images(one: Measured, column: Shown) -> OfImages | None:
+  """What each image counts, in percent; None where it was not kept."""
   name = column.attack or next(iter(one.row['attacks']))
   path = one.folder / f'{name}.npz'
   if column.value in ('seconds', 'worst') or not path.is_file():
     return None
   with np.load(path) as kept:
-    clean = kept['clean_correct'].astype(np.float64)
-    robust = kept['robust'].astype(np.float64)
+    clean = 100 * kept['clean_correct'].astype(np.float64)
+    robust = 100 * kept['robust'].astype(np.float64)
+    place = kept['index']
   if column.value == 'clean':
-    return clean
-  return (clean + robust) / 2 if column.value.startswith('weighted:') else robust
+    return OfImages(clean, place)
+  weighted = str(column.value).startswith('weighted:')
+  return OfImages((clean + robust) / 2 if weighted else robust, place)
 
 
 def seconds_per_epoch(workdir: pathlib.Path) -> float | None:
@@ -236,18 +263,36 @@ def seconds_per_epoch(workdir: pathlib.Path) -> float | None:
   return config['batch_size'] * last['step'] / last['epoch'] / speed
 
 
-def judge(study: Study, found: Entries) -> list[Judged]:
-  """Whether each claim of the paper holds in these numbers."""
-  return [_judged(claim, found) for claim in study.claims]
+def judge(study: Study, found: Entries, judges: bool = True) -> list[Judged]:
+  """Whether each claim of the paper holds in these numbers.
+
+  Args:
+    study: has the claims.
+    found: its table.
+    judges: whether the numbers say anything; see `Scale`.
+  """
+  if not judges:
+    return [
+      Judged(one, UNKNOWN, ['numbers of this scale say nothing']) for one in study.claims
+    ]
+  units = {column.title: column.unit for column in study.columns}
+  return [_judged(claim, found, units) for claim in study.claims]
 
 
-def _judged(claim: Claim, found: Entries) -> Judged:
+def _judged(claim: Claim, found: Entries, units: Mapping[str, str]) -> Judged:
   verdicts, told = [], []
   for one in claim.all_of:
     left = _at(found, one.more)
     right = _at(found, one.less) if isinstance(one.less, Cell) else one.less
     gap = difference(left, right)
-    name = one.less.row if isinstance(one.less, Cell) else f'{one.less:g} %'
+    unit = units.get(one.more.column, '%')
+    if not isinstance(one.less, Cell):
+      name = f'{one.less:g} {unit}'.strip()
+    else:
+      name = _named(one.less, one.more)
+    digits = DIGITS.get(unit, 2)
+    if unit:
+      unit = ' points' if unit == '%' else f' {unit}'
     if gap is None:
       verdicts.append(UNKNOWN)
       told.append(f'{one.more.row} against {name}: not measured')
@@ -256,8 +301,8 @@ def _judged(claim: Claim, found: Entries) -> Judged:
     low, high = middle - half, middle + half
     verdicts.append(HOLDS if low > one.by else FAILS if high < one.by else UNKNOWN)
     told.append(
-      f'{one.more.row}, {one.more.column}: {middle:+.2f} points against {name} '
-      f'(95 %: {low:+.2f} to {high:+.2f}, {how})'
+      f'{one.more.row}, {one.more.column}: {middle:+.{digits}f}{unit} against {name} '
+      f'(95 %: {low:+.{digits}f} to {high:+.{digits}f}, {how})'
     )
   verdict = HOLDS
   if FAILS in verdicts:
@@ -267,6 +312,14 @@ def _judged(claim: Claim, found: Entries) -> Judged:
   return Judged(claim, verdict, told)
 
 
+def _named(cell: Cell, other: Cell) -> str:
+  """A cell in as few words as tell it from another."""
+  words = [cell.row] if cell.row != other.row else []
+  if cell.column != other.column or not words:
+    words.append(cell.column)
+  return ', '.join(words)
+
+
 def _at(found: Entries, cell: Cell) -> Entry:
   return found[cell.row][cell.column]
 
@@ -274,8 +327,9 @@ def _at(found: Entries, cell: Cell) -> Entry:
 def difference(left: Entry, right: Entry | float) -> tuple[float, float, str] | None:
   """How much more, half the 95 % interval, and what the interval is over.
 
-  Over seeds (paired) where there are three or more; otherwise over images, paired: of one
-  seed, or of the means of two.
+  Over seeds (paired) where there are three or more; otherwise over images: paired where both
+  sides have the same, else as two samples. The images of two seeds are taken to tell no
+  more than those of one.
   """
   other = right.values if isinstance(right, Entry) else dict.fromkeys(left.values, right)
   seeds = sorted(left.values.keys() & other.keys())
@@ -288,15 +342,27 @@ def difference(left: Entry, right: Entry | float) -> tuple[float, float, str] | 
     factor = STUDENT_T[free - 1] if free <= len(STUDENT_T) else NORMAL
     half = factor * statistics.stdev(gaps) / math.sqrt(len(seeds))
     return middle, half, f'{len(seeds)} seeds'
-  each = []
+  errors, counts = [], []
   for seed in seeds:
     mine = left.images.get(seed)
-    theirs = (
-      right.images.get(seed) if isinstance(right, Entry) else np.float64(right / 100)
-    )
+    theirs = right.images.get(seed) if isinstance(right, Entry) else right
     if mine is None or theirs is None:
       return middle, math.inf, 'images not kept'
-    each.append(100 * (mine - theirs))
-  spread = np.mean(each, axis=0)
-  half = NORMAL * float(spread.std(ddof=1)) / math.sqrt(len(spread))
-  return middle, half, f'{len(spread)} images'
+    errors.append(_error(mine, theirs))
+    counts.append(len(mine.value))
+  return middle, NORMAL * statistics.fmean(errors), f'{min(counts)} images'
+
+
+def _error(mine: OfImages, theirs: OfImages | float) -> float:
+  """The standard error of a difference of means over images."""
+  if isinstance(theirs, float):
+    return _mean_error(mine.value)
+  if np.array_equal(mine.place, theirs.place):
+    return _mean_error(mine.value - theirs.value)
+  return math.hypot(_mean_error(mine.value), _mean_error(theirs.value))
+
+
+def _mean_error(values: np.ndarray) -> float:
+  if len(values) < 2:
+    return math.inf
+  return float(values.std(ddof=1)) / math.sqrt(len(values))

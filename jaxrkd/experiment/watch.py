@@ -18,6 +18,11 @@ from jaxrkd.train.state import NetState
 FOLDER = 'trajectories'
 
 
+def recording_path(workdir: pathlib.Path, split: str, network: str = '') -> pathlib.Path:
+  """Where a run has the recording of a split; `network` is one of several."""
+  return workdir / FOLDER / (f'{network}-{split}.npy' if network else f'{split}.npy')
+
+
 def make_watcher(
   config: ConfigDict, setup: Setup, workdir: pathlib.Path
 ) -> Watcher | None:
@@ -41,12 +46,12 @@ def make_watcher(
           f'config.trajectories.splits has {split}, whose images stay on disk; record a '
           'split that fits into memory'
         )
-      file = f'{name}-{split}.npy' if several else f'{split}.npy'
+      path = recording_path(workdir, split, name if several else '')
       recorders[name, split] = Recorder(
         networks.nets[name],
         images,
         search,
-        workdir / FOLDER / file,
+        path,
         config.epochs,
         setup.mesh,
         config.evaluation.batch_size,

@@ -13,6 +13,7 @@ PROGRAMS = {
   'evaluate': 'Measures a finished run again, with the attacks it was made with or others.',
   'compare': 'Trains several experiments with several seeds and the same teachers, in one table.',
   'study': 'A table or figure of a paper: trains its rows, and puts it beside the measurement.',
+  'dynamics': 'How stored trainings learned each image: trajectories, difficulty, improvement.',
   'convert': "Converts PyTorch (or DeepMind's JAX) weights to a run, and a run to PyTorch weights.",
   'doctor': 'Examines a teacher: is it the one it should be, and is it used as it was trained?',
   'export': 'Writes one trained network of a run to files that other run times read.',

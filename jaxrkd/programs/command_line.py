@@ -199,6 +199,19 @@ def specs(parts: list[str]) -> list[str]:
   return [configs.place(spec) for spec in found]
 
 
+def named_run(text: str) -> tuple[str, str]:
+  """Name and workdir of '[NAME=]PATH[:network]'; without a name it is the folder's.
+
+  Raises:
+    InputError: no such folder.
+  """
+  name, _, path = text.rpartition('=')
+  path = home(path)
+  if not pathlib.Path(path.partition(':')[0]).is_dir():
+    raise InputError(f'--runs names {path!r}, which is no folder; name finished runs')
+  return name or pathlib.Path(path).name.replace(':', '-'), path
+
+
 def spec_name(spec: str) -> str:
   """'configs/sat.py:digits' -> 'sat-digits'; a run's folder -> its name."""
   path, _, words = spec.partition(':')

@@ -10,19 +10,16 @@ Writes the table and pictures of the particles, in the plane and on a real image
 
 import pathlib
 from collections.abc import Mapping
-from typing import Any
 
 import jax
 import numpy as np
 from absl import flags
-from ml_collections import ConfigDict
 
 from jaxrkd import attacks, experiment
-from jaxrkd.attacks.step_size import TRADES, step_length
 from jaxrkd.errors import InputError, one_of
-from jaxrkd.evaluate import particle_statistics, robustness
+from jaxrkd.evaluate import particle_statistics
 from jaxrkd.experiment import config_files as configs
-from jaxrkd.experiment import train_and_evaluate
+from jaxrkd.experiment import particle_sets, train_and_evaluate
 from jaxrkd.experiment.load import load_trained, read_config
 from jaxrkd.paths import absolute, expanded
 from jaxrkd.programs import command_line
@@ -31,7 +28,6 @@ from jaxrkd.report import pictures
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 
-STEPS = 20
 COLUMNS = {
   'linf': ('Linf, of 255', 1),
   'l2': ('L2, of 1', 1),
@@ -60,7 +56,7 @@ def main(overrides: list[str]) -> None:
   workdir = command_line.required_workdir()
   given = [
     *((command_line.spec_name(spec), spec) for spec in command_line.specs(found.configs)),
-    *map(_named_run, found.runs),
+    *map(command_line.named_run, found.runs),
   ]
   named = dict(given)
   if len(named) < len(given):
@@ -79,26 +75,9 @@ def main(overrides: list[str]) -> None:
   )
 
 
-def _named_run(text: str) -> tuple[str, str]:
-  name, _, path = text.rpartition('=')
-  path = command_line.home(path)
-  if not pathlib.Path(path.partition(':')[0]).is_dir():
-    raise InputError(f'--runs names {path!r}, which is no folder; name finished runs')
-  return name or pathlib.Path(path).name.replace(':', '-'), path
-
-
 def searches(threat: attacks.Threat) -> dict[str, attacks.Search]:
   """The sets that are compared: 20 steps of 0.003 at eps 8/255, in proportion to eps."""
-  options: dict[str, Any] = dict(steps=STEPS, step_size=_step(threat))
-  return {
-    'PGD': attacks.pgd_search(threat, **options),
-    'SVGD': attacks.svgd_search(threat, **options),
-    'SVGD, sigma 1e-3': attacks.SEARCHES['svgd_paper'](threat, **options),
-  }
-
-
-def _step(threat: attacks.Threat) -> float:
-  return step_length(None, threat.eps, TRADES)
+  return {name: particle_sets.search(name, threat) for name in particle_sets.SEARCHES}
 
 
 def table1(
@@ -148,7 +127,9 @@ def table1(
       train_and_evaluate(config, home, data_dir, name)
     config = experiment.resolve(read_config(home), past=True)
     trained = load_trained(home, 'best', mesh, config.precision, network=network)
-    many, one = _splits(config, images, picture, mesh, data_dir)
+    split = particle_sets.first_images(config, images, data_dir)
+    many = particle_sets.loaded(split, mesh)
+    one = particle_sets.loaded(split.take(np.array([picture])), mesh)
     attacked = (
       particle_statistics.one_network(trained.net),
       (trained.state.params, trained.state.stats),
@@ -159,7 +140,7 @@ def table1(
     part = config.evaluation.threat
     settings.append(
       f'{name}: {home} {network or "student"}, best, {part.name} eps {part.eps:.4g}, '
-      f'{STEPS} steps of {_step(threat):.4g}'
+      f'{particle_sets.STEPS} steps of {particle_sets.step(threat):.4g}'
     )
     for title, search in searches(threat).items():
       row = particle_statistics.describe(*attacked, many, mesh, search, key)
@@ -201,24 +182,6 @@ def _check(runs, images, count, picture, ddof, overrides) -> None:
       f'--config.{overrides[0]} is for configs that are trained here, but all networks '
       'come from finished runs, whose own configs hold'
     )
-
-
-def _splits(
-  config: ConfigDict, images: int, picture: int, mesh: jax.sharding.Mesh, data_dir: str
-) -> tuple[robustness.Loaded, robustness.Loaded]:
-  """The images that are averaged over, and the one that is drawn."""
-  split = experiment.dataset(config, data_dir).test
-  if len(split) < images:
-    raise InputError(
-      f'images is {images}, but {config.data.name} has {len(split)} test images; ask for '
-      'fewer'
-    )
-  devices = mesh.devices.size
-  batch = -(-min(images, 100) // devices) * devices
-  return (
-    robustness.load_split(split.take(np.arange(images)), batch, mesh),
-    robustness.load_split(split.take(np.array([picture])), devices, mesh),
-  )
 
 
 def _largest(clean: np.ndarray, drawn: Mapping[str, np.ndarray]) -> float:

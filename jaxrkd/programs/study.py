@@ -69,7 +69,15 @@ def main(overrides: list[str]) -> None:
     return
   workdir = command_line.required_workdir()
   outcome = do(made, workdir, found.data_dir)
-  study_pages.write(found.name, found.scale, made, outcome, workdir, _command(overrides))
+  study_pages.write(
+    found.name,
+    found.scale,
+    made,
+    outcome,
+    workdir,
+    _command(overrides),
+    found.data_dir,
+  )
 
 
 def _command(overrides: list[str]) -> str:
@@ -82,5 +90,7 @@ def _command(overrides: list[str]) -> str:
     parts.append(f'--only={found.only}')
   if found.files:
     parts.append(f'--files={",".join(found.files)}')
+  if found.data_dir:
+    parts.append(f'--data_dir={found.data_dir}')
   parts += [f'--config.{text}' for text in overrides]
   return f'{command("study")} {shlex.join(parts)}'

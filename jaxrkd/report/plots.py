@@ -5,6 +5,9 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from jaxrkd.evaluate import dynamics
 from jaxrkd.report.pictures import plt
 from jaxrkd.runtime import files
 
@@ -86,10 +89,62 @@ def curves(panels: Mapping[str, Lines], axis: str = 'epoch') -> plt.Figure:
   return figure
 
 
-def _panels(count: int, wide: float = 4.6) -> tuple[plt.Figure, Any]:
+def images(
+  panels: Mapping[str, tuple[str, Mapping[str, np.ndarray]]],
+) -> plt.Figure:
+  """One panel per quantity: its value of each image, from the easiest to the hardest.
+
+  A single line shows every image, and the moving average over a twentieth of them; several
+  show their averages alone.
+
+  Args:
+    panels: title -> (unit, name -> values in the order of difficulty).
+  """
+  figure, axes = _panels(len(panels))
+  for place, (title, (unit, lines)) in zip(axes, panels.items()):
+    for name, values in lines.items():
+      at = np.arange(1, len(values) + 1)
+      if len(lines) == 1:
+        # As pixels: thousands of points would make a page of megabytes.
+        place.plot(
+          at, values, '.', markersize=1.5, alpha=0.6, label='each image', rasterized=True
+        )
+        name = 'moving average'
+      place.plot(at, dynamics.smoothed(values), linewidth=1.6, label=name)
+    place.set(title=title, xlabel='images, easiest first', ylabel=unit)
+    place.legend(frameon=False)
+  return figure
+
+
+def gallery(panels: Mapping[str, Sequence[np.ndarray]], across: int = 8) -> plt.Figure:
+  """One block of small images for each of the ends of a class.
+
+  Args:
+    panels: title -> uint8 images [H, W, C].
+    across: images in a row.
+  """
+  lines = -(-max(map(len, panels.values())) // across)
+  figure, axes = _panels(len(panels), tall=0.4 + 4.4 * lines / across)
+  for place, (title, shown) in zip(axes, panels.items()):
+    height, width, channels = shown[0].shape
+    rows = -(-len(shown) // across)
+    edge = 1 + max(height, width) // 16
+    sheet = np.full(
+      (rows * (height + edge), across * (width + edge), channels), 255, np.uint8
+    )
+    for number, image in enumerate(shown):
+      top, left = number // across * (height + edge), number % across * (width + edge)
+      sheet[top : top + height, left : left + width] = image
+    place.imshow(sheet.squeeze(), cmap='gray', vmin=0, vmax=255, interpolation='nearest')
+    place.set(title=title)
+    place.axis('off')
+  return figure
+
+
+def _panels(count: int, wide: float = 4.6, tall: float = 3.6) -> tuple[plt.Figure, Any]:
   with plt.rc_context(SETTINGS):
     figure, axes = plt.subplots(
-      1, count, figsize=(wide * count, 3.6), squeeze=False, layout='constrained'
+      1, count, figsize=(wide * count, tall), squeeze=False, layout='constrained'
     )
   return figure, axes[0]
 

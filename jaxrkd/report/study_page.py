@@ -44,14 +44,12 @@ def page(found: Mapping[str, Any], figures: Mapping[str, str]) -> str:
     found: what table.json holds; see `experiment.study_pages.record`.
     figures: name -> SVG.
   """
-  title = f'{found["paper"]}, {found["item"]}'
+  title = ', '.join(filter(None, (found['paper'], found['item'])))
   parts = [
     f'<h1>{_text(title)}</h1><p class="lead">{_text(found["asks"])}</p>',
     _scale(found),
     *_failures(found['failed']),
-    '<h2>Paper and measurement</h2>',
-    '<p>Accuracies in percent: measured, the paper beside it, and the difference. '
-    f'{_seeds(found)} A question mark stands beside printed numbers that are in doubt.</p>',
+    *_read(found),
     _table(found),
     *_doubts(found),
     *_claims(found['claims']),
@@ -59,7 +57,7 @@ def page(found: Mapping[str, Any], figures: Mapping[str, str]) -> str:
       _figure(found['captions'].get(name, ''), name, svg) for name, svg in figures.items()
     ),
     _setup(found),
-    _cost(found['runs']),
+    *_cost(found['runs']),
     f'<h2>Again</h2><pre>{_text(found["command"])}</pre>',
     f'<p><small>{_text(found["about"])}</small></p>',
   ]
@@ -102,17 +100,27 @@ def index(studies: Sequence[Mapping[str, Any]]) -> str:
 def markdown(found: Mapping[str, Any]) -> str:
   """The table as Markdown: measured (paper)."""
   titles = found['columns']
-  lines = [['', *titles], ['---'] * (len(titles) + 1)]
+  heads = [_head(found, title) for title in titles]
+  lines = [['', *heads], ['---'] * (len(titles) + 1)]
   for row in found['rows']:
     name = f'{row["block"]}: {row["name"]}' if row['block'] else row['name']
     lines.append([name, *(_plain(row['cells'][title]) for title in titles)])
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
+def _number(cell: Mapping[str, Any], key: str) -> str:
+  return f'{cell[key]:.{cell["digits"]}f}'
+
+
+def _head(found: Mapping[str, Any], title: str) -> str:
+  unit = found['units'][title]
+  return title if unit in ('', '%') else f'{title} ({unit})'
+
+
 def _plain(cell: Mapping[str, Any]) -> str:
-  measured = '–' if cell['mean'] is None else f'{cell["mean"]:.2f}{cell["star"]}'
+  measured = '–' if cell['mean'] is None else f'{_number(cell, "mean")}{cell["star"]}'
   if cell['sd'] is not None:
-    measured += f' ± {cell["sd"]:.2f}'
+    measured += f' ± {_number(cell, "sd")}'
   if cell['paper'] is None:
     return measured
   return f'{measured} (paper {cell["paper"]:.2f}{"?" if cell["doubtful"] else ""})'
@@ -130,7 +138,22 @@ def _text(value: Any) -> str:
   return html.escape(str(value))
 
 
+def _read(found: Mapping[str, Any]) -> list[str]:
+  """How the table is read."""
+  text = 'Accuracies and probabilities in percent; other units stand in the heads.'
+  cells = [cell for row in found['rows'] for cell in row['cells'].values()]
+  if all(cell['paper'] is None for cell in cells):
+    return ['<h2>Measured</h2>', f'<p>{text} {_seeds(found)}</p>']
+  return [
+    '<h2>Paper and measurement</h2>',
+    f'<p>{text} The paper and the difference to it stand below each measured number. '
+    f'{_seeds(found)} A question mark stands beside printed numbers that are in doubt.</p>',
+  ]
+
+
 def _scale(found: Mapping[str, Any]) -> str:
+  if not found['scale']:
+    return ''
   if found['scale'] == 'paper':
     return f'<p class="soft">Scale: {_text(found["scale_says"])}.</p>'
   return (
@@ -141,6 +164,8 @@ def _scale(found: Mapping[str, Any]) -> str:
 
 def _seeds(found: Mapping[str, Any]) -> str:
   count = len(found['seeds'])
+  if not found['scale']:
+    return ''
   if count == 1:
     return f'One seed ({found["seeds"][0]}).'
   return f'Means and standard deviations of {count} seeds.'
@@ -155,7 +180,8 @@ def _failures(failed: Mapping[str, str]) -> list[str]:
 
 def _table(found: Mapping[str, Any]) -> str:
   titles = found['columns']
-  lines = [f'<tr><th></th>{"".join(f"<th>{_text(t)}</th>" for t in titles)}</tr>']
+  heads = ''.join(f'<th>{_text(_head(found, title))}</th>' for title in titles)
+  lines = [f'<tr><th></th>{heads}</tr>']
   block = ''
   for row in found['rows']:
     if row['block'] != block:
@@ -172,9 +198,9 @@ def _cell(cell: Mapping[str, Any]) -> str:
   if cell['mean'] is None:
     measured = '<span class="soft">–</span>'
   else:
-    measured = f'<b>{cell["mean"]:.2f}</b>{cell["star"]}'
+    measured = f'<b>{_number(cell, "mean")}</b>{cell["star"]}'
     if cell['sd'] is not None:
-      measured += f' ± {cell["sd"]:.2f}'
+      measured += f' ± {_number(cell, "sd")}'
   if cell['paper'] is None:
     return measured
   doubt = '?' if cell['doubtful'] else ''
@@ -222,10 +248,13 @@ def _figure(caption: str, name: str, svg: str) -> str:
 
 def _setup(found: Mapping[str, Any]) -> str:
   items = ''.join(f'<li>{_text(text)}.</li>' for text in found['set_up'])
-  return f'<h2>Set-up, and where it differs from the paper</h2><ul>{items}</ul>'
+  head = 'Set-up, and where it differs from the paper' if found['paper'] else 'Set-up'
+  return f'<h2>{head}</h2><ul>{items}</ul>'
 
 
-def _cost(runs: Sequence[Mapping[str, Any]]) -> str:
+def _cost(runs: Sequence[Mapping[str, Any]]) -> list[str]:
+  if not runs:
+    return []
   lines = ['<tr><th>training</th><th>epochs</th><th>s per epoch</th><th>rows</th></tr>']
   for run in runs:
     speed = '–' if run['seconds'] is None else f'{run["seconds"]:.2f}'
@@ -234,7 +263,7 @@ def _cost(runs: Sequence[Mapping[str, Any]]) -> str:
       f'<td>{run["users"]}</td></tr>'
     )
   hours = sum((r['seconds'] or 0) * (r['epochs'] or 0) for r in runs) / 3600
-  return (
-    f'<h2>Cost</h2><p>{len(runs)} trainings, {hours:.2f} hours of training steps.</p>'
-    f'<div class="scroll"><table>{"".join(lines)}</table></div>'
-  )
+  return [
+    f'<h2>Cost</h2><p>{len(runs)} trainings, {hours:.2f} hours of training steps.</p>',
+    f'<div class="scroll"><table>{"".join(lines)}</table></div>',
+  ]
