@@ -11,7 +11,7 @@ Words:     data, student, at_plus, smoke (`setting.py`); and on CIFAR
   at       no teacher: PGD-7 alone with the student's schedule (Table 2)
   loss     rslad: RSLAD's with the same teachers and schedule (Table 5)
   raw      no normalisation inside the networks
-Paper:     ResNet-18, PGD-7 teacher, CIFAR-10: akd_table2
+Paper:     ResNet-18, PGD-7 teacher, CIFAR-10: the study akd_table2
 Result:    digits in docs/methods.md; CIFAR not measured yet
 """
 

@@ -6,7 +6,7 @@ Words:     data, fog, smoke (`setting.py`); resnet18 (default) or wrn_34_10; and
   number   n2, n3 (default), n4: students and particles
   attack   paper (default), coupled, pgd; see `at_aka.py`
 Hardware:  three students at once; `--dry_run` estimates the time; digits: 2 CPU cores, minutes
-Paper:     ResNet-18, CIFAR-10: 82.25 clean, 60.03 PGD (S1); see ataka_table4
+Paper:     ResNet-18, CIFAR-10: 82.25 clean, 60.03 PGD (S1); see the study ataka_table4
 alpha:     as in `at_aka.py`
 Result:    digits in docs/methods.md; CIFAR not measured yet
 """

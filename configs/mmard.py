@@ -3,8 +3,8 @@
 Run:       python launch/main.py --config=configs/mmard.py:cifar10 --workdir=runs/mmard
 Words:     data, student, en, at_plus, smoke; see `setting.py`
 Table 5:   --config.epochs=50 --config.schedule_len=300 (':cut' sets both)
-Table 6:   --config=configs/ard.py:table6 (also iad_1, rslad)
-Figure 4:  (B) --config.inner=kl_teacher_clean, (C) --config.method.alpha=0
+Table 6:   --config=configs/ard.py:table6,aa (also iad_1, rslad)
+Figure 4:  with the word aa: (B) --config.inner=kl_teacher_clean, (C) --config.method.alpha=0
 Result:    digits in docs/methods.md; CIFAR not measured yet
 """
 

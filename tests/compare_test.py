@@ -46,6 +46,19 @@ class CompareTest(absltest.TestCase):
     values = [100 * found['best']['clean'] for found in clean]
     want = f'{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}'
     self.assertEqual(cells[1], want)
+    with self.subTest('the last checkpoint'):
+      table = compare.compare(
+        specs, (0, 1), folder / 'runs', ['log_every=1'], checkpoint='last'
+      )
+      line = next(line for line in table.splitlines() if line.startswith('| mtard'))
+      last = [100 * found['last']['clean'] for found in clean]
+      want = f'{np.mean(last):.2f} ± {np.std(last, ddof=1):.2f}'
+      self.assertEqual(line.split(' | ')[1], want)
+    with (
+      self.subTest('no average'),
+      self.assertRaisesRegex(InputError, "checkpoint is ema, but 'rslad' averages no"),
+    ):
+      compare.compare(specs, (0, 1), folder / 'runs', checkpoint='ema')
     self.assertGreater(float(cells[-1].strip(' |')), 0)
 
   def test_given_teachers_ensembles_and_teachers_that_differ(self):
@@ -81,7 +94,6 @@ class CompareTest(absltest.TestCase):
     folder = tiny.folder(self)
     text = CONFIG.format(tests=str(TESTS), method='rslad').replace('return ', 'c = ')
     text += '  c.teachers.robust.config.epochs = 2\n'
-    text += '  c.teachers.robust.config.keep_epochs = (1, 2)\n'
     experiment.train_and_evaluate(
       experiment.resolve(tiny.config('natural', epochs=1)), folder / 'given'
     )

@@ -3,7 +3,7 @@
 Run: python launch/main.py --config=configs/teachers/cifar.py:cifar10,clean --workdir=runs/t
 Words: cifar10 (default) or cifar100; robust (default) or clean; smoke.
 
-            clean (MTARD, Table 1)            robust (MTARD, Table 1; MMARD, Table 2)
+            clean (MTARD, Table 1)            robust (MMARD, Table 2)
 cifar10     ResNet-56                         WRN-34-10, TRADES
             93.18 % clean, 0 % PGD_sat        84.92 % clean, 55.33 % PGD_sat, 53.08 % AutoAttack
 cifar100    WRN-22-6-swish                    WRN-70-16-swish

@@ -28,6 +28,7 @@ from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import train_and_evaluate
 from jaxrkd.experiment.load import is_imported
+from jaxrkd.experiment.study import CHECKPOINTS
 from jaxrkd.experiment.study_table import seconds_per_epoch
 from jaxrkd.methods import METHODS
 from jaxrkd.paths import expanded
@@ -51,6 +52,9 @@ def define() -> None:
     'study', '', 'Python file with ROWS = {name of a row: config:words}.'
   )
   flags.DEFINE_list('seeds', ['0'], 'Seeds of the students and their teachers.')
+  flags.DEFINE_enum(
+    'checkpoint', 'best', CHECKPOINTS, 'Which checkpoint of the students the table shows.'
+  )
 
 
 def main(overrides: list[str]) -> None:
@@ -73,7 +77,7 @@ def main(overrides: list[str]) -> None:
     files = {name: configs.SHIPPED / f'{name}.py' for name in METHODS}
     specs = _with_words(files, found.words)
   seeds = [int(seed) for seed in found.seeds]
-  compare(specs, seeds, workdir, overrides, found.data_dir)
+  compare(specs, seeds, workdir, overrides, found.data_dir, found.checkpoint)
 
 
 def _with_words(files: dict[str, pathlib.Path], words: str) -> dict[str, str]:
@@ -100,6 +104,7 @@ def compare(
   workdir: str | pathlib.Path,
   overrides: Sequence[str] = (),
   data_dir: str = '',
+  checkpoint: str = 'best',
 ) -> str:
   """Trains whatever is not trained yet; returns the table as Markdown.
 
@@ -112,6 +117,7 @@ def compare(
     workdir: folder for all runs; run again, it continues.
     overrides: 'key=value' texts for every experiment.
     data_dir: where TFDS data lie.
+    checkpoint: of the students: 'best', 'last' or 'ema'.
 
   Raises:
     InputError: nothing to compare, or an experiment is refused.
@@ -126,6 +132,9 @@ def compare(
     for name, spec in specs.items()
   }
   _check_comparable(planned)
+  if checkpoint == 'ema':
+    _check_averaged(planned)
+  _keep_for_all([config.teachers for config in planned.values()])
   found: dict[str, list[dict[str, Any]]] = {}
   trained: set[pathlib.Path] = set()
   for (name, seed), config in planned.items():
@@ -150,9 +159,9 @@ def compare(
       home = pathlib.Path(row['workdir'])
       _add(found, f'teacher {role} ({_origin(home, row)})', seed, row, home)
     shown = {'particles': results['particles']} if 'particles' in results else {}
-    _add(found, name, seed, {**results['student']['best'], **shown}, place)
+    _add(found, name, seed, {**results['student'][checkpoint], **shown}, place)
     for student, versions in results.get('students', {}).items():
-      _add(found, f'{name} {student}', seed, versions['best'], place)
+      _add(found, f'{name} {student}', seed, versions[checkpoint], place)
   table = markdown(found)
   if sharding.is_first_process():
     files.write_json(workdir / 'table.json', found)
@@ -219,6 +228,30 @@ def _check_comparable(planned: Mapping[tuple[str, int], ConfigDict]) -> None:
         '--config.seed'
       )
     seeds[name].add(config.seed)
+
+
+def _check_averaged(planned: Mapping[tuple[str, int], ConfigDict]) -> None:
+  """Raises `InputError` unless all rows average their weights."""
+  for (name, _), config in planned.items():
+    if not config.ema.decay:
+      raise InputError(
+        f'--checkpoint is ema, but {name!r} averages no weights; give it '
+        '--config.ema.decay=0.995, or choose best or last'
+      )
+
+
+def _keep_for_all(groups: Sequence[ConfigDict]) -> None:
+  """Has one training of a teacher keep every epoch that any row takes it from."""
+  same: dict[str, list[ConfigDict]] = {}
+  for entry in (entry for teachers in groups for entry in teachers.values()):
+    if entry.config:
+      told = json.loads(entry.config.to_json())
+      told.pop('keep_epochs')
+      same.setdefault(fingerprint(told), []).append(entry.config)
+  for configs_of_one in same.values():
+    kept = dict.fromkeys(k for config in configs_of_one for k in config.keep_epochs)
+    for config in configs_of_one:
+      config.keep_epochs = tuple(kept)
 
 
 def _add(
