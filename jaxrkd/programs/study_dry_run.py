@@ -20,6 +20,8 @@ from jaxrkd.runtime.progress import say
 
 # Written by benchmarks/study_costs.py, and tested.
 COSTS = configs.SHIPPED / 'studies' / 'printed' / 'costs.json'
+# What ResNets sustain in bfloat16 on one H200; docs/performance.md.
+SUSTAINED = 230e12
 
 
 def listing() -> str:
@@ -30,12 +32,19 @@ def listing() -> str:
     study, cost = load_study(name), costs[name]
     lines.append(
       f'{name:14} {study.paper}, {study.item}: {study.asks}\n{"":14} {len(study.rows)} rows, '
-      f'{cost["trainings"]} trainings, {cost["epochs"]:,} epochs in all'
+      f'{cost["trainings"]} trainings, {cost["epochs"]:,} epochs in all, '
+      f'{_told(cost["flop"] / SUSTAINED / 3600)}'
     )
   return '\n'.join(lines) + (
-    '\n\nThat is at the scale of the papers. jaxrkd study --name=NAME --dry_run says what '
-    'each training costs on this device, --scale=small or --scale=smoke takes less.'
+    '\n\nThat is at the scale of the papers, with every teacher trained here. Hours are those '
+    f'of the arithmetic at {SUSTAINED / 1e12:g} TFLOP/s, one H200 in bfloat16; measuring comes on '
+    'top. jaxrkd study --name=NAME --dry_run says what each training costs on this device, '
+    '--scale=small or --scale=smoke takes less.'
   )
+
+
+def _told(hours: float) -> str:
+  return f'{hours:.1f} h' if hours < 10 else f'{hours:,.0f} h'
 
 
 def cost(made: Plan) -> dict[str, int]:
@@ -81,9 +90,15 @@ def _members(training: Training) -> int:
 
 def _hours(made: Plan, training: Training, data_dir: str) -> float:
   """Hours at the rate of a matrix product: a bound from below."""
-  config = training.config
   if training.source:
     return 0.0
+  rate = _rate(training.config.precision)
+  return training_flop(made, training, data_dir) / rate / jax.device_count() / 3600
+
+
+def training_flop(made: Plan, training: Training, data_dir: str) -> float:
+  """The arithmetic of all updates of a training."""
+  config = training.config
   data = experiment.dataset(config, data_dir)
   mesh = sharding.data_mesh()
   nets, variables = {}, {}
@@ -102,8 +117,7 @@ def _hours(made: Plan, training: Training, data_dir: str) -> float:
   }
   order = jax.eval_shape(setup.order, jax.ShapeDtypeStruct((), 'int32'))
   flops = count_flops(setup.train_step, setup.learner.like, joined, abstract, order)
-  steps = setup.total_steps * _members(training)
-  return flops * steps / _rate(config.precision) / jax.device_count() / 3600
+  return flops * setup.total_steps * _members(training)
 
 
 @functools.cache
