@@ -9,8 +9,6 @@ anew and keeps the others.
 import argparse
 import json
 
-import numpy as np
-
 from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.experiment.study import load_study, names
 from jaxrkd.experiment.study_plan import Plan, Training, plan

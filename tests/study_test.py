@@ -351,6 +351,52 @@ class RunTest(parameterized.TestCase):
       self.assertIsNone(cells['both']['Clean']['mean'])
 
 
+class InterruptedTest(absltest.TestCase):
+  def done(self, folder):
+    plan = study_plan.plan(own())
+    outcome = study_run.do(plan, folder)
+    return study_pages.write('own', 'paper', plan, outcome, folder, 'jaxrkd study')
+
+  def told(self, found):
+    """What a page shows, but for times."""
+    rows = [
+      {**row, 'cells': {k: v for k, v in row['cells'].items() if k != 'times'}}
+      for row in found['rows']
+    ]
+    runs = [{**run, 'seconds': 0} for run in found['runs']]
+    return {**found, 'rows': rows, 'runs': runs}
+
+  def test_interrupted_or_failing_anywhere_it_ends_with_the_same_page(self):
+    folder = tiny.folder(self)
+    want = self.told(self.done(folder / 'whole'))
+    self.assertEqual(want['failed'], {})
+    for name in ('train', 'evaluate_run'):
+      real = getattr(study_run, name)
+      # One call is let through each time, and the next is stopped.
+      for error in (KeyboardInterrupt, RuntimeError):
+        calls = []
+
+        def stopped(*args, error=error, calls=calls, real=real, **options):
+          calls.append(args)
+          if len(calls) > 1:
+            raise error('stopped here')
+          return real(*args, **options)
+
+        with mock.patch.object(study_run, name, stopped):
+          if error is KeyboardInterrupt:
+            with self.assertRaises(KeyboardInterrupt):
+              self.done(folder / f'broken-{name}')
+            continue
+          found = self.done(folder / f'failed-{name}')
+        self.assertIn('RuntimeError: stopped here', found['failed']['RSLAD'])
+        self.assertNotIn('Natural', found['failed'])
+        cells = {row['name']: row['cells'] for row in found['rows']}
+        self.assertIsNotNone(cells['Natural']['Clean']['mean'])
+        self.assertIsNone(cells['both']['Clean']['mean'])
+      for place in (f'broken-{name}', f'failed-{name}'):
+        self.assertEqual(self.told(self.done(folder / place)), want, place)
+
+
 class JudgeTest(parameterized.TestCase):
   def entry(self, *values, images=None, place=None):
     made = study_table.Entry(dict(enumerate(values)))

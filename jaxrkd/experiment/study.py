@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxrkd.errors import InputError, one_of
+from jaxrkd.errors import InputError, nearest, one_of
 from jaxrkd.evaluate import dynamics, particle_statistics
 from jaxrkd.experiment import config_files as configs
 
@@ -397,6 +397,11 @@ def load_study(name: str) -> Study:
   Raises:
     InputError: no such study, its file defines no `STUDY`, or the study is not sound.
   """
+  if not name.endswith('.py') and name not in names():
+    raise InputError(
+      f'no study {name!r}{nearest(name, names())} (jaxrkd has {", ".join(names())}; a file of '
+      'your own ends in .py)'
+    )
   path = pathlib.Path(configs.place(name, 'studies'))
   found = getattr(configs.run_file(path, 'study'), 'STUDY', None)
   if not isinstance(found, Study):

@@ -4,9 +4,9 @@ Usage: jaxrkd study --list
        jaxrkd study --name=mtard_table2 --workdir=runs/studies
        jaxrkd study --name=mtard_table2 --workdir=runs/studies --scale=small --seeds=0,1,2
 
-All studies in one folder share their runs. `--scale=small` takes small networks and a part of
-CIFAR-10, `--scale=smoke` only shows that every stage works. Killed or interrupted, the same
-command goes on. `--config.key=value` overrides a key of every row.
+All studies in one folder share their runs; `--name=all` does all. `--scale=small` takes small
+networks and a part of CIFAR-10, `--scale=smoke` only shows that every stage works. Killed or
+interrupted, the same command goes on. `--config.key=value` overrides a key of every row.
 """
 
 import shlex
@@ -27,7 +27,9 @@ from jaxrkd.runtime.progress import say
 
 def define() -> None:
   """Defines the flags."""
-  flags.DEFINE_string('name', '', 'The study: one that --list names, or a Python file.')
+  flags.DEFINE_list(
+    'name', [], 'The study, or several: those that --list names, Python files, or all.'
+  )
   flags.DEFINE_string('scale', 'paper', f'Its size: {", ".join(SCALES)}.')
   flags.DEFINE_list('seeds', None, "Seeds in place of the study's own.")
   flags.DEFINE_string('only', '', 'Rows whose name has this text in it.')
@@ -62,28 +64,35 @@ def main(overrides: list[str]) -> None:
     if not equals:
       raise InputError(f'--files has {text!r}; give RECIPE=FILE')
     files[recipe] = command_line.home(path)
-  study = load_study(found.name)
-  made = plan(study, found.scale, seeds, overrides, files, only=found.only)
+  chosen = names() if found.name == ['all'] else found.name
+  # All are planned first, so that a mistake in the last costs no training.
+  plans = {
+    name: plan(load_study(name), found.scale, seeds, overrides, files, only=found.only)
+    for name in chosen
+  }
   if found.dry_run:
-    describe(made, found.data_dir)
+    for made in plans.values():
+      describe(made, found.data_dir)
     return
   workdir = command_line.required_workdir()
-  outcome = do(made, workdir, found.data_dir)
-  study_pages.write(
-    found.name,
-    found.scale,
-    made,
-    outcome,
-    workdir,
-    _command(overrides),
-    found.data_dir,
-  )
+  failed: dict[str, str] = {}
+  for name, made in plans.items():
+    outcome = do(made, workdir, found.data_dir)
+    again = _command(name, overrides)
+    study_pages.write(name, found.scale, made, outcome, workdir, again, found.data_dir)
+    failed |= {f'{name}, {row}': why for row, why in outcome.failed.items()}
+  if failed:
+    first, why = next(iter(failed.items()))
+    raise InputError(
+      f'{len(failed)} rows could not be done, the others are there; the first is {first}: '
+      f'{why}'
+    )
 
 
-def _command(overrides: list[str]) -> str:
+def _command(name: str, overrides: list[str]) -> str:
   """The line that does this again."""
   found = flags.FLAGS
-  parts = [f'--name={found.name}', f'--workdir={found.workdir}', f'--scale={found.scale}']
+  parts = [f'--name={name}', f'--workdir={found.workdir}', f'--scale={found.scale}']
   if found.seeds is not None:
     parts.append(f'--seeds={",".join(found.seeds)}')
   if found.only:
