@@ -5,7 +5,7 @@ Run:       jaxrkd study --name=akd_fig5 --workdir=runs/studies
 
 from jaxrkd.experiment import config_files as configs
 
-P = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_akd_dynamics.py')
 KEY, MEAN = P.dynamics_cell, P.dynamics_claim
 NAME, STOPPED, MIXED = P.dynamics_names('AT', 30)
 

@@ -6,7 +6,7 @@ Run:       jaxrkd study --name=akd_figS3 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_akd.py')
 Row, Figure = study.Row, study.Figure
 
 STUDY = P.akd_study(

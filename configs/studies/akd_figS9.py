@@ -6,7 +6,7 @@ Run:       jaxrkd study --name=akd_figS9 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_akd_dynamics.py')
 KEY, MEAN = P.dynamics_cell, P.dynamics_claim
 NAME, STOPPED, MIXED = P.dynamics_names('Std', 20)
 

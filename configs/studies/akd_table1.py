@@ -6,7 +6,8 @@ Run:       jaxrkd study --name=akd_table1 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_akd.py')
 Row, Claim, Comparison, Cell = study.Row, study.Claim, study.Comparison, study.Cell
 
 
@@ -14,7 +15,7 @@ def row(name, data, words, **printed):
   """A row of one data set."""
   return Row(
     name,
-    f'akd:{P.DATA[data]},{words}',
+    f'akd:{S.DATA[data]},{words}',
     block=data,
     printed=dict(dataset=data, **printed),
   )
@@ -24,8 +25,8 @@ def wide(name, data, changes, **printed):
   """A row with the WRN-28-10-swish of AT+, whose average is shown."""
   return Row(
     name,
-    f'akd:{P.DATA[data]},plain,at_plus,dm_wrn_28_10,raw',
-    {**P.AT_PLUS, **P.at_plus_teacher(P.DATA[data]), **changes},
+    f'akd:{S.DATA[data]},plain,at_plus,dm_wrn_28_10,raw',
+    {**P.AT_PLUS, **P.at_plus_teacher(S.DATA[data]), **changes},
     block=data,
     checkpoint='ema',
     printed=dict(dataset=data, **printed),
@@ -33,7 +34,7 @@ def wide(name, data, changes, **printed):
 
 
 ROWS = []
-for data in P.DATA:
+for data in S.DATA:
   std = 'std' if data == 'CIFAR-10' else 'std,maximising'
   ROWS += [
     row('ResNet-18, AT', data, 'at', method='no distillation', student='ResNet-18 (AT)'),
@@ -47,7 +48,7 @@ for data in P.DATA:
     ),
     Row(
       'WRN-28-10, AT+',
-      f'teachers/at_plus:{P.DATA[data]}',
+      f'teachers/at_plus:{S.DATA[data]}',
       P.AT_PLUS,
       block=data,
       checkpoint='ema',
@@ -79,7 +80,7 @@ STUDY = P.akd_study(
         ),
       ),
     )
-    for data in P.DATA
+    for data in S.DATA
   ],
   deviations=P.AT_PLUS_DEVIATIONS,
 )

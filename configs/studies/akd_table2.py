@@ -6,7 +6,8 @@ Run:       jaxrkd study --name=akd_table2 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_akd.py')
 Row, Claim, Comparison, Cell = study.Row, study.Claim, study.Comparison, study.Cell
 
 # Training of the teacher -> its name, the words of its row on each data set.
@@ -22,11 +23,11 @@ STUDY = P.akd_study(
   [
     Row(
       f'teacher {name}' if name != 'none' else 'AT (no teacher)',
-      f'akd:{P.DATA[data]},{words[place]}',
+      f'akd:{S.DATA[data]},{words[place]}',
       block=data,
       printed=dict(dataset=data, teacher_training=name),
     )
-    for place, data in enumerate(P.DATA)
+    for place, data in enumerate(S.DATA)
     for name, words in TEACHERS.items()
   ],
   'akd_table2.csv',
@@ -40,7 +41,7 @@ STUDY = P.akd_study(
         for other in ('AT (no teacher)', 'teacher Std.', 'teacher AT_FFGSM')
       ),
     )
-    for data in P.DATA
+    for data in S.DATA
   ]
   + [
     Claim(
@@ -52,6 +53,6 @@ STUDY = P.akd_study(
         ),
       ),
     )
-    for data in P.DATA
+    for data in S.DATA
   ],
 )

@@ -6,7 +6,8 @@ Run:       jaxrkd study --name=akd_table3 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_akd.py')
 Row, Figure = study.Row, study.Figure
 
 # The paper mixes its conservative and its maximising rows; methods.md, 2.12.
@@ -25,7 +26,7 @@ STUDY = P.akd_study(
   [
     Row(
       f'teacher eps {eps}',
-      f'akd:{P.DATA[data]},{words}',
+      f'akd:{S.DATA[data]},{words}',
       block=data,
       at=255 * configs.number(eps),
       line=data,

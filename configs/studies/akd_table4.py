@@ -6,7 +6,8 @@ Run:       jaxrkd study --name=akd_table4 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_akd.py')
 Row, Claim, Comparison, Cell = study.Row, study.Claim, study.Comparison, study.Cell
 
 WORDS = {
@@ -33,7 +34,7 @@ STUDY = P.akd_study(
   [
     Row(
       f'{training}, {count} model{"s" if count == "4" else ""}',
-      f'akd:{P.DATA[data]},{words}',
+      f'akd:{S.DATA[data]},{words}',
       block=data,
       printed=dict(dataset=data, teacher_training=training, n_teachers=count),
     )
@@ -51,7 +52,7 @@ STUDY = P.akd_study(
         ),
       ),
     )
-    for data in P.DATA
+    for data in S.DATA
     for training in ('Std.', 'AT_FFGSM', 'AT_PGD-7')
     for title in ('Clean', 'AA')
   ],

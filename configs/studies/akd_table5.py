@@ -6,7 +6,7 @@ Run:       jaxrkd study --name=akd_table5 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_akd.py')
 Row, Claim, Comparison, Cell = study.Row, study.Claim, study.Comparison, study.Cell
 
 # (method, eps of the teacher, early stopping and label mixing, ensemble) -> words.

@@ -8,7 +8,8 @@ import dataclasses
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_akd.py')
 Row, Shown, Claim, Comparison, Cell = (
   study.Row,
   study.Shown,
@@ -18,7 +19,7 @@ Row, Shown, Claim, Comparison, Cell = (
 )
 
 ROWS = []
-for data, word in P.DATA.items():
+for data, word in S.DATA.items():
   shown = dict(block=data, checkpoint='ema')
   common = {**P.AT_PLUS, **P.at_plus_teacher(word)}
   student = f'akd:{word},plain,at_plus,dm_wrn_28_10,raw'
@@ -80,7 +81,7 @@ STUDY = study.Study(
       f'AKD with alpha 0.8 is more robust than AT+: {data}',
       (Comparison(Cell(f'{data}: AKD, alpha 0.8', 'AA'), Cell(f'{data}: AT+', 'AA')),),
     )
-    for data in P.DATA
+    for data in S.DATA
   ],
   deviations=P.AT_PLUS_DEVIATIONS,
 )

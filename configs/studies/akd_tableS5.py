@@ -6,7 +6,7 @@ Run:       jaxrkd study --name=akd_tableS5 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_akd.py')
 Row, Shown = study.Row, study.Shown
 
 STUDY = P.akd_study(

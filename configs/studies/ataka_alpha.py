@@ -8,7 +8,7 @@ import dataclasses
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_ataka.py')
 Row, Figure = study.Row, study.Figure
 
 # Of the distillation as a mean over ten classes; printed is the sum, ten times as much.

@@ -6,7 +6,8 @@ Run:       jaxrkd study --name=ataka_table1 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_ataka.py')
 Row, Shown, Claim, Comparison, Cell = (
   study.Row,
   study.Shown,
@@ -16,7 +17,7 @@ Row, Shown, Claim, Comparison, Cell = (
 )
 PRINTED = {'PGD': 'PGD, 10 runs', 'SVGD': 'SVGD, 10 particles'}
 # The network is not named; cross-entropies of 41 are those of one that is not robust.
-NETWORKS = {'Natural': P.BY_CLEAN, 'SAT': {}}
+NETWORKS = {'Natural': S.BY_CLEAN, 'SAT': {}}
 
 
 def compared(text, more, less, title):

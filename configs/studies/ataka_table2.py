@@ -6,13 +6,14 @@ Run:       jaxrkd study --name=ataka_table2 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_ataka.py')
 Row = study.Row
 
-WHERE = P.blocks(tuple(P.DATA), ('ResNet-18', 'MobileNet-V2'))
+WHERE = S.blocks(tuple(S.DATA), ('ResNet-18', 'MobileNet-V2'))
 OURS = {f'({short})AT-AKA': rule for short, rule in P.RULES.items()}
-ROWS = P.named(
-  Row('Natural', 'natural', P.BY_CLEAN),
+ROWS = S.named(
+  Row('Natural', 'natural', S.BY_CLEAN),
   Row('en-SAT', 'sat:en'),
   Row('en-ARD', 'ard:en'),
   Row('en-IAD', 'iad_1:en'),
@@ -32,7 +33,7 @@ STUDY = study.Study(
   study.over(WHERE, [*ROWS, *COUPLED]),
   P.ATAKA_COLUMNS,
   printed='ataka_table2.csv',
-  claims=P.best_of(
+  claims=S.best_of(
     WHERE,
     ['PGD_trades-20', 'AA'],
     '(S)AT-AKA',

@@ -6,10 +6,11 @@ Run:       jaxrkd study --name=ataka_table3 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_ataka.py')
 Row = study.Row
 
-WHERE = P.blocks(('CIFAR-10',))
+WHERE = S.blocks(('CIFAR-10',))
 STUDY = study.Study(
   'AT-AKA',
   'Table 3',
@@ -17,7 +18,7 @@ STUDY = study.Study(
   P.ATAKA,
   study.over(
     WHERE,
-    P.named(
+    S.named(
       *(
         Row(f'({short})AT-AKA with PGD', f'at_aka:pgd,{rule}')
         for short, rule in P.RULES.items()

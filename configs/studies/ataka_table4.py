@@ -8,13 +8,14 @@ import dataclasses
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_ataka.py')
 Row, Shown = study.Row, study.Shown
 
-WHERE = P.blocks(tuple(P.DATA), ('ResNet-18', 'WRN-34-10'))
+WHERE = S.blocks(tuple(S.DATA), ('ResNet-18', 'WRN-34-10'))
 FOGS = (64, 128, 256, 512)
 STUDENTS = (1, 2, 3)
-ROWS = P.named(
+ROWS = S.named(
   Row('en-SAT', 'sat:en,table4'),
   Row('en-TRADES', 'trades:en,table4'),
   Row('en-MART', 'mart:en,table4'),
@@ -41,7 +42,7 @@ STUDY = study.Study(
     *(Shown(f'Fog {k}', f'fog_{k}', dict(attack_or_metric='Fog')) for k in FOGS),
   ],
   printed='ataka_table4.csv',
-  claims=P.best_of(
+  claims=S.best_of(
     WHERE,
     ['PGD_trades-20'],
     '(S)CAT-AKA-S1',

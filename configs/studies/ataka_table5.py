@@ -6,7 +6,8 @@ Run:       jaxrkd study --name=ataka_table5 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_ataka.py')
 Row, Shown, Figure, Claim, Comparison, Cell = (
   study.Row,
   study.Shown,
@@ -16,10 +17,10 @@ Row, Shown, Figure, Claim, Comparison, Cell = (
   study.Cell,
 )
 
-WHERE = P.blocks(tuple(P.DATA), ('ResNet-18', 'MobileNet-V2'))
+WHERE = S.blocks(tuple(S.DATA), ('ResNet-18', 'MobileNet-V2'))
 NUMBERS = (1, 2, 3, 4)
-ROWS = P.named(
-  Row('Natural', 'natural', P.BY_CLEAN),
+ROWS = S.named(
+  Row('Natural', 'natural', S.BY_CLEAN),
   *(
     Row(
       f'(S)AT-AKA_{n}',

@@ -6,7 +6,8 @@ Run:       jaxrkd study --name=mmard_fig4 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_mmard.py')
 Row, Figure, Claim, Comparison, Cell = (
   study.Row,
   study.Figure,
@@ -40,5 +41,5 @@ STUDY = study.Study(
   ],
   figures=[Figure('Figure 4', 'bars', ('Clean', 'AA'))],
   deviations=('The paper prints no numbers of this figure',),
-  public=P.PUBLIC,
+  public=S.PUBLIC,
 )

@@ -6,7 +6,8 @@ Run:       jaxrkd study --name=mmard_table2 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_mmard.py')
 Row = study.Row
 
 OTHER = {
@@ -47,5 +48,5 @@ STUDY = study.Study(
     'The paper takes the teachers from public files (--files=RECIPE=FILE); without them '
     'TRADES trains the same networks here',
   ),
-  public={**P.PUBLIC, **P.MMARD_PUBLIC},
+  public={**S.PUBLIC, **P.MMARD_PUBLIC},
 )

@@ -6,7 +6,8 @@ Run:       jaxrkd study --name=mmard_table5 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_mmard.py')
 Row, Figure, Claim, Comparison, Cell = (
   study.Row,
   study.Figure,
@@ -37,7 +38,7 @@ def rows():
         {
           **changes,
           **CUT,
-          'teachers.robust': P.taught_by(f'teachers/mmard:{name}', checkpoint='last'),
+          'teachers.robust': S.taught_by(f'teachers/mmard:{name}', checkpoint='last'),
         },
         block=method,
         line=method,

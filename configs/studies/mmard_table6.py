@@ -6,7 +6,8 @@ Run:       jaxrkd study --name=mmard_table6 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_mmard.py')
 Row, Shown, Claim, Comparison, Cell = (
   study.Row,
   study.Shown,
@@ -65,5 +66,5 @@ STUDY = study.Study(
     for title in TITLES
   ],
   deviations=('ARD and IAD take the cosine schedule of MMARD, too',),
-  public=P.PUBLIC,
+  public=S.PUBLIC,
 )

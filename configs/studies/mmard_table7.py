@@ -8,7 +8,8 @@ import dataclasses
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_mmard.py')
 Row, Figure = study.Row, study.Figure
 
 STUDY = study.Study(
@@ -25,5 +26,5 @@ STUDY = study.Study(
   P.MMARD_COLUMNS,
   printed='mmard_table7.csv',
   figures=[Figure('Table 7', 'sweep', ('Clean', 'AA'), 'alpha')],
-  public=P.PUBLIC,
+  public=S.PUBLIC,
 )

@@ -6,7 +6,8 @@ Run:       jaxrkd study --name=mtard_fig2 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_mtard.py')
 Row, Figure, Claim, Comparison, Cell = (
   study.Row,
   study.Figure,
@@ -65,5 +66,5 @@ STUDY = study.Study(
   deviations=(
     'The paper prints no numbers of these figures, and names no metric of Figure 2',
   ),
-  public=P.PUBLIC,
+  public=S.PUBLIC,
 )

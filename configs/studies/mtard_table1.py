@@ -6,7 +6,8 @@ Run:       jaxrkd study --name=mtard_table1 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
-P = configs.sibling(__file__, 'papers.py')
+S = configs.sibling(__file__, 'papers.py')
+P = configs.sibling(__file__, 'papers_mtard.py')
 Row, Shown = study.Row, study.Shown
 
 
@@ -16,7 +17,7 @@ def teacher(words, network, kind, checkpoint='best'):
   return Row(
     network,
     f'teachers/cifar:{words}',
-    P.BY_CLEAN if kind == 'clean' else {},
+    S.BY_CLEAN if kind == 'clean' else {},
     block=data,
     printed=dict(dataset=data, teacher=network, teacher_type=kind),
     checkpoint=checkpoint,
@@ -43,5 +44,5 @@ STUDY = study.Study(
     'The paper takes the teachers from public files (--files=RECIPE=FILE); without them '
     'TRADES trains the robust ones here, and 100 epochs the clean ones',
   ),
-  public=P.PUBLIC,
+  public=S.PUBLIC,
 )

@@ -62,9 +62,11 @@ def place(spec: str, folder: str = '') -> str:
 
 def own(folder: str = '') -> list[str]:
   """Names of jaxrkd's own configs."""
-  helpers = ('__init__', 'setting', 'papers')
+  helpers = ('__init__', 'setting')
   found = (path.stem for path in (SHIPPED / folder).glob('*.py'))
-  return sorted(name for name in found if name not in helpers)
+  return sorted(
+    name for name in found if name not in helpers and not name.startswith('papers')
+  )
 
 
 def run_file(path: str | pathlib.Path, what: str = 'config file') -> ModuleType:
