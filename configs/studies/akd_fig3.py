@@ -6,6 +6,7 @@ Run:       jaxrkd study --name=akd_fig3 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
+S = configs.sibling(__file__, 'papers.py')
 P = configs.sibling(__file__, 'papers_akd.py')
 Row, Figure = study.Row, study.Figure
 
@@ -32,6 +33,20 @@ STUDY = P.akd_study(
     ),
   ],
   figures=[Figure('Figure 3', 'sweep', ('Clean', 'AA'), 'share of the robust teacher')],
+  claims=[
+    S.larger(
+      'The share of the robust teacher trades clean accuracy for robustness',
+      (('beta 0', 'Clean'), ('beta 1', 'Clean')),
+      (('beta 1', 'AA'), ('beta 0', 'AA')),
+    ),
+    S.larger(
+      'Mixtures lie between the two',
+      (('beta 0', 'Clean'), ('beta 0.5', 'Clean')),
+      (('beta 0.5', 'Clean'), ('beta 1', 'Clean')),
+      (('beta 1', 'AA'), ('beta 0.5', 'AA')),
+      (('beta 0.5', 'AA'), ('beta 0', 'AA')),
+    ),
+  ],
   deviations=(
     'The paper prints no numbers of this figure; the places of the sweep are chosen here',
   ),

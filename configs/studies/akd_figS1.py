@@ -6,6 +6,7 @@ Run:       jaxrkd study --name=akd_figS1 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
+S = configs.sibling(__file__, 'papers.py')
 P = configs.sibling(__file__, 'papers_akd.py')
 Row, Figure = study.Row, study.Figure
 
@@ -27,6 +28,22 @@ STUDY = P.akd_study(
     ),
   ],
   figures=[Figure('Figure S1', 'sweep', ('Clean', 'AA'), 'epoch of the teacher')],
+  claims=[
+    S.larger(
+      'Robustness is the largest where the standard teacher stops early',
+      (
+        ('Std teacher, teacher of epoch 20', 'AA'),
+        ('Std teacher, teacher of epoch 50', 'AA'),
+      ),
+    ),
+    S.larger(
+      'Robustness is the largest where the robust teacher stops early',
+      (
+        ('AT teacher, teacher of epoch 30', 'AA'),
+        ('AT teacher, teacher of epoch 50', 'AA'),
+      ),
+    ),
+  ],
   deviations=(
     'The paper prints no numbers of this figure; the places of the sweep are chosen here',
   ),

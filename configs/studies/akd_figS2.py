@@ -6,6 +6,7 @@ Run:       jaxrkd study --name=akd_figS2 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
+S = configs.sibling(__file__, 'papers.py')
 P = configs.sibling(__file__, 'papers_akd.py')
 Row, Figure = study.Row, study.Figure
 
@@ -27,6 +28,34 @@ STUDY = P.akd_study(
     ),
   ],
   figures=[Figure('Figure S2', 'sweep', ('Clean', 'AA'), 'alpha')],
+  claims=[
+    S.larger(
+      'A standard teacher alone does not take all robustness',
+      (('Std teacher, epoch 20, alpha 1.0', 'AA'), 10.0),
+    ),
+    S.larger(
+      'The labels increase accuracy',
+      (
+        ('Std teacher, epoch 20, alpha 0.0', 'Clean'),
+        ('Std teacher, epoch 20, alpha 1.0', 'Clean'),
+      ),
+      (
+        ('AT teacher, epoch 30, alpha 0.0', 'Clean'),
+        ('AT teacher, epoch 30, alpha 1.0', 'Clean'),
+      ),
+    ),
+    S.larger(
+      'The teacher increases robustness',
+      (
+        ('Std teacher, epoch 20, alpha 1.0', 'AA'),
+        ('Std teacher, epoch 20, alpha 0.0', 'AA'),
+      ),
+      (
+        ('AT teacher, epoch 30, alpha 1.0', 'AA'),
+        ('AT teacher, epoch 30, alpha 0.0', 'AA'),
+      ),
+    ),
+  ],
   deviations=(
     'The paper prints no numbers of this figure; the places of the sweep are chosen here',
   ),

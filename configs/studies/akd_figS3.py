@@ -6,6 +6,7 @@ Run:       jaxrkd study --name=akd_figS3 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
+S = configs.sibling(__file__, 'papers.py')
 P = configs.sibling(__file__, 'papers_akd.py')
 Row, Figure = study.Row, study.Figure
 
@@ -21,6 +22,19 @@ STUDY = P.akd_study(
     )
   ],
   figures=[Figure('Figure S3', 'sweep', ('Clean', 'AA'), 'epoch of the teacher')],
+  claims=[
+    S.larger(
+      'Robustness is the largest where the teacher stops early',
+      (('alpha 1, teacher of epoch 100', 'AA'), ('alpha 1, teacher of epoch 400', 'AA')),
+    ),
+    S.larger(
+      'An early-stopped teacher costs clean accuracy',
+      (
+        ('alpha 1, teacher of epoch 400', 'Clean'),
+        ('alpha 1, teacher of epoch 100', 'Clean'),
+      ),
+    ),
+  ],
   deviations=(
     'The paper prints no numbers of this figure; the places of the sweep are chosen here',
   ),

@@ -36,5 +36,25 @@ STUDY = P.akd_study(
     for eps, words in rows.items()
   ],
   'akd_table3.csv',
+  claims=[
+    S.larger(
+      'A teacher of a small eps gives more accuracy and robustness than a standard one: CIFAR-10',
+      (('CIFAR-10: teacher eps 2/255', 'Clean'), ('CIFAR-10: teacher eps 0', 'Clean')),
+      (('CIFAR-10: teacher eps 2/255', 'AA'), ('CIFAR-10: teacher eps 0', 'AA')),
+    ),
+    S.larger(
+      'A teacher of a small eps gives more accuracy and robustness than a standard one: CIFAR-100',
+      (('CIFAR-100: teacher eps 2/255', 'Clean'), ('CIFAR-100: teacher eps 0', 'Clean')),
+      (('CIFAR-100: teacher eps 2/255', 'AA'), ('CIFAR-100: teacher eps 0', 'AA')),
+    ),
+    S.larger(
+      'A large eps gives worse results: CIFAR-10',
+      (
+        ('CIFAR-10: teacher eps 8/255', 'Clean'),
+        ('CIFAR-10: teacher eps 16/255', 'Clean'),
+      ),
+      (('CIFAR-10: teacher eps 8/255', 'AA'), ('CIFAR-10: teacher eps 16/255', 'AA')),
+    ),
+  ],
   figures=[Figure('Table 3', 'sweep', ('Clean', 'AA'), 'eps of the teacher, of 255')],
 )

@@ -6,6 +6,7 @@ Run:       jaxrkd study --name=akd_tableS5 --workdir=runs/studies
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
+S = configs.sibling(__file__, 'papers.py')
 P = configs.sibling(__file__, 'papers_akd.py')
 Row, Shown = study.Row, study.Shown
 
@@ -30,5 +31,12 @@ STUDY = P.akd_study(
     P.AKD_COLUMNS[0],
     Shown('PGD-7', 'pgd_7', dict(attack_or_metric='PGD-7')),
     Shown('AA', 'autoattack', dict(attack_or_metric='AutoAttack (text only)')),
+  ],
+  claims=[
+    S.larger(
+      'The ensemble is neither more accurate nor more robust under PGD-7',
+      (('ResNet-18 (AT)', 'Clean'), ('Ensemble of 4 ResNet-18 (AT)', 'Clean')),
+      (('ResNet-18 (AT)', 'PGD-7'), ('Ensemble of 4 ResNet-18 (AT)', 'PGD-7')),
+    ),
   ],
 )

@@ -25,6 +25,13 @@ STUDY = study.Study(
   ],
   P.MMARD_COLUMNS,
   printed='mmard_table7.csv',
+  claims=[
+    S.larger(
+      'The triangular relation helps clean and robust accuracy',
+      (('alpha 1.0', 'Clean'), ('alpha 0.0', 'Clean')),
+      (('alpha 1.0', 'AA'), ('alpha 0.0', 'AA')),
+    ),
+  ],
   figures=[Figure('Table 7', 'sweep', ('Clean', 'AA'), 'alpha')],
   public=S.PUBLIC,
 )

@@ -70,6 +70,17 @@ def best_of(where, titles, winner, rows, text):
   ]
 
 
+def larger(text, *pairs):
+  """A claim that the first of each pair is larger than the second.
+
+  Args:
+    text: what the paper says.
+    *pairs: of cells, each a row's key and a column's title; the second may be a number.
+  """
+  cell = lambda place: Cell(*place) if isinstance(place, tuple) else place
+  return Claim(text, tuple(Comparison(cell(a), cell(b)) for a, b in pairs))
+
+
 def taught_by(spec, **entry):
   """An entry of `teachers` whose network one of jaxrkd's configs trains."""
   return configs.teacher(configs.load_spec(spec), **entry)

@@ -80,6 +80,27 @@ def akd_settings(item, data, robust, **more):
     rows,
     f'akd_table{item.split()[-1]}.csv',
     [AKD_COLUMNS[0], Shown('AA', 'autoattack', dict(attack_or_metric=robust))],
+    claims=[
+      S.larger(
+        'A smaller alpha keeps the robustness that a standard teacher costs',
+        *(
+          ((f'conservative: Std., {count}', 'AA'), (f'maximising: Std., {count}', 'AA'))
+          for count in ('1 model', '4 models')
+        ),
+      ),
+      *(
+        S.larger(
+          f'Four teachers are better than one: {kind}, {training}, {title}',
+          (
+            (f'{kind}: {training}, 4 models', title),
+            (f'{kind}: {training}, 1 model', title),
+          ),
+        )
+        for kind in KINDS
+        for training in trainings
+        for title in ('Clean', 'AA')
+      ),
+    ],
     **more,
   )
 
@@ -114,6 +135,14 @@ def akd_radii(item, data, radii, **more):
     rows,
     f'akd_table{item.split()[-1]}.csv',
     figures=[study.Figure(item, 'sweep', ('Clean', 'AA'), 'eps of the teacher, of 255')],
+    claims=[
+      S.larger(
+        f'A teacher of a small eps gives more than a standard one: {kind}, {title}',
+        ((f'{kind}: teacher eps 2/255', title), (f'{kind}: teacher eps 0', title)),
+      )
+      for kind in KINDS
+      for title in ('Clean', 'AA')
+    ],
     **more,
   )
 
