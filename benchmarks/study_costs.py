@@ -10,7 +10,7 @@ import argparse
 import json
 
 from jaxrkd.evaluate.fingerprint import fingerprint
-from jaxrkd.experiment.study import load_study, names
+from jaxrkd.experiment.study_files import load_study, names
 from jaxrkd.experiment.study_plan import Plan, Training, plan
 from jaxrkd.programs.study_dry_run import COSTS, cost, training_flop
 from jaxrkd.runtime import files

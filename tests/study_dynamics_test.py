@@ -11,10 +11,12 @@ from absl.testing import absltest, parameterized
 
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import particle_statistics, trajectories
+from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import (
   particle_sets,
   stored_dynamics,
   study,
+  study_check,
   study_pages,
   study_plan,
   study_run,
@@ -32,9 +34,17 @@ SMALL = {
   'evaluation.threat.eps': 0.1,
   'trajectories.attack': dict(name='pgd', steps=2, step_size=0.05),
 }
-TEACHER = study.Row('T', 'natural', {**SMALL, 'select.metric': 'clean'})
+OF_TEACHER = {**SMALL, 'select.metric': 'clean', 'select.split': 'test'}
+TEACHER = study.Row('T', 'natural', OF_TEACHER)
+TAUGHT_BY = {
+  'teachers.robust': configs.teacher(configs.load_spec('natural'), kind='robust'),
+  **{f'teachers.robust.config.{key}': value for key, value in OF_TEACHER.items()},
+}
 STUDENT = study.Row(
-  'S', 'sat', {**SMALL, 'attack.steps': 2, 'attack.step_size': 0.05}, teacher='T'
+  'S',
+  'rslad',
+  {**SMALL, 'attack.steps': 2, 'attack.step_size': 0.05, **TAUGHT_BY},
+  teacher='T',
 )
 PARTS = ('easiest', 'hardest')
 
@@ -175,14 +185,34 @@ class RecordedStudyTest(parameterized.TestCase):
       stored_dynamics.build({'a': runs['S'], 'b': runs['S']}, 'test')
     with self.assertRaisesRegex(InputError, 'is not the workdir of a run'):
       stored_dynamics.build({'a': root}, 'test')
+    with self.assertRaisesRegex(InputError, "a run is named 'teacher', as another one"):
+      stored_dynamics.build({'teacher': runs['S']}, 'test', teacher=runs['T'])
     plan, outcome = stored_dynamics.build({'S': runs['S']}, 'test', teacher=runs['T'])
+    said = pathlib.Path(runs['T']) / 'trajectories' / 'test.npy.json'
+    text = said.read_text()
+    for change, message in (
+      (('"eps": 0.1', '"eps": 0.3'), 'of another threat'),
+      (('"steps": 2', '"steps": 9'), 'of another attack'),
+      (('"index": [', '"index": [77, '), 'different images'),
+    ):
+      self.assertIn(change[0], text)
+      said.write_text(text.replace(*change))
+      with self.assertRaisesRegex(InputError, message):
+        stored_dynamics.per_image(plan.study, outcome, 'test')
+    said.write_text(text)
     path = pathlib.Path(runs['T']) / 'trajectories' / 'test.npy'
     whole = np.load(path)
     torn = whole.copy()
     torn[-1] = np.nan
     np.save(path, torn)
     with self.assertRaisesRegex(InputError, 'has 2 of 3 epochs'):
-      study_pages.leave(plan, outcome, root / 'torn', 'jaxrkd dynamics')
+      stored_dynamics.per_image(plan.study, outcome, 'test')
+    # In a study the other rows keep their numbers.
+    plan = study_plan.plan(made(figures=[]))
+    outcome = study_run.do(plan, root)
+    found = study_pages.write('own', 'paper', plan, outcome, root, 'jaxrkd study')
+    self.assertIn('has 2 of 3 epochs', found['failed']['S'])
+    self.assertIsNotNone(found['rows'][1]['cells']['Clean']['mean'])
     np.save(path, whole)
 
   @parameterized.parameters(
@@ -203,7 +233,20 @@ class RecordedStudyTest(parameterized.TestCase):
   )
   def test_mistakes_in_a_study(self, changes, message):
     with self.assertRaisesRegex(InputError, message):
-      made(**changes).check()
+      study_check.check(made(**changes))
+
+  def test_another_teacher_than_its_own(self):
+    rows = [
+      TEACHER,
+      dataclasses.replace(
+        STUDENT, changes={**STUDENT.changes, 'teachers.robust.config.epochs': 2}
+      ),
+    ]
+    with self.assertRaisesRegex(InputError, "compared with 'T', which did not teach it"):
+      study_plan.plan(made(rows=rows))
+    ensemble = dataclasses.replace(STUDENT, changes={**STUDENT.changes, 'members': 2})
+    plan = study_plan.plan(made(rows=[TEACHER, ensemble]))
+    self.assertIn('is an ensemble of 2', plan.refused['S'])
 
   def test_rows_that_others_are_read_with_stay(self):
     chosen = study_plan.chosen_rows(made(), 'S')
@@ -232,8 +275,9 @@ class ParticleStudyTest(absltest.TestCase):
     found = study_pages.write('own', 'paper', plan, outcome, root, 'x')
     cells = {row['name']: row['cells'] for row in found['rows']}
     run = outcome.measured[0].run
+    threat = outcome.measured[0].wanted.evaluation['threat']
     kept = particle_sets.measure(
-      run, 'best', 'SVGD', study_run.IMAGES, study_run.PARTICLES
+      run, 'best', 'SVGD', study_run.IMAGES, study_run.PARTICLES, threat
     )
     self.assertLen(kept['l1'], 24)
     self.assertAlmostEqual(cells['SVGD']['L1']['mean'], kept['l1'].mean(), places=5)

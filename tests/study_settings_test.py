@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from absl.testing import absltest, parameterized
 
-from jaxrkd.experiment import scale, study, study_plan
+from jaxrkd.experiment import scale, study, study_files, study_plan
 
 LEVEL = 255
 # Steps of attacks that are not told theirs, at 8/255.
@@ -165,9 +165,9 @@ def expected(found: study.Study, row: study.Row, config: Any) -> Settings:
 
 
 class SettingsTest(parameterized.TestCase):
-  @parameterized.parameters(*study.names())
+  @parameterized.parameters(*study_files.names())
   def test_every_row_trains_as_its_paper_says(self, name):
-    found = study.load_study(name)
+    found = study_files.load_study(name)
     seen = 0
     for row in found.rows:
       if not row.config:

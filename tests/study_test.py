@@ -16,12 +16,13 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import (
   scale,
   study,
+  study_check,
+  study_files,
   study_pages,
   study_plan,
   study_run,
   study_table,
 )
-from jaxrkd.experiment.study_recordings import OfImages
 from jaxrkd.programs import study_dry_run
 
 PAGE = pathlib.Path(__file__).parent
@@ -38,16 +39,16 @@ REPEATED = {
 
 
 def resolved(name, key, size='paper'):
-  found = study.load_study(name)
+  found = study_files.load_study(name)
   return study_plan.row_config(found, found.row(key), scale.SCALES[size])
 
 
 class StudiesTest(parameterized.TestCase):
   """jaxrkd's own, against what the papers print and methods.md transcribes."""
 
-  @parameterized.parameters(*study.names())
+  @parameterized.parameters(*study_files.names())
   def test_every_row_resolves_and_every_printed_number_is_shown(self, name):
-    found = study.load_study(name)
+    found = study_files.load_study(name)
     for size in scale.SCALES:
       plan = study_plan.plan(found, size)
       self.assertEqual(plan.refused, {}, size)
@@ -73,12 +74,12 @@ class StudiesTest(parameterized.TestCase):
     (block,) = re.findall(r'```python\n(.*?)```', text, re.S)
     file = tiny.folder(self) / 'my_study.py'
     file.write_text(block)
-    plan = study_plan.plan(study.load_study(str(file)))
+    plan = study_plan.plan(study_files.load_study(str(file)))
     self.assertLen(plan.wanted, 9)
     self.assertEqual(plan.refused, {})
 
   def test_every_table_has_a_study(self):
-    read = {study.load_study(name).printed for name in study.names()} - {''}
+    read = {study_files.load_study(name).printed for name in study_files.names()} - {''}
     files = {path.name for path in PRINTED.glob('*.csv')}
     self.assertEqual(files, read)
 
@@ -98,7 +99,7 @@ class StudiesTest(parameterized.TestCase):
     columns = resolved('mtard_table2', 'CIFAR-10, ResNet-18: SAT').evaluation.attacks
     self.assertEqual(columns.cw_inf.steps, 30)
     for name in ('akd_table1', 'akd_table2', 'akd_fig1'):
-      self.assertEqual(study.load_study(name).protocol.checkpoint, 'last')
+      self.assertEqual(study_files.load_study(name).protocol.checkpoint, 'last')
     # The robust CIFAR-100 teacher of MTARD has CIFAR-10's constants.
     config = resolved('mtard_table2', 'CIFAR-100, ResNet-18: RSLAD')
     self.assertEqual(config.teachers.robust.config.student.normalisation, 'cifar10')
@@ -147,51 +148,63 @@ class ScaleTest(parameterized.TestCase):
       self.assertEqual(scale.scaled(config, scale.SCALES['paper']), config)
 
   def test_teachers_that_differ_stay_different(self):
-    made = study_plan.plan(study.load_study('mmard_table5'), 'small')
+    made = study_plan.plan(study_files.load_study('mmard_table5'), 'small')
     robust = {t.config.student.widths for t in made.trainings.values() if not t.teachers}
     self.assertLen(robust, 4)
 
 
 class PlanTest(parameterized.TestCase):
   def test_teachers_are_shared_and_idle_ones_are_not_trained(self):
-    made = study_plan.plan(study.load_study('mtard_table2'), only='CIFAR-10,')
+    made = study_plan.plan(study_files.load_study('mtard_table2'), only='CIFAR-10,')
     teachers = [t for t in made.trainings.values() if t.config.student.name != 'resnet18']
     self.assertLen(teachers, 2)
     (robust,) = (t for t in teachers if t.config.method.name == 'trades')
     self.assertLen(robust.users, 3)
-    made = study_plan.plan(study.load_study('mtard_fig2'), only='Baseline')
+    made = study_plan.plan(study_files.load_study('mtard_fig2'), only='Baseline')
     baseline = made.trainings[made.wanted[0].mark]
     self.assertEqual(list(baseline.teachers), ['robust'])
 
   def test_one_teacher_keeps_every_epoch_that_is_asked_for(self):
-    made = study_plan.plan(study.load_study('akd_fig1'))
+    made = study_plan.plan(study_files.load_study('akd_fig1'))
     teachers = [t for t in made.trainings.values() if not t.teachers]
     self.assertLen(teachers, 1)
     self.assertLessEqual(set(range(5, 51, 5)), teachers[0].keep)
 
   def test_roles_do_not_matter(self):
     # One model and the first of four are one training.
-    made = study_plan.plan(study.load_study('akd_table4'), only='CIFAR-10: Std.')
+    made = study_plan.plan(study_files.load_study('akd_table4'), only='CIFAR-10: Std.')
     self.assertLen([t for t in made.trainings.values() if not t.teachers], 4)
 
   def test_files_stand_in(self):
     files = {'trades_wrn_34_10': 'model.pt'}
     made = study_plan.plan(
-      study.load_study('mtard_table2'), only='CIFAR-10,', files=files, seeds=[0, 1]
+      study_files.load_study('mtard_table2'), only='CIFAR-10,', files=files, seeds=[0, 1]
     )
     sources = [t for t in made.trainings.values() if t.source]
     self.assertLen(sources, 1)
-    self.assertEqual(sources[0].source.file, 'model.pt')
+    self.assertEqual(sources[0].source.file, str(pathlib.Path('model.pt').absolute()))
     self.assertNotIn(
       'wrn_34_10',
       [t.config.get('student', {}).get('name') for t in made.trainings.values()],
     )
+    whole = study_files.load_study('mtard_table2')
     with self.assertRaisesRegex(InputError, 'no teacher of the study is'):
-      study_plan.plan(study.load_study('mtard_table2'), files={'other': 'x'})
+      study_plan.plan(whole, files={'other': 'x'})
+    with self.subTest('whatever is done to the data'):
+      made = study_plan.plan(
+        whole, only='CIFAR-10,', files=files, overrides=['data.train_limit=500']
+      )
+      self.assertLen([t for t in made.trainings.values() if t.source], 1)
+    for options in (
+      dict(only='Natural'),
+      dict(only='CIFAR-10,', overrides=['teachers.robust.config.epochs=3']),
+    ):
+      with self.assertRaisesRegex(InputError, 'but no row takes it'):
+        study_plan.plan(whole, files=files, **options)
 
   def test_overrides_reach_the_rows_that_have_the_key(self):
     made = study_plan.plan(
-      study.load_study('mtard_table2'),
+      study_files.load_study('mtard_table2'),
       only='CIFAR-10,',
       overrides=['teachers.robust.file=model.pt', 'epochs=3'],
     )
@@ -200,14 +213,60 @@ class PlanTest(parameterized.TestCase):
     self.assertLen(sources[0].users, 3)
     self.assertEqual({made.trainings[w.mark].config.epochs for w in made.wanted}, {3})
 
+  def test_images_of_other_rows_are_made_on_the_teacher_that_taught(self):
+    made = study_plan.plan(
+      study_files.load_study('mtard_table4'),
+      only='CIFAR-10,',
+      overrides=['teachers.robust.config.epochs=3', 'data.train_limit=500'],
+    )
+    robust = {mark for one in made.wanted for mark, _ in one.surrogates.values()}
+    self.assertLen(robust, 1)
+    (mark,) = robust
+    self.assertEqual(made.trainings[mark].config.epochs, 3)
+    taught = [t for t in made.trainings.values() if mark in t.teachers.values()]
+    self.assertLen(taught, 3)  # ARD, RSLAD, MTARD
+    with self.assertRaisesRegex(InputError, 'give its file by --files'):
+      study_plan.plan(
+        study_files.load_study('mtard_table4'),
+        only='CIFAR-10, ResNet-18: SAT',
+        overrides=['teachers.robust.file=x.pt'],
+      )
+
+  def test_a_training_is_told_by_the_ball_that_it_is_measured_in(self):
+    # Its best checkpoint, its recordings and its particles are of this ball.
+    marks = [
+      {one.mark for one in study_plan.plan(own(), overrides=more).wanted}
+      for more in ((), ('evaluation.threat.eps=0.3',), ('evaluation.images=8',))
+    ]
+    self.assertEmpty(marks[0] & marks[1])
+    self.assertEqual(marks[0], marks[2])
+
+  def test_rows_that_others_need_stay(self):
+    cost = study_plan.chosen_rows(study_files.load_study('akd_cost'), 'AT_PGD')
+    self.assertEqual([row.key for row in cost.rows], ['Std.', 'AT_PGD-7'])
+    self.assertEqual(cost.columns[-1].unit, 'times')
+    table = study_plan.chosen_rows(
+      study_files.load_study('mmard_table5'), 'RSLAD: Average'
+    )
+    self.assertIn('RSLAD: ResNet-18', [row.key for row in table.rows])
+    self.assertNotIn('ARD: ResNet-18', [row.key for row in table.rows])
+    gains = study_plan.chosen_rows(
+      study_files.load_study('mmard_table6'), 'inner problem: IAD'
+    )
+    self.assertIn('own inner problem (Table 3): IAD', [row.key for row in gains.rows])
+
   @parameterized.parameters(
+    (dict(overrides=['seed=5'], seeds=[0, 1, 2]), 'given by --seeds=0,1,2'),
+    (dict(overrides=['teachers.robst.config.epochs=1']), "no row has a teacher 'robst'"),
+    (dict(seeds=[]), 'no seeds'),
+    (dict(seeds=[3, 3]), 'has one twice'),
     (dict(scale='tiny'), "scale is 'tiny'; choose one of paper, small, smoke"),
     (dict(only='SVM'), "no row has 'SVM' in its name"),
     (dict(overrides=['epoch=1']), "unknown config key 'epoch'"),
   )
   def test_mistakes(self, options, message):
     with self.assertRaisesRegex(InputError, message):
-      study_plan.plan(study.load_study('mtard_table2'), **options)
+      study_plan.plan(study_files.load_study('mtard_table2'), **options)
 
   @parameterized.parameters(
     (dict(rows=[]), 'no rows'),
@@ -216,17 +275,38 @@ class PlanTest(parameterized.TestCase):
     (dict(columns=[study.Shown('x', 'pgd')]), "reads 'pgd', which the protocol does not"),
     (dict(rows=[study.Row('a', 'sat', checkpoint='b')]), "shows the checkpoint 'b'"),
     (dict(rows=[study.Row('a', 'sat', baseline='b')]), "no row 'b'"),
-    (dict(figures=[study.Figure('F', 'pie', ('Clean',))]), "drawn as 'pie'"),
+    (dict(rows=[study.Row('a', 'sat', mean_of=('a',))]), 'both a config and'),
+    (dict(rows=study.Row('a', 'sat')), r'give a list of study.Row\(...\)'),
+    (dict(columns=['Clean']), r'give a list of study.Shown\(...\)'),
+    (dict(columns=[study.Shown('x', 'seconds', ratio_to='b')]), "no row 'b'"),
+    (dict(figures=[study.Figure('F', 'pie', ('Clean',))]), "kind of F is 'pie'"),
+    (dict(figures=[study.Figure('F', 'bars', ('Cleen',))]), "draws the column 'Cleen'"),
+    (dict(figures=[study.Figure('F', 'bars')]), 'draws no column'),
+    (dict(figures=[study.Figure('F', 'gallery')]), 'of 0 recorded quantities'),
+    (
+      dict(figures=[study.Figure(n, 'bars', ('Clean',)) for n in ('A b', 'a B')]),
+      "two figures named 'a_b'",
+    ),
+    (dict(claims=[study.Claim('c', ())]), "the claim 'c' compares"),
+    (dict(printed='nix.csv'), 'is not there'),
+    (dict(only=dict(smal={})), "a key of only is 'smal'"),
+    (dict(only=dict(small=dict(tst_limit=3))), "is 'tst_limit'"),
+    (dict(protocol=study.Protocol('P', dict(fgsm={}), seeds=3)), 'give whole numbers'),
+    (dict(protocol=study.Protocol('P', ['fgsm'])), 'give name -> options'),
+    (dict(protocol=study.Protocol('P', dict(fgsm={}), record='test')), 'give a tuple'),
+    (
+      dict(rows=[study.Row('a', 'sat', particles='PGD', epoch=3)]),
+      'of the checkpoint alone',
+    ),
   )
   def test_mistakes_in_a_study(self, changes, message):
     whole = dict(
       rows=[study.Row('a', 'sat')], columns=[study.Shown('Clean', 'clean')], **{}
     )
-    made = study.Study(
-      'P', 'T', 'Q?', study.Protocol('P', dict(fgsm={})), **{**whole, **changes}
-    )
+    whole['protocol'] = study.Protocol('P', dict(fgsm={}))
+    made = study.Study('P', 'T', 'Q?', **{**whole, **changes})
     with self.assertRaisesRegex(InputError, message):
-      made.check()
+      study_check.check(made)
 
 
 def own(**changes):
@@ -234,21 +314,26 @@ def own(**changes):
   small = {
     'data': tiny.config().data.to_dict(),
     'student': tiny.config().student.to_dict(),
-    'epochs': 2,
-    'batch_size': 16,
-    'schedule': dict(name='cosine', peak=0.1),
+    'epochs': 8,
+    'batch_size': 8,
+    'augment.pad': 0,
+    'augment.flip': False,
+    'schedule': dict(name='cosine', peak=0.03),
     'evaluation.batch_size': 16,
-    'select.every': 2,
-    'threat.eps': 0.1,
-    'evaluation.threat.eps': 0.1,
+    'select.every': 8,
+    'threat.eps': 0.02,
+    'evaluation.threat.eps': 0.02,
   }
-  robust = configs.teacher(tiny.config('natural', teachers=[]), kind='robust')
+  teacher = tiny.config(
+    'natural', teachers=[], epochs=8, batch_size=8, schedule__peak=0.03, select__every=8
+  )
+  robust = configs.teacher(teacher, kind='robust')
   rows = [
     study.Row('Natural', 'natural', {**small, 'select.metric': 'clean'}),
     study.Row(
       'RSLAD',
       'rslad',
-      {**small, 'teachers.robust': robust, 'log_every': 5},
+      {**small, 'teachers.robust': robust, 'log_every': 5, 'method.kl_scale': 1.0},
       at=1.0,
       line='x',
     ),
@@ -299,6 +384,11 @@ class RunTest(parameterized.TestCase):
         rows['RSLAD']['W']['mean'],
         (rows['RSLAD']['Clean']['mean'] + rows['RSLAD']['FGSM']['mean']) / 2,
       )
+    # Nothing here is what it is because all numbers are equal.
+    values = [rows[r][t]['mean'] for r in ('Natural', 'RSLAD') for t in ('Clean', 'FGSM')]
+    self.assertLen(set(values), 4)
+    verdicts = np.load(next((folder / 'runs').glob('natural*/eval*/best/fgsm.npz')))
+    self.assertAlmostEqual(values[1], 100 * verdicts['robust'].mean())
     self.assertEqual(rows['Natural']['times']['mean'], 1.0)
     self.assertEqual(found['claims'][0]['verdict'], study_table.HOLDS)
     place = folder / 'own-paper'
@@ -336,6 +426,30 @@ class RunTest(parameterized.TestCase):
       self.assertEqual(set((folder / 'runs').iterdir()), before)
       self.assertEqual(outcome.failed, {})
       self.assertEqual(set(outcome.measured[0].row['attacks']), {'fgsm', 'pgd_sat'})
+
+    with self.subTest('what was changed is said, on a page of its own'):
+      plan = study_plan.plan(own(), overrides=['evaluation.images=8'], only='Natural')
+      outcome = study_run.do(plan, folder)
+      found = study_pages.write(
+        'own', 'paper', plan, outcome, folder, 'x', only='Natural'
+      )
+      mark = study_pages.folder_name('own', 'paper', plan, 'Natural')
+      self.assertStartsWith(mark, 'own-paper-Natural-')
+      page = (folder / mark / 'index.html').read_text()
+      self.assertIn('<code>evaluation.images=8</code>', page)
+      self.assertIn('on 8 test images', page)
+      self.assertEqual(found['images'], [8])
+      # Neither figure has all that it draws here.
+      self.assertEqual(list((folder / mark).glob('sweep.*')), [])
+      self.assertTrue((place / 'sweep.svg').is_file())
+
+    with self.subTest('other data'):
+      path = folder / 'data.json'
+      whole = json.loads(path.read_text())
+      path.write_text(json.dumps(dict.fromkeys(whole, 'changed')))
+      with self.assertRaisesRegex(InputError, 'are not those that the runs in'):
+        self.done(own(), folder)
+      path.write_text(json.dumps(whole))
 
     with self.subTest('a row that fails takes no other along'):
       rows = list(own().rows)
@@ -398,32 +512,27 @@ class InterruptedTest(absltest.TestCase):
 
 
 class JudgeTest(parameterized.TestCase):
-  def entry(self, *values, images=None, place=None):
-    made = study_table.Entry(dict(enumerate(values)))
-    if images is not None:
-      where = np.arange(len(images)) if place is None else place
-      made.images = {0: OfImages(100 * np.asarray(images, float), where)}
-    return made
+  def entry(self, *values):
+    return study_table.Entry(dict(enumerate(values)))
 
-  def test_intervals_over_seeds(self):
-    # Paired differences 1, 2, 3: mean 2, sd 1, t(2) = 4.303.
-    found = study_table.difference(self.entry(11, 12, 13), self.entry(10, 10, 10))
-    self.assertAlmostEqual(found[0], 2)
-    self.assertAlmostEqual(found[1], 4.303 / 3**0.5)
-
-  def test_intervals_over_images(self):
-    left, right = np.ones(100), np.r_[np.ones(90), np.zeros(10)]
-    found = study_table.difference(
-      self.entry(100, images=left), self.entry(90, images=right)
-    )
-    self.assertAlmostEqual(found[0], 10)
-    self.assertAlmostEqual(found[1], 1.96 * 100 * (left - right).std(ddof=1) / 10)
-    with self.subTest('other images are two samples'):
-      found = study_table.difference(
-        self.entry(100, images=left),
-        self.entry(90, images=right, place=np.arange(1, 101)),
-      )
-      self.assertAlmostEqual(found[1], 1.96 * 100 * right.std(ddof=1) / 10)
+  def test_a_number_in_doubt_keeps_its_mark_in_means_and_differences(self):
+    rows = [
+      study.Row('a', 'sat', baseline='b'),
+      study.Row('b', 'sat'),
+      study.Row('mean', mean_of=('a', 'b')),
+    ]
+    columns = [study.Shown('FGSM', 'fgsm'), study.Shown('gain', 'fgsm', relative=True)]
+    made = own(rows=rows, columns=columns, claims=[], figures=[])
+    measured = []
+    for row, bad, value in zip(rows, (0, 3), (0.5, 0.25)):
+      column = {'robust': value, 'weighted': value, 'not_finite': bad, 'outside': 0}
+      wanted = study_plan.Wanted(row, 0, 'm', 'best', {}, {})
+      found = {'clean': 1.0, 'attacks': {'fgsm': column}}
+      measured.append(study_run.Measured(wanted, found, pathlib.Path(), pathlib.Path()))
+    cells = study_table.entries(made, study_run.Outcome(measured, {}))
+    self.assertEqual([cells[r]['FGSM'].star for r in ('a', 'b', 'mean')], ['', '*', '*'])
+    self.assertEqual(cells['mean']['FGSM'].mean, 37.5)
+    self.assertEqual((cells['a']['gain'].mean, cells['a']['gain'].star), (25.0, '*'))
 
   @parameterized.parameters(
     ((20, 21, 22), (10, 10, 11), study_table.HOLDS),

@@ -30,7 +30,7 @@ STUDY = P.akd_study(
   ],
   claims=[
     Claim(
-      'an epoch with PGD-7 takes several times a standard one; the paper says 8, and 2 with FFGSM',
+      'An epoch with PGD-7 takes more than twice a standard one (the paper says 8 times)',
       (Comparison(Cell('AT_PGD-7', 'times Std.'), 2.0),),
     )
   ],

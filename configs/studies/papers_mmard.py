@@ -57,7 +57,7 @@ def mmard_study(item, file, data, gains):
   rows = [row.name for row in MMARD_ROWS]
   claims = [
     Claim(
-      f'MMARD gains {gain} points of AA over RSLAD: {block}',
+      f'MMARD is more robust than RSLAD (the paper gains {gain} points of AA): {block}',
       (Comparison(Cell(f'{block}: MMARD', 'AA'), Cell(f'{block}: RSLAD', 'AA')),),
     )
     for block, gain in zip(where, gains)

@@ -197,7 +197,7 @@ def extremes(
 
 
 def same_images(first: Trajectories, second: Trajectories) -> None:
-  """Raises `InputError` unless two recordings are of the same images in one order."""
+  """Raises `InputError` unless two recordings are of the same images under one attack."""
   if not (
     np.array_equal(first.place, second.place)
     and np.array_equal(first.label, second.label)
@@ -205,3 +205,9 @@ def same_images(first: Trajectories, second: Trajectories) -> None:
     raise InputError(
       'the recordings are of different images; record both trainings on one data set'
     )
+  for key in ('attack', 'threat'):
+    if first.about.get(key) != second.about.get(key):
+      raise InputError(
+        f'the recordings are of another {key}: {first.about.get(key)} and '
+        f'{second.about.get(key)}; record both trainings with one'
+      )

@@ -1,6 +1,8 @@
 """Sets of adversarial images of a run's test images, by PGD and SVGD (AT-AKA, Table 1)."""
 
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -67,6 +69,7 @@ def measure(
   name: str,
   images: int,
   count: int,
+  threat: Mapping[str, Any],
   data_dir: str = '',
 ) -> dict[str, np.ndarray]:
   """What the particles of each of a run's first test images are like; kept beside the run.
@@ -77,14 +80,18 @@ def measure(
     name: one of `SEARCHES`.
     images: of the test split, at most.
     count: particles per image.
+    threat: the group `evaluation.threat`: the ball.
     data_dir: where TFDS data lie.
 
   Returns:
     [N] of each of `particle_statistics.UNITS`, and 'index', the place of each image.
   """
-  config = experiment.resolve(read_config(run), past=True)
-  part = config.evaluation.threat.to_dict()
-  mark = fingerprint([version, name, images, count, part, config.data.to_dict()])
+  given = read_config(run)
+  given.evaluation.threat = ConfigDict(dict(threat))
+  config = experiment.resolve(given, past=True)
+  ball = experiment.evaluation_threat(config)
+  told = [version, name, images, count, dict(threat), STEPS, step(ball)]
+  mark = fingerprint([*told, config.data.to_dict()])
   path = run / f'particles-{mark[:8]}.npz'
   if sharding.seen_by_all(path.is_file()):
     with np.load(path, allow_pickle=False) as kept:
@@ -99,7 +106,7 @@ def measure(
     count,
     loaded(split, mesh),
     mesh,
-    search(name, experiment.evaluation_threat(config)),
+    search(name, ball),
     jax.random.key(config.seed),
   )
   found['index'] = split.index

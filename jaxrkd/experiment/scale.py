@@ -48,6 +48,8 @@ class Scale:
   judges: bool = True
 
 
+# Of made-up images that are held out, where any are.
+HELD = 8
 TINY: Node = dict(name='convnet', widths=(4,), strides=(2,))
 
 
@@ -194,9 +196,9 @@ def _weaken(group: Node, names: str | None, scale: Scale) -> None:
 
 def _shrink_data(data: Node, scale: Scale) -> None:
   if scale.data:
-    chosen = data.get('classes')
+    chosen, held = data.get('classes'), min(data.get('heldout', 0), HELD)
     data.clear()
-    data.update(heldout=0, train_limit=0, test_limit=0, **scale.data)
+    data.update(heldout=held, train_limit=0, test_limit=0, **scale.data)
     if chosen and not isinstance(chosen, int):
       # Made-up images have as many classes, and no names.
       data['classes'] = len(chosen)

@@ -65,6 +65,12 @@ def build(
     for path in dict.fromkeys([*found.values(), *filter(None, teachers.values()), hard])
   ]
   places = {title: path for path, title in titles.items()}
+  if len(places) < len(titles):
+    twice = next(t for t in places if list(titles.values()).count(t) > 1)
+    raise InputError(
+      f'a run is named {twice!r}, as another one here is; write --runs=NAME=PATH with another '
+      'NAME'
+    )
   for title, path in places.items():
     if not recording_path(path[0], split, path[1]).is_file():
       raise InputError(
@@ -186,10 +192,11 @@ def per_image(study: Study, outcome: Outcome, split: str) -> str:
   ]
   heads = [f'{what} {images}' for what, images in columns]
   writer.writerow(['row', 'place', 'label', 'difficulty', 'entropy', *heads])
-  order = dynamics.easiest_first(hard.value)
+  order = dynamics.easiest_first(hard)
   for row in study.rows:
     recorded = recordings.of(row.key, 0, split)
     assert recorded is not None
+    recordings.difficulty(0, split, recorded)
     values: list[Any] = [recordings.images(row.key, 0, Recorded('entropy', split=split))]
     values += [
       recordings.images(row.key, 0, Recorded(what, images, split=split))
@@ -197,6 +204,6 @@ def per_image(study: Study, outcome: Outcome, split: str) -> str:
     ]
     for k in order:
       numbers = ['' if v is None else f'{v.value[k]:.6g}' for v in values]
-      about = [row.name, recorded.place[k], recorded.label[k], f'{hard.value[k]:.6g}']
+      about = [row.name, recorded.place[k], recorded.label[k], f'{hard[k]:.6g}']
       writer.writerow([*about, *numbers])
   return text.getvalue()

@@ -5,13 +5,12 @@ of a study, `study_run` does them, `study_table` reads the results.
 """
 
 import dataclasses
-import pathlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxrkd.errors import InputError, nearest, one_of
+from jaxrkd.errors import InputError
 from jaxrkd.evaluate import dynamics, particle_statistics
-from jaxrkd.experiment import config_files as configs
 
 # Which checkpoint of a run a row shows.
 CHECKPOINTS = ('best', 'last', 'ema')
@@ -44,6 +43,8 @@ class Row:
     config: 'name:words' of one of jaxrkd's configs, or 'file.py:words'.
     changes: dotted key -> value, after the protocol's; a None for `teachers.NAME` leaves
       that teacher out.
+    if_there: the same for keys of teachers, passed over where the row has no such teacher;
+      `changes` come after them.
     block: the part of the table it stands in, such as 'CIFAR-10, ResNet-18'.
     printed: column -> value of the lines that are this row's in the paper's numbers.
     checkpoint: one of `CHECKPOINTS` in place of the protocol's.
@@ -63,6 +64,7 @@ class Row:
   name: str
   config: str = ''
   changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  if_there: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   block: str = ''
   printed: Mapping[str, str] = dataclasses.field(default_factory=dict)
   checkpoint: str = ''
@@ -213,6 +215,11 @@ class Figure:
   caption: str = ''
   recorded: tuple[Recorded, ...] = ()
 
+  @property
+  def stem(self) -> str:
+    """Of its files."""
+    return re.sub(r'[^\w.+]+', '_', self.name.lower()).strip('_')
+
 
 @dataclasses.dataclass(frozen=True)
 class Study:
@@ -259,76 +266,6 @@ class Study:
         return row
     known = ', '.join(map(repr, (row.key for row in self.rows)))
     raise InputError(f'the study has no row {key!r} (there: {known})')
-
-  def check(self) -> None:
-    """Raises `InputError` where rows share a name, or something names what is not there."""
-    keys, titles = [r.key for r in self.rows], [c.title for c in self.columns]
-    for kind, names in (('rows', keys), ('columns', titles)):
-      twice = {name for name in names if names.count(name) > 1}
-      if not names or twice:
-        what = f'two {kind} named {min(twice)!r}' if twice else f'no {kind}'
-        raise InputError(f'the study has {what}; give each a name of its own')
-    for column in self.columns:
-      if isinstance(column.value, Recorded):
-        self._check_recorded(column.value)
-      if column.particles:
-        one_of(
-          column.particles, tuple(particle_statistics.UNITS), 'a set is described by'
-        )
-      if column.attack and column.attack not in self.protocol.attacks:
-        raise InputError(
-          f'column {column.title!r} reads {column.value!r}, which the protocol does not '
-          f'measure (there: clean, {", ".join(self.protocol.attacks)})'
-        )
-    for row in self.rows:
-      if (row.checkpoint or self.protocol.checkpoint) not in CHECKPOINTS:
-        raise InputError(
-          f'row {row.key!r} shows the checkpoint {row.checkpoint!r}; choose one of '
-          f'{", ".join(CHECKPOINTS)}'
-        )
-      for key in (row.baseline, row.teacher, *row.mean_of):
-        if key:
-          self.row(key)
-      if not row.config and not row.mean_of:
-        raise InputError(
-          f'row {row.key!r} has neither a config nor rows to be the mean of'
-        )
-    for claim in self.claims:
-      for one in claim.all_of:
-        for cell in (one.more, one.less):
-          if isinstance(cell, Cell):
-            self.row(cell.row)
-            if cell.column not in titles:
-              raise InputError(
-                f'the claim {claim.text!r} names the column {cell.column!r} (there: '
-                f'{", ".join(titles)})'
-              )
-    for figure in self.figures:
-      if figure.kind not in FIGURES:
-        raise InputError(
-          f'{figure.name} is drawn as {figure.kind!r}; choose one of {", ".join(FIGURES)}'
-        )
-      for key in figure.rows:
-        self.row(key)
-      for recorded in figure.recorded:
-        self._check_recorded(recorded)
-
-  def _check_recorded(self, chosen: Recorded) -> None:
-    one_of(chosen.what, dynamics.QUANTITIES, 'what is recorded')
-    one_of(chosen.images, dynamics.IMAGES, 'images')
-    one_of(chosen.part, dynamics.PARTS, 'part')
-    if chosen.split not in self.protocol.record:
-      raise InputError(
-        f'the study reads recordings of {chosen.split!r}, which its protocol does not make '
-        f'(there: {", ".join(self.protocol.record) or "none"})'
-      )
-    if self.difficulty:
-      self.row(self.difficulty)
-    elif chosen.part != 'all':
-      raise InputError(
-        f'the study reads the {chosen.part} images, but names no row of which the '
-        '`difficulty` is'
-      )
 
 
 def sweep(
@@ -377,7 +314,7 @@ def over(blocks: Mapping[str, Block], rows: Sequence[Row]) -> list[Row]:
       row,
       block=name,
       config=with_words(row.config, block.words),
-      changes={**block.changes, **row.changes},
+      if_there={**block.changes, **row.if_there},
       printed={**block.printed, **row.printed},
     )
     for name, block in blocks.items()
@@ -389,34 +326,3 @@ def with_words(config: str, words: str) -> str:
   """'rslad:en' and 'cifar10' -> 'rslad:cifar10,en'."""
   path, _, own = config.partition(':')
   return f'{path}:{",".join(filter(None, (words, own)))}'
-
-
-def load_study(name: str) -> Study:
-  """The study of a name, or of a Python file.
-
-  Raises:
-    InputError: no such study, its file defines no `STUDY`, or the study is not sound.
-  """
-  if not name.endswith('.py') and name not in names():
-    raise InputError(
-      f'no study {name!r}{nearest(name, names())} (jaxrkd has {", ".join(names())}; a file of '
-      'your own ends in .py)'
-    )
-  path = pathlib.Path(configs.place(name, 'studies'))
-  found = getattr(configs.run_file(path, 'study'), 'STUDY', None)
-  if not isinstance(found, Study):
-    raise InputError(
-      f'study {str(path)!r} does not define STUDY = study.Study(...); see '
-      'configs/studies/mtard_table2.py'
-    )
-  found.check()
-  return found
-
-
-def names() -> list[str]:
-  """Names of jaxrkd's own studies."""
-  texts = {
-    name: (configs.SHIPPED / 'studies' / f'{name}.py').read_text(encoding='utf-8')
-    for name in configs.own('studies')
-  }
-  return [name for name, text in texts.items() if 'STUDY = ' in text]

@@ -4,10 +4,12 @@ import csv
 import io
 import json
 import pathlib
+import re
 import time
 from typing import Any
 
 from jaxrkd.evaluate import results
+from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.experiment.study_figures import draw
 from jaxrkd.experiment.study_plan import Plan
 from jaxrkd.experiment.study_run import Outcome, place
@@ -35,8 +37,9 @@ def write(
   root: str | pathlib.Path,
   command: str,
   data_dir: str = '',
+  only: str = '',
 ) -> dict[str, Any]:
-  """Writes everything into `root/NAME-SCALE`; returns what table.json holds.
+  """Writes everything into a folder below `root`; returns what table.json holds.
 
   Args:
     name: of the study.
@@ -46,13 +49,30 @@ def write(
     root: folder of all studies.
     command: that does all this again.
     data_dir: where TFDS data lie, for figures that show images.
+    only: the text that chose the rows; empty for all.
   """
   root = absolute(root)
-  folder = root / f'{pathlib.Path(name).stem}-{scale}'
+  folder = root / folder_name(name, scale, plan, only)
   found = leave(plan, outcome, folder, command, data_dir, root, scale)
   if sharding.is_first_process():
     files.write_text(root / 'index.html', study_page.index(_others(root)))
   return found
+
+
+def folder_name(name: str, scale: str, plan: Plan, only: str = '') -> str:
+  """'mtard_table2-small', and what else tells this page from others of the study."""
+  parts = [pathlib.Path(name).stem, scale]
+  if name.endswith('.py'):
+    # Files of one's own may share a name.
+    parts[0] += f'-{fingerprint(str(absolute(name)))[:4]}'
+  if only:
+    parts.append(re.sub(r'[^\w.+]+', '_', only).strip('_'))
+  seeds = sorted({one.seed for one in plan.wanted})
+  if tuple(seeds) != tuple(plan.study.protocol.seeds[: plan.scale.seeds or None]):
+    parts.append(f'seeds_{"_".join(map(str, seeds))}')
+  if plan.overrides:
+    parts.append(fingerprint(list(plan.overrides))[:4])
+  return '-'.join(parts)
 
 
 def leave(
@@ -81,12 +101,16 @@ def leave(
     files.write_json(folder / TABLE, found)
     files.write_text(folder / 'table.md', study_page.markdown(found) + '\n')
     files.write_text(folder / 'table.csv', _csv(found))
-    drawn = {}
+    drawn, kept = {}, set()
     for figure in plan.study.figures:
       made = draw(figure, plan.study, outcome, cells, data_dir)
       if made is not None:
-        stem = figure.name.lower().replace(' ', '_')
-        drawn[figure.name] = plots.write(made, folder, stem)
+        drawn[figure.name] = plots.write(made, folder, figure.stem)
+        kept |= {f'{figure.stem}.{kind}' for kind in plots.FORMATS}
+    # Of a time when more rows were there.
+    for old in (path for kind in plots.FORMATS for path in folder.glob(f'*.{kind}')):
+      if old.name not in kept:
+        old.unlink()
     files.write_text(folder / 'index.html', study_page.page(found, drawn))
   say(f'\n{study_page.markdown(found)}\n')
   for claim in found['claims']:
@@ -136,13 +160,18 @@ def record(
       for one in judged
     ],
     'failed': dict(outcome.failed),
+    'overrides': list(plan.overrides),
+    'images': sorted(
+      {r['images'] for one in outcome.measured if 'images' in (r := one.row)}
+    ),
+    'notes': _notes(outcome),
     'captions': {figure.name: figure.caption for figure in study.figures},
     'set_up': [*study.protocol.states, *study.deviations],
     'runs': [
       {
         'folder': training.folder,
         'title': training.title,
-        'epochs': training.config.get('epochs', 0),
+        'epochs': training.config.get('epochs', 0) * training.config.get('members', 1),
         'seconds': seconds_per_epoch(place(root, training)),
         'users': len(training.users),
       }
@@ -152,6 +181,17 @@ def record(
     'about': f'jaxrkd {about["jaxrkd"]}, jax {about["jax"]}, {about["device"]}; written '
     f'{time.strftime("%Y-%m-%d")}',
   }
+
+
+def _notes(outcome: Outcome) -> dict[str, list[str]]:
+  """What the results say that a reader should know -> the rows of which."""
+  found: dict[str, list[str]] = {}
+  for one in outcome.measured:
+    for note in one.notes:
+      rows = found.setdefault(note, [])
+      if one.wanted.row.key not in rows:
+        rows.append(one.wanted.row.key)
+  return found
 
 
 def _cell(entry: Entry, unit: str) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from jaxrkd import experiment
-from jaxrkd.errors import InputError
+from jaxrkd.errors import InputError, nearest
 from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import make
 from jaxrkd.experiment.claim import WITHOUT_EFFECT
 from jaxrkd.experiment.scale import SCALES, Scale, scaled
 from jaxrkd.experiment.study import Cell, Claim, Row, Study
+from jaxrkd.paths import absolute
 
 # What a training does not depend on.
 NOT_TRAINED = (*WITHOUT_EFFECT, 'evaluation', 'keep_epochs', 'log_every')
@@ -75,6 +76,7 @@ class Wanted(NamedTuple):
     evaluation: the group, with surrogates by mark and version (`surrogates`).
     surrogates: column -> (mark, version) of the network its images are made on.
     network: one of several that the run trained; empty is its student.
+    teachers: names of those that its config has.
   """
 
   row: Row
@@ -84,6 +86,7 @@ class Wanted(NamedTuple):
   evaluation: dict[str, Any]
   surrogates: dict[str, tuple[str, str]]
   network: str = ''
+  teachers: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass
@@ -96,6 +99,7 @@ class Plan:
     trainings: mark -> training, each after its teachers.
     wanted: every row with every seed.
     refused: key of a row -> why it cannot be done.
+    overrides: 'key=value' texts that all rows got.
   """
 
   study: Study
@@ -103,6 +107,7 @@ class Plan:
   trainings: dict[str, Training]
   wanted: list[Wanted]
   refused: dict[str, str]
+  overrides: tuple[str, ...] = ()
 
 
 def plan(
@@ -116,7 +121,7 @@ def plan(
   """Resolves every row with every seed; nothing is trained.
 
   Args:
-    study: see `load_study`.
+    study: see `study_files.load_study`.
     scale: one of `SCALES`.
     seeds: in place of the protocol's, or of the first of them that the scale takes.
     overrides: 'key=value' texts for every row; those of a teacher only for rows that have
@@ -125,7 +130,8 @@ def plan(
     only: a text; other rows than those whose key has it are left out.
 
   Raises:
-    InputError: an unknown scale, no such row, or no row can be done.
+    InputError: an unknown scale, no such row, seeds that train the same twice, or no row can
+      be done.
   """
   if scale not in SCALES:
     raise InputError(f'scale is {scale!r}; choose one of {", ".join(SCALES)}')
@@ -135,22 +141,93 @@ def plan(
     size = dataclasses.replace(size, **changed)
   if only:
     study = chosen_rows(study, only)
-  made = Plan(study, size, {}, [], {})
-  public = _public(study, size, files or {})
+  made = Plan(study, size, {}, [], {}, tuple(overrides))
   if seeds is None:
     seeds = study.protocol.seeds[: size.seeds or None]
+  if not seeds or not any(row.config for row in study.rows):
+    raise InputError('the study has no seeds, or no row that trains anything')
+  if len(set(seeds)) < len(seeds):
+    raise InputError(f'seeds of a study is {list(seeds)}, which has one twice')
+  public = _public(study, size, files or {}, overrides)
   for row in (row for row in study.rows if row.config):
     for seed in seeds:
       try:
         _add_row(made, row, seed, overrides, public)
       except InputError as error:
         made.refused[row.key] = str(error)
+      except (TypeError, ValueError, KeyError, AttributeError) as error:
+        # Changes of a row may put anything anywhere.
+        made.refused[row.key] = (
+          f'its config cannot be read with its changes {dict(row.changes)}: '
+          f'{type(error).__name__}: {error}'
+        )
   if not made.wanted:
     raise InputError(next(iter(made.refused.values())))
+  _check_overrides(made, overrides)
+  used = {
+    training.source.recipe for training in made.trainings.values() if training.source
+  }
+  for recipe in files or {}:
+    if recipe not in used:
+      raise InputError(
+        f'--files names {recipe!r}, but no row takes it: none of the chosen ones has that '
+        'teacher, or an override of a teacher trains it here'
+      )
+  _check_seeds(made)
+  _check_teachers(made)
   return made
 
 
-def _public(study: Study, scale: Scale, files: Mapping[str, str]) -> dict[str, Source]:
+def _check_overrides(made: Plan, overrides: Sequence[str]) -> None:
+  """Raises `InputError` for seeds, and for keys of a teacher that no row has."""
+  there = {name for one in made.wanted for name in one.teachers}
+  for text in overrides:
+    if text.startswith(('seed=', 'seeds=')):
+      raise InputError(f'--config.{text}: seeds of a study are given by --seeds=0,1,2')
+    group, *names = configs.split_override(text)[0].split('.')
+    if group == 'teachers' and names and names[0] not in there:
+      raise InputError(
+        f'--config.{text}: no row has a teacher {names[0]!r}{nearest(names[0], there)} '
+        f'(there: {", ".join(sorted(there)) or "none"})'
+      )
+
+
+def _check_seeds(made: Plan) -> None:
+  """Raises `InputError` where several seeds of a row would be one training.
+
+  A network from a file is one, whatever the seed: its row keeps the first alone.
+  """
+  seen: dict[tuple[str, str], int] = {}
+  kept = []
+  for one in made.wanted:
+    first = seen.setdefault((one.row.key, one.mark), one.seed)
+    if first == one.seed:
+      kept.append(one)
+    elif not made.trainings[one.mark].source:
+      raise InputError(
+        f'row {one.row.key!r} trains the same with the seeds {first} and {one.seed}; give '
+        '--seeds alone, without --config.seed'
+      )
+  made.wanted[:] = kept
+
+
+def _check_teachers(made: Plan) -> None:
+  """Raises `InputError` where a row is compared with another teacher than its own."""
+  marks = {(one.row.key, one.seed): one.mark for one in made.wanted}
+  for one in made.wanted:
+    named = marks.get((one.row.teacher, one.seed))
+    taught_by = made.trainings[one.mark].teachers.values()
+    if named and named not in taught_by:
+      raise InputError(
+        f'row {one.row.key!r} is compared with {one.row.teacher!r}, which did not teach it: '
+        'they are trained otherwise. An override of the row is given to its teacher as '
+        '--config.teachers.NAME.config.KEY=VALUE'
+      )
+
+
+def _public(
+  study: Study, scale: Scale, files: Mapping[str, str], overrides: Sequence[str]
+) -> dict[str, Source]:
   """The trainings, of any seed, that files stand in for.
 
   Raises:
@@ -164,8 +241,8 @@ def _public(study: Study, scale: Scale, files: Mapping[str, str]) -> dict[str, S
         f'{", ".join(sorted(known)) or "none"})'
       )
   return {
-    _mark(row_config(study, Row(spec, spec), scale), {}, seeded=False): Source(
-      files[recipe], recipe, {}
+    _mark(_teacher_config(study, spec, scale, 0, overrides), {}, seeded=False): Source(
+      str(absolute(files[recipe])), recipe, {}
     )
     for spec, recipe in study.public.items()
     if recipe in files
@@ -174,7 +251,10 @@ def _public(study: Study, scale: Scale, files: Mapping[str, str]) -> dict[str, S
 
 def _mark(config: ConfigDict, teachers: Mapping[str, str], seeded: bool = True) -> str:
   """What tells a training from others; `teachers` are the marks of its teachers."""
-  told = {k: v for k, v in json.loads(config.to_json()).items() if k not in NOT_TRAINED}
+  whole = json.loads(config.to_json())
+  told = {k: v for k, v in whole.items() if k not in NOT_TRAINED}
+  # The ball of looking for the best checkpoint, of recordings, of sets of particles.
+  told['measured_in'] = whole['evaluation']['threat']
   for name, entry in told['teachers'].items():
     entry['workdir'] = teachers[name]
   if not seeded:
@@ -192,8 +272,12 @@ def chosen_rows(study: Study, text: str) -> Study:
   if not keys:
     known = ', '.join(repr(row.key) for row in study.rows)
     raise InputError(f'no row has {text!r} in its name (there: {known})')
-  # Whose recordings the others are read with.
-  keys |= {row.teacher for row in study.rows if row.key in keys} | {study.difficulty}
+  # Whom the others are read with.
+  keys |= {study.difficulty, *(column.ratio_to for column in study.columns)}
+  for _ in study.rows:
+    for row in study.rows:
+      if row.key in keys:
+        keys |= {row.teacher, row.baseline, *row.mean_of}
   rows = [row for row in study.rows if row.key in keys]
 
   def about(claim: Claim) -> bool:
@@ -204,10 +288,6 @@ def chosen_rows(study: Study, text: str) -> Study:
     study,
     rows=rows,
     claims=[claim for claim in study.claims if about(claim)],
-    columns=[
-      dataclasses.replace(c, ratio_to=c.ratio_to if c.ratio_to in keys else '')
-      for c in study.columns
-    ],
     figures=[
       dataclasses.replace(f, rows=tuple(k for k in f.rows if k in keys))
       for f in study.figures
@@ -228,6 +308,8 @@ def row_config(
   given.trajectories.splits = recording
   for key, value in study.protocol.select.items():
     given.select[key] = ConfigDict(dict(value)) if isinstance(value, Mapping) else value
+  for key, value in row.if_there.items():
+    _change(given, key, value, passing=True)
   for key, value in row.changes.items():
     _change(given, key, value)
   for column in given.evaluation.attacks.values():
@@ -247,10 +329,38 @@ def row_config(
   return experiment.resolve(small, _fitting(overrides, small))
 
 
-def _change(config: ConfigDict, key: str, value: Any) -> None:
+def _teacher_config(
+  study: Study,
+  spec: str,
+  scale: Scale,
+  seed: int,
+  overrides: Sequence[str],
+  name: str = '',
+) -> ConfigDict:
+  """The config of a teacher, as it is in a row that has it under a name.
+
+  Raises:
+    InputError: an override puts another network in its place.
+  """
+  own, prefix = [], f'teachers.{name}.'
+  for text in overrides:
+    if text.startswith('data.'):
+      own.append(text)
+    elif text.startswith(f'{prefix}config.'):
+      own.append(text.removeprefix(f'{prefix}config.'))
+    elif name and text.startswith((f'{prefix}file', f'{prefix}workdir')):
+      raise InputError(
+        f'--config.{text}: images of other rows are made on this teacher, too; give its file '
+        'by --files=RECIPE=FILE'
+      )
+  return row_config(study, Row(spec, spec), scale, seed, own)
+
+
+def _change(config: ConfigDict, key: str, value: Any, passing: bool = False) -> None:
   """Sets 'a.b.c'; groups that are not there are made, a None takes a teacher out.
 
-  A key of a teacher that the row does not have is passed over.
+  Raises:
+    InputError: a key of a teacher that the row does not have, unless it is passed over.
   """
   *groups, last = key.split('.')
   nodes = [config]
@@ -259,7 +369,12 @@ def _change(config: ConfigDict, key: str, value: Any) -> None:
     and groups[0] == 'teachers'
     and groups[1] not in ('*', *config.teachers)
   ):
-    return
+    if passing:
+      return
+    raise InputError(
+      f'the change {key!r} is of a teacher that the row does not have (there: '
+      f'{", ".join(config.teachers) or "none"})'
+    )
   for group in groups:
     if group == '*':
       nodes = [inner for node in nodes for inner in node.values()]
@@ -301,6 +416,11 @@ def _add_row(
   made: Plan, row: Row, seed: int, overrides: Sequence[str], public: Mapping[str, Source]
 ) -> None:
   config = row_config(made.study, row, made.scale, seed, overrides)
+  if made.study.protocol.record and config.members > 1:
+    raise InputError(
+      f'row {row.key!r} is an ensemble of {config.members}, whose members record each by '
+      'itself; a study that records takes single networks'
+    )
   mark = _add(made.trainings, config, f'{row.key}, seed {seed}', row.key, public)
   surrogates = {}
   for name, options in made.study.protocol.attacks.items():
@@ -313,8 +433,7 @@ def _add_row(
         f'made (there: {", ".join(row.surrogates) or "none"})'
       )
     spec, version = row.surrogates[chosen]
-    other = Row(chosen, spec)
-    own = row_config(made.study, other, made.scale, seed)
+    own = _teacher_config(made.study, spec, made.scale, seed, overrides, chosen)
     title = f'{chosen}, seed {seed}'
     surrogates[name] = (_add(made.trainings, own, title, row.key, public), version)
   version = row.checkpoint or made.study.protocol.checkpoint
@@ -322,7 +441,16 @@ def _add_row(
     version = f'epoch {row.epoch}'
   evaluation = config.evaluation.to_dict()
   made.wanted.append(
-    Wanted(row, seed, mark, version, evaluation, surrogates, row.network)
+    Wanted(
+      row,
+      seed,
+      mark,
+      version,
+      evaluation,
+      surrogates,
+      row.network,
+      tuple(config.teachers),
+    )
   )
 
 

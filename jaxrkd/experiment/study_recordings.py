@@ -2,28 +2,15 @@
 
 import functools
 import pathlib
-from typing import NamedTuple
 
 import numpy as np
 
-from jaxrkd.errors import InputError
 from jaxrkd.evaluate import dynamics
+from jaxrkd.evaluate.intervals import OfImages
 from jaxrkd.evaluate.trajectories import Trajectories, read
 from jaxrkd.experiment.study import Recorded, Study
 from jaxrkd.experiment.study_run import Outcome
 from jaxrkd.experiment.watch import recording_path
-
-
-class OfImages(NamedTuple):
-  """A quantity of images.
-
-  Attributes:
-    value: [N].
-    place: [N], of each image in its source.
-  """
-
-  value: np.ndarray
-  place: np.ndarray
 
 
 class Recordings:
@@ -55,12 +42,25 @@ class Recordings:
     found = self._runs.get((key, seed))
     return self._read(recording_path(found[0], split, found[1])) if found else None
 
-  def difficulty(self, seed: int, split: str) -> OfImages | None:
-    """How hard each image is to the study's `difficulty`; None where it is not there."""
+  def difficulty(
+    self, seed: int, split: str, of: Trajectories | None = None
+  ) -> np.ndarray | None:
+    """How hard each image is to the study's `difficulty`, [N]; None where it is not there.
+
+    Args:
+      seed: of the row.
+      split: of the recording.
+      of: the images that it is asked for.
+
+    Raises:
+      InputError: it was recorded on other images.
+    """
     found = self.of(self._study.difficulty, seed, split)
     if found is None:
       return None
-    return OfImages(dynamics.measure('difficulty', 'clean', found), found.place)
+    if of is not None:
+      dynamics.same_images(found, of)
+    return dynamics.measure('difficulty', 'clean', found)
 
   def images(self, key: str, seed: int, chosen: Recorded) -> OfImages | None:
     """A quantity of each image of a part; None where a training of it is not there.
@@ -81,14 +81,10 @@ class Recordings:
     value = dynamics.measure(chosen.what, chosen.images, student, teacher)
     if chosen.part == 'all':
       return OfImages(value, student.place)
-    hard = self.difficulty(seed, split)
+    hard = self.difficulty(seed, split, student)
     if hard is None:
       return None
-    if not np.array_equal(hard.place, student.place):
-      raise InputError(
-        f'{self._study.difficulty!r} and {key!r} were recorded on different images'
-      )
-    rows = dynamics.part(hard.value, chosen.part)
+    rows = dynamics.part(hard, chosen.part)
     return OfImages(value[rows], student.place[rows])
 
   def by_epoch(self, key: str, seed: int, chosen: Recorded) -> dict[int, float]:
@@ -105,10 +101,12 @@ class Recordings:
     Images are ordered by their mean difficulty over the same seeds.
     """
     seeds = sorted(set.intersection(*(set(self.seeds(k)) for k in keys)))
-    hard = [self.difficulty(seed, chosen.split) for seed in seeds]
-    if not seeds or any(one is None for one in hard):
+    there = [self.of(keys[0], seed, chosen.split) for seed in seeds]
+    hard = [self.difficulty(s, chosen.split, of) for s, of in zip(seeds, there)]
+    known = [one for one in hard if one is not None]
+    if not known or len(known) < len(seeds):
       return {}
-    order = dynamics.easiest_first(np.mean([one.value for one in hard if one], 0))
+    order = dynamics.easiest_first(np.mean(known, 0))
     found = {}
     for key in keys:
       several = [self.images(key, seed, chosen) for seed in seeds]

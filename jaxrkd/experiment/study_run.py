@@ -10,7 +10,11 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from jaxrkd import experiment
-from jaxrkd.errors import InputError
+from jaxrkd.data import Split
+from jaxrkd.data.lazy import LazyImages
+from jaxrkd.errors import InputError, one_of
+from jaxrkd.evaluate.fingerprint import fingerprint, images_digest
+from jaxrkd.evaluate.task import Images
 from jaxrkd.experiment import particle_sets
 from jaxrkd.experiment.evaluate_run import evaluate_run
 from jaxrkd.experiment.import_network import import_network
@@ -19,10 +23,10 @@ from jaxrkd.experiment.result_names import ending
 from jaxrkd.experiment.run import train
 from jaxrkd.experiment.study_plan import Plan, Training, Wanted
 from jaxrkd.paths import absolute
-from jaxrkd.runtime import sharding
+from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 
-RUNS = 'runs'
+RUNS, DATA = 'runs', 'data.json'
 
 
 class Measured(NamedTuple):
@@ -33,12 +37,14 @@ class Measured(NamedTuple):
     row: as in results.json, of one version of one network.
     folder: its per-image verdicts, one .npz per attack.
     run: the run's folder.
+    notes: what its results.json says that a reader should know.
   """
 
   wanted: Wanted
   row: dict[str, Any]
   folder: pathlib.Path
   run: pathlib.Path
+  notes: tuple[str, ...] = ()
 
 
 # Of rows with particles: as `jaxrkd diversity` takes.
@@ -64,8 +70,12 @@ def do(plan: Plan, root: str | pathlib.Path, data_dir: str = '') -> Outcome:
     plan: see `study_plan.plan`.
     root: folder of all studies; runs are in `root/runs`, and shared by them.
     data_dir: where TFDS data lie.
+
+  Raises:
+    InputError: the data are not those that the folder's runs were made with.
   """
   root = absolute(root)
+  _check_data(plan, root, data_dir)
   failed: dict[str, str] = {}  # mark -> why
   for number, training in enumerate(plan.trainings.values(), 1):
     say(f'\n{number} of {len(plan.trainings)}: {training.title}')
@@ -103,6 +113,39 @@ def do(plan: Plan, root: str | pathlib.Path, data_dir: str = '') -> Outcome:
     for one in group if missing else ():
       reasons[one.row.key] = next(iter(missing.values()))
   return Outcome(measured, reasons)
+
+
+def _check_data(plan: Plan, root: pathlib.Path, data_dir: str) -> None:
+  """Raises `InputError` where data have changed since runs of the folder saw them."""
+  path = root / DATA
+  known: dict[str, str] = {}
+  if sharding.seen_by_all(path.is_file()):
+    known = json.loads(path.read_text(encoding='utf-8'))
+  before = dict(known)
+  for training in plan.trainings.values():
+    node = training.config.data.to_dict()
+    extra = training.config.get('extra')
+    name = fingerprint([node, extra.path if extra else ''])
+    try:
+      data = experiment.dataset(training.config, data_dir)
+    except InputError:
+      continue  # The rows that need them will say so.
+    found = fingerprint([_digest(data.train), _digest(data.test)])
+    if known.setdefault(name, found) != found:
+      raise InputError(
+        f'the images of {data.name} are not those that the runs in {str(root)!r} were made '
+        'with; use another --workdir'
+      )
+  if known != before and sharding.is_first_process():
+    files.write_json(path, known)
+
+
+@functools.lru_cache(maxsize=16)
+def _digest(split: Split) -> str:
+  """Of the images in memory; of those on disk, of their labels."""
+  if isinstance(split.image, LazyImages):
+    return fingerprint([split.label.tolist(), split.index.tolist()])
+  return images_digest(Images(split.image, split.label, split.index))
 
 
 def place(root: pathlib.Path, training: Training) -> pathlib.Path:
@@ -172,7 +215,13 @@ def _describe_particles(
   measured = []
   for one in group:
     found = particle_sets.measure(
-      folder, one.version, one.row.particles, IMAGES, PARTICLES, data_dir
+      folder,
+      one.version,
+      one.row.particles,
+      IMAGES,
+      PARTICLES,
+      one.evaluation['threat'],
+      data_dir,
     )
     measured.append(Measured(one, {'particles': found}, folder, folder))
   return measured
@@ -215,12 +264,16 @@ def _measure(
       versions=both,
       teachers=False,
     )
+  notes = tuple(filter(None, (found.get('threat_note'), *found.get('data_notes', ()))))
   measured = []
   for one in group:
     whole, inner = found['student'], folder / f'eval{name}'
     if one.network:
-      whole, inner = found['students'][one.network], inner / one.network
+      several = found.get('students', {})
+      whole = several[one_of(one.network, tuple(several), f'network of {one.row.key!r}')]
+      inner = inner / one.network
     elif 'chosen' in found:
       inner = inner / found['chosen']
-    measured.append(Measured(one, whole[one.version], inner / one.version, folder))
+    row, verdicts = whole[one.version], inner / one.version
+    measured.append(Measured(one, row, verdicts, folder, notes))
   return measured

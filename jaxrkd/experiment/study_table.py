@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import json
-import math
 import pathlib
 import statistics
 from collections.abc import Mapping, Sequence
@@ -12,15 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrkd.errors import InputError
+from jaxrkd.evaluate import intervals
+from jaxrkd.evaluate.intervals import OfImages
 from jaxrkd.evaluate.results import star
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment.study import Cell, Claim, Recorded, Row, Shown, Study
-from jaxrkd.experiment.study_recordings import OfImages, Recordings
+from jaxrkd.experiment.study_recordings import Recordings
 from jaxrkd.experiment.study_run import Measured, Outcome
 
-# Two-sided 95 % points of Student's t by degrees of freedom, then the normal one.
-STUDENT_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-NORMAL = 1.960
 # Decimals of a unit, where two are too few.
 DIGITS = {'': 4, 'nats': 3}
 HOLDS, FAILS, UNKNOWN = 'holds here', 'does not hold', 'cannot be told'
@@ -137,7 +135,7 @@ def printed(
 
 
 def entries(study: Study, outcome: Outcome) -> Entries:
-  """Every cell: row's key -> column's title -> entry."""
+  """Every cell: row's key -> column's title -> entry; adds to `outcome.failed`."""
   lines = read_printed(study.printed) if study.printed else []
   found: Entries = {
     row.key: {
@@ -149,7 +147,11 @@ def entries(study: Study, outcome: Outcome) -> Entries:
   for one in outcome.measured:
     for column in study.columns:
       cell = found[one.wanted.row.key][column.title]
-      _fill(cell, one, column, recordings)
+      try:
+        _fill(cell, one, column, recordings)
+      except InputError as error:
+        # What one row lacks takes no other along.
+        outcome.failed.setdefault(one.wanted.row.key, str(error))
   for row in study.rows:
     if row.mean_of:
       _average(found, row)
@@ -163,7 +165,10 @@ def entries(study: Study, outcome: Outcome) -> Entries:
 
 def _fill(cell: Entry, one: Measured, column: Shown, recordings: Recordings) -> None:
   """Puts what one seed of a row has of a column into its cell; it may have nothing."""
-  seed = one.wanted.seed
+  seed, sets = one.wanted.seed, bool(one.wanted.row.particles)
+  if sets != bool(column.particles) and not isinstance(column.value, Recorded):
+    # Rows show accuracies, or sets of images.
+    return
   if isinstance(column.value, Recorded):
     images = recordings.images(one.wanted.row.key, seed, column.value)
   elif column.particles:
@@ -196,19 +201,31 @@ def _average(found: Entries, row: Row) -> None:
   for title, cell in found[row.key].items():
     parts = [found[key][title] for key in row.mean_of]
     seeds = set.intersection(*(set(part.values) for part in parts))
-    for seed in seeds:
+    for seed in sorted(seeds):
       cell.values[seed] = statistics.fmean(part.values[seed] for part in parts)
+      cell.star = cell.star or next((part.star for part in parts if part.star), '')
+      images = [part.images.get(seed) for part in parts]
+      there = [one for one in images if one is not None]
+      same = all(np.array_equal(one.place, there[0].place) for one in there)
+      if len(there) == len(parts) and same:
+        mean = np.mean([one.value for one in there], 0)
+        cell.images[seed] = OfImages(mean, there[0].place)
 
 
 def _subtract(found: Entries, column: Shown, study: Study) -> None:
   """Values as differences to each row's baseline."""
-  before = {row.key: dict(found[row.key][column.title].values) for row in study.rows}
+  before = {row.key: found[row.key][column.title] for row in study.rows}
   for row in study.rows:
-    base = before.get(row.baseline, {})
-    own = before[row.key]
-    cell = found[row.key][column.title]
-    cell.values = {seed: own[seed] - base[seed] for seed in sorted(own.keys() & base)}
-    cell.images = {}
+    base, own = before.get(row.baseline, Entry({})), before[row.key]
+    found[row.key][column.title] = dataclasses.replace(
+      own,
+      values={
+        seed: own.values[seed] - base.values[seed]
+        for seed in sorted(own.values.keys() & base.values.keys())
+      },
+      images={},
+      star=own.star or base.star,
+    )
 
 
 def _divide(found: Entries, column: Shown) -> None:
@@ -284,7 +301,7 @@ def _judged(claim: Claim, found: Entries, units: Mapping[str, str]) -> Judged:
   for one in claim.all_of:
     left = _at(found, one.more)
     right = _at(found, one.less) if isinstance(one.less, Cell) else one.less
-    gap = difference(left, right)
+    gap = intervals.difference(left.values, left.images, *_other(left, right))
     unit = units.get(one.more.column, '%')
     if not isinstance(one.less, Cell):
       name = f'{one.less:g} {unit}'.strip()
@@ -295,14 +312,14 @@ def _judged(claim: Claim, found: Entries, units: Mapping[str, str]) -> Judged:
       unit = ' points' if unit == '%' else f' {unit}'
     if gap is None:
       verdicts.append(UNKNOWN)
-      told.append(f'{one.more.row} against {name}: not measured')
+      told.append(f'{one.more.row}, {one.more.column} against {name}: not measured')
       continue
-    middle, half, how = gap
-    low, high = middle - half, middle + half
-    verdicts.append(HOLDS if low > one.by else FAILS if high < one.by else UNKNOWN)
+    verdicts.append(
+      HOLDS if gap.low > one.by else FAILS if gap.high < one.by else UNKNOWN
+    )
     told.append(
-      f'{one.more.row}, {one.more.column}: {middle:+.{digits}f}{unit} against {name} '
-      f'(95 %: {low:+.{digits}f} to {high:+.{digits}f}, {how})'
+      f'{one.more.row}, {one.more.column}: {gap.middle:+.{digits}f}{unit} against {name} '
+      f'(95 %: {gap.low:+.{digits}f} to {gap.high:+.{digits}f}, {gap.over})'
     )
   verdict = HOLDS
   if FAILS in verdicts:
@@ -324,45 +341,8 @@ def _at(found: Entries, cell: Cell) -> Entry:
   return found[cell.row][cell.column]
 
 
-def difference(left: Entry, right: Entry | float) -> tuple[float, float, str] | None:
-  """How much more, half the 95 % interval, and what the interval is over.
-
-  Over seeds (paired) where there are three or more; otherwise over images: paired where both
-  sides have the same, else as two samples. The images of two seeds are taken to tell no
-  more than those of one.
-  """
-  other = right.values if isinstance(right, Entry) else dict.fromkeys(left.values, right)
-  seeds = sorted(left.values.keys() & other.keys())
-  if not seeds:
-    return None
-  gaps = [left.values[seed] - other[seed] for seed in seeds]
-  middle = statistics.fmean(gaps)
-  if len(seeds) > 2:
-    free = len(seeds) - 1
-    factor = STUDENT_T[free - 1] if free <= len(STUDENT_T) else NORMAL
-    half = factor * statistics.stdev(gaps) / math.sqrt(len(seeds))
-    return middle, half, f'{len(seeds)} seeds'
-  errors, counts = [], []
-  for seed in seeds:
-    mine = left.images.get(seed)
-    theirs = right.images.get(seed) if isinstance(right, Entry) else right
-    if mine is None or theirs is None:
-      return middle, math.inf, 'images not kept'
-    errors.append(_error(mine, theirs))
-    counts.append(len(mine.value))
-  return middle, NORMAL * statistics.fmean(errors), f'{min(counts)} images'
-
-
-def _error(mine: OfImages, theirs: OfImages | float) -> float:
-  """The standard error of a difference of means over images."""
-  if isinstance(theirs, float):
-    return _mean_error(mine.value)
-  if np.array_equal(mine.place, theirs.place):
-    return _mean_error(mine.value - theirs.value)
-  return math.hypot(_mean_error(mine.value), _mean_error(theirs.value))
-
-
-def _mean_error(values: np.ndarray) -> float:
-  if len(values) < 2:
-    return math.inf
-  return float(values.std(ddof=1)) / math.sqrt(len(values))
+def _other(left: Entry, right: Entry | float) -> tuple[Mapping, Mapping]:
+  """What a cell, or a number, is compared with, by seed: values and images."""
+  if isinstance(right, Entry):
+    return right.values, right.images
+  return dict.fromkeys(left.values, right), dict.fromkeys(left.values, right)

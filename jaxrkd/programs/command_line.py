@@ -177,7 +177,9 @@ def home(path: str) -> str:
 
 def image_shape(parts: list[str]) -> tuple[int, ...]:
   """--image_shape as numbers; empty if it was not given."""
-  if parts and (len(parts) != 3 or not all(part.isdigit() for part in parts)):
+  if parts and (
+    len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts)
+  ):
     raise InputError(
       f'--image_shape is {",".join(parts)}; give three numbers, such as 32,32,3'
     )

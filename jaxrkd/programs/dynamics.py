@@ -63,10 +63,10 @@ def main(overrides: list[str]) -> None:
     ).names
     named = dict(enumerate(names))
     plan = stored_dynamics.galleries(plan, outcome, found.split, named)
-  if sharding.is_first_process():
-    text = stored_dynamics.per_image(plan.study, outcome, found.split)
-    files.write_text(workdir / 'images.csv', text)
+  text = stored_dynamics.per_image(plan.study, outcome, found.split)
   study_pages.leave(plan, outcome, workdir, _command(), found.data_dir)
+  if sharding.is_first_process():
+    files.write_text(workdir / 'images.csv', text)
 
 
 def _folder(text: str) -> pathlib.Path | None:
@@ -80,6 +80,8 @@ def _command() -> str:
   for name in ('teacher', 'difficulty', 'data_dir'):
     if getattr(found, name):
       parts.append(f'--{name}={getattr(found, name)}')
+  if found.plugins:
+    parts.append(f'--plugins={",".join(found.plugins)}')
   if found.split != 'test':
     parts.append(f'--split={found.split}')
   if not found.gallery:

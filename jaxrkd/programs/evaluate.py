@@ -60,7 +60,7 @@ def main(overrides: list[str]) -> None:
   """The program; see the top of this file."""
   workdir = command_line.required_workdir()
   given = flags.FLAGS.epochs
-  if not all(text.isdigit() and int(text) for text in given):
+  if not all(text.isascii() and text.isdigit() and int(text) for text in given):
     raise InputError(f'--epochs is {",".join(given)}; give numbers, such as 20,30')
   found = remeasure(
     workdir,

@@ -17,7 +17,7 @@ from jaxrkd.commands import command
 from jaxrkd.errors import InputError
 from jaxrkd.experiment import study_pages
 from jaxrkd.experiment.scale import SCALES
-from jaxrkd.experiment.study import load_study, names
+from jaxrkd.experiment.study_files import load_study, names
 from jaxrkd.experiment.study_plan import plan
 from jaxrkd.experiment.study_run import do
 from jaxrkd.programs import command_line
@@ -53,7 +53,9 @@ def main(overrides: list[str]) -> None:
     raise InputError(f'no --name; name a study ({known}) or a file of your own')
   seeds = None
   if found.seeds is not None:
-    if not found.seeds or not all(seed.isdigit() for seed in found.seeds):
+    if not found.seeds or not all(
+      seed.isascii() and seed.isdigit() for seed in found.seeds
+    ):
       raise InputError(
         f'--seeds is {",".join(found.seeds)}; give integers, such as 0,1,2'
       )
@@ -79,7 +81,9 @@ def main(overrides: list[str]) -> None:
   for name, made in plans.items():
     outcome = do(made, workdir, found.data_dir)
     again = _command(name, overrides)
-    study_pages.write(name, found.scale, made, outcome, workdir, again, found.data_dir)
+    study_pages.write(
+      name, found.scale, made, outcome, workdir, again, found.data_dir, found.only
+    )
     failed |= {f'{name}, {row}': why for row, why in outcome.failed.items()}
   if failed:
     first, why = next(iter(failed.items()))
@@ -99,6 +103,8 @@ def _command(name: str, overrides: list[str]) -> str:
     parts.append(f'--only={found.only}')
   if found.files:
     parts.append(f'--files={",".join(found.files)}')
+  if found.plugins:
+    parts.append(f'--plugins={",".join(found.plugins)}')
   if found.data_dir:
     parts.append(f'--data_dir={found.data_dir}')
   parts += [f'--config.{text}' for text in overrides]

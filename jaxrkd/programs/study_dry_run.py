@@ -2,6 +2,7 @@
 
 import functools
 import json
+import pathlib
 
 import jax
 from ml_collections import ConfigDict
@@ -9,9 +10,11 @@ from ml_collections import ConfigDict
 from jaxrkd import experiment
 from jaxrkd.errors import InputError
 from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment.load import read_config
 from jaxrkd.experiment.prepare import prepare
-from jaxrkd.experiment.study import load_study, names
+from jaxrkd.experiment.study_files import load_study, names
 from jaxrkd.experiment.study_plan import Plan, Training
+from jaxrkd.interop import read_network
 from jaxrkd.models.named import PRECISIONS, named_network
 from jaxrkd.programs import predict
 from jaxrkd.programs.flops import count_flops
@@ -102,11 +105,11 @@ def training_flop(made: Plan, training: Training, data_dir: str) -> float:
   data = experiment.dataset(config, data_dir)
   mesh = sharding.data_mesh()
   nets, variables = {}, {}
-  for name, mark in training.teachers.items():
-    own = made.trainings[mark].config
-    if made.trainings[mark].source:
-      continue
-    net = named_network(own.student, data.classes, data.image_shape, config.precision)
+  for name, entry in config.teachers.items():
+    mark = training.teachers.get(name)
+    taught = made.trainings[mark] if mark else None
+    node = _network(taught, entry.workdir)
+    net = named_network(node, data.classes, data.image_shape, config.precision)
     nets[name] = net
     variables[name] = jax.eval_shape(net.init, jax.random.key(0))
   setup = prepare(ConfigDict(config.to_dict()).lock(), data, nets, mesh)
@@ -118,6 +121,21 @@ def training_flop(made: Plan, training: Training, data_dir: str) -> float:
   order = jax.eval_shape(setup.order, jax.ShapeDtypeStruct((), 'int32'))
   flops = count_flops(setup.train_step, setup.learner.like, joined, abstract, order)
   return flops * setup.total_steps * _members(training)
+
+
+def _network(taught: Training | None, workdir: str) -> ConfigDict:
+  """The network of a teacher: trained here, from a file, or of a finished run.
+
+  Raises:
+    InputError: no such file or run, or the file does not hold the network.
+  """
+  if taught is None:
+    return read_config(pathlib.Path(workdir)).student
+  if not taught.source:
+    return taught.config.student
+  source = taught.source
+  known = {'recipe': source.recipe} if source.recipe else {'network': source.network}
+  return ConfigDict(read_network(source.file, check=False, **known).node)
 
 
 @functools.cache

@@ -30,6 +30,7 @@ td b { font-weight:600 } td small { display:block; font-size:.8em }
 figcaption { font-size:.9em; color:#444 } code,pre { font:.9em/1.5 ui-monospace,monospace }
 pre { background:var(--tint); padding:.8em; border-radius:8px; overflow-x:auto;
   white-space:pre-wrap } ul { padding-left:1.2em }
+@media (max-width:40em) { figure { overflow-x:auto } figure svg { max-width:none; width:44em } }
 @media print { body { max-width:none; padding:0; font-size:10pt } .scroll { overflow:visible;
   border:0 } th,td { padding:.2em .35em; white-space:normal } h2 { break-after:avoid }
   tr,figure { break-inside:avoid } }
@@ -48,10 +49,12 @@ def page(found: Mapping[str, Any], figures: Mapping[str, str]) -> str:
   parts = [
     f'<h1>{_text(title)}</h1><p class="lead">{_text(found["asks"])}</p>',
     _scale(found),
+    *_overrides(found['overrides']),
     *_failures(found['failed']),
     *_read(found),
     _table(found),
     *_doubts(found),
+    *_notes(found['notes']),
     *_claims(found['claims']),
     *(
       _figure(found['captions'].get(name, ''), name, svg) for name, svg in figures.items()
@@ -104,6 +107,7 @@ def markdown(found: Mapping[str, Any]) -> str:
   lines = [['', *heads], ['---'] * (len(titles) + 1)]
   for row in found['rows']:
     name = f'{row["block"]}: {row["name"]}' if row['block'] else row['name']
+    name = name.replace('|', r'\|')
     lines.append([name, *(_plain(row['cells'][title]) for title in titles)])
   return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
@@ -141,6 +145,8 @@ def _text(value: Any) -> str:
 def _read(found: Mapping[str, Any]) -> list[str]:
   """How the table is read."""
   text = 'Accuracies and probabilities in percent; other units stand in the heads.'
+  if found['images']:
+    text += f' Measured on {" and ".join(f"{n:,}" for n in found["images"])} test images.'
   cells = [cell for row in found['rows'] for cell in row['cells'].values()]
   if all(cell['paper'] is None for cell in cells):
     return ['<h2>Measured</h2>', f'<p>{text} {_seeds(found)}</p>']
@@ -169,6 +175,24 @@ def _seeds(found: Mapping[str, Any]) -> str:
   if count == 1:
     return f'One seed ({found["seeds"][0]}).'
   return f'Means and standard deviations of {count} seeds.'
+
+
+def _overrides(texts: Sequence[str]) -> list[str]:
+  if not texts:
+    return []
+  told = ', '.join(f'<code>{_text(text)}</code>' for text in texts)
+  return [
+    f'<p class="note">Every row was changed: {told}. This is not the study as it is.</p>'
+  ]
+
+
+def _notes(notes: Mapping[str, Sequence[str]]) -> list[str]:
+  if not notes:
+    return []
+  items = ''.join(
+    f'<li>{_text(note)} ({_text("; ".join(rows))})</li>' for note, rows in notes.items()
+  )
+  return [f'<p>What the measurements note:</p><ul class="soft">{items}</ul>']
 
 
 def _failures(failed: Mapping[str, str]) -> list[str]:
