@@ -17,6 +17,7 @@ from jaxrkd.experiment import (
   stored_dynamics,
   study,
   study_check,
+  study_choice,
   study_pages,
   study_plan,
   study_run,
@@ -249,7 +250,7 @@ class RecordedStudyTest(parameterized.TestCase):
     self.assertIn('is an ensemble of 2', plan.refused['S'])
 
   def test_rows_that_others_are_read_with_stay(self):
-    chosen = study_plan.chosen_rows(made(), 'S')
+    chosen = study_choice.chosen_rows(made(), 'S')
     self.assertEqual([row.key for row in chosen.rows], ['T', 'S'])
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from absl.testing import absltest, parameterized
 
-from jaxrkd.experiment import scale, study, study_files, study_plan
+from jaxrkd.experiment import scale, study, study_config, study_files
 
 LEVEL = 255
 # Steps of attacks that are not told theirs, at 8/255.
@@ -172,7 +172,7 @@ class SettingsTest(parameterized.TestCase):
     for row in found.rows:
       if not row.config:
         continue
-      config = study_plan.row_config(found, row, scale.SCALES['paper'])
+      config = study_config.row_config(found, row, scale.SCALES['paper'])
       with self.subTest(row.key):
         seen += 1
         self.check(found, row, config)

@@ -17,6 +17,8 @@ from jaxrkd.experiment import (
   scale,
   study,
   study_check,
+  study_choice,
+  study_config,
   study_files,
   study_pages,
   study_plan,
@@ -40,7 +42,7 @@ REPEATED = {
 
 def resolved(name, key, size='paper'):
   found = study_files.load_study(name)
-  return study_plan.row_config(found, found.row(key), scale.SCALES[size])
+  return study_config.row_config(found, found.row(key), scale.SCALES[size])
 
 
 class StudiesTest(parameterized.TestCase):
@@ -242,15 +244,15 @@ class PlanTest(parameterized.TestCase):
     self.assertEqual(marks[0], marks[2])
 
   def test_rows_that_others_need_stay(self):
-    cost = study_plan.chosen_rows(study_files.load_study('akd_cost'), 'AT_PGD')
+    cost = study_choice.chosen_rows(study_files.load_study('akd_cost'), 'AT_PGD')
     self.assertEqual([row.key for row in cost.rows], ['Std.', 'AT_PGD-7'])
     self.assertEqual(cost.columns[-1].unit, 'times')
-    table = study_plan.chosen_rows(
+    table = study_choice.chosen_rows(
       study_files.load_study('mmard_table5'), 'RSLAD: Average'
     )
     self.assertIn('RSLAD: ResNet-18', [row.key for row in table.rows])
     self.assertNotIn('ARD: ResNet-18', [row.key for row in table.rows])
-    gains = study_plan.chosen_rows(
+    gains = study_choice.chosen_rows(
       study_files.load_study('mmard_table6'), 'inner problem: IAD'
     )
     self.assertIn('own inner problem (Table 3): IAD', [row.key for row in gains.rows])

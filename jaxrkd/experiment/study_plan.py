@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from jaxrkd import experiment
 from jaxrkd.errors import InputError, nearest
 from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.experiment import config_files as configs
-from jaxrkd.experiment import make
 from jaxrkd.experiment.claim import WITHOUT_EFFECT
-from jaxrkd.experiment.scale import SCALES, Scale, scaled
-from jaxrkd.experiment.study import Cell, Claim, Row, Study
+from jaxrkd.experiment.scale import SCALES, Scale
+from jaxrkd.experiment.study import Row, Study
+from jaxrkd.experiment.study_choice import chosen_rows
+from jaxrkd.experiment.study_config import row_config, teacher_config
 from jaxrkd.paths import absolute
 
 # What a training does not depend on.
@@ -241,7 +241,7 @@ def _public(
         f'{", ".join(sorted(known)) or "none"})'
       )
   return {
-    _mark(_teacher_config(study, spec, scale, 0, overrides), {}, seeded=False): Source(
+    _mark(teacher_config(study, spec, scale, 0, overrides), {}, seeded=False): Source(
       str(absolute(files[recipe])), recipe, {}
     )
     for spec, recipe in study.public.items()
@@ -260,156 +260,6 @@ def _mark(config: ConfigDict, teachers: Mapping[str, str], seeded: bool = True) 
   if not seeded:
     told.pop('seed')
   return fingerprint(told)[:8]
-
-
-def chosen_rows(study: Study, text: str) -> Study:
-  """A study of the rows whose key has a text, and of the claims and figures about them.
-
-  Raises:
-    InputError: no row has it.
-  """
-  keys = {row.key for row in study.rows if text in row.key}
-  if not keys:
-    known = ', '.join(repr(row.key) for row in study.rows)
-    raise InputError(f'no row has {text!r} in its name (there: {known})')
-  # Whom the others are read with.
-  keys |= {study.difficulty, *(column.ratio_to for column in study.columns)}
-  for _ in study.rows:
-    for row in study.rows:
-      if row.key in keys:
-        keys |= {row.teacher, row.baseline, *row.mean_of}
-  rows = [row for row in study.rows if row.key in keys]
-
-  def about(claim: Claim) -> bool:
-    cells = [c for one in claim.all_of for c in (one.more, one.less)]
-    return all(cell.row in keys for cell in cells if isinstance(cell, Cell))
-
-  return dataclasses.replace(
-    study,
-    rows=rows,
-    claims=[claim for claim in study.claims if about(claim)],
-    figures=[
-      dataclasses.replace(f, rows=tuple(k for k in f.rows if k in keys))
-      for f in study.figures
-      if not f.rows or set(f.rows) & keys
-    ],
-  )
-
-
-def row_config(
-  study: Study, row: Row, scale: Scale, seed: int = 0, overrides: Sequence[str] = ()
-) -> ConfigDict:
-  """The resolved config of a row: the protocol's, the row's changes, the scale, overrides."""
-  given = configs.load_spec(row.config)
-  given.evaluation.attacks = ConfigDict(
-    {name: dict(options) for name, options in study.protocol.attacks.items()}
-  )
-  recording = study.protocol.record
-  given.trajectories.splits = recording
-  for key, value in study.protocol.select.items():
-    given.select[key] = ConfigDict(dict(value)) if isinstance(value, Mapping) else value
-  for key, value in row.if_there.items():
-    _change(given, key, value, passing=True)
-  for key, value in row.changes.items():
-    _change(given, key, value)
-  for column in given.evaluation.attacks.values():
-    # By the name of a network of the study; `_surrogates` finds it.
-    if column.get('surrogate'):
-      column.surrogate = ''
-  own = [entry.config for entry in given.teachers.values() if entry.config]
-  given.seed = seed * given.get('members', 1)
-  stride = 1 + max((config.seed for config in own), default=0)
-  for config in own:
-    config.seed += seed * stride
-    config.evaluation = given.evaluation.copy_and_resolve_references()
-    config.trajectories.splits = recording
-  resolved = experiment.resolve(given)
-  _leave_out_idle(resolved)
-  small = ConfigDict(scaled(resolved.to_dict(), scale))
-  return experiment.resolve(small, _fitting(overrides, small))
-
-
-def _teacher_config(
-  study: Study,
-  spec: str,
-  scale: Scale,
-  seed: int,
-  overrides: Sequence[str],
-  name: str = '',
-) -> ConfigDict:
-  """The config of a teacher, as it is in a row that has it under a name.
-
-  Raises:
-    InputError: an override puts another network in its place.
-  """
-  own, prefix = [], f'teachers.{name}.'
-  for text in overrides:
-    if text.startswith('data.'):
-      own.append(text)
-    elif text.startswith(f'{prefix}config.'):
-      own.append(text.removeprefix(f'{prefix}config.'))
-    elif name and text.startswith((f'{prefix}file', f'{prefix}workdir')):
-      raise InputError(
-        f'--config.{text}: images of other rows are made on this teacher, too; give its file '
-        'by --files=RECIPE=FILE'
-      )
-  return row_config(study, Row(spec, spec), scale, seed, own)
-
-
-def _change(config: ConfigDict, key: str, value: Any, passing: bool = False) -> None:
-  """Sets 'a.b.c'; groups that are not there are made, a None takes a teacher out.
-
-  Raises:
-    InputError: a key of a teacher that the row does not have, unless it is passed over.
-  """
-  *groups, last = key.split('.')
-  nodes = [config]
-  if (
-    len(groups) > 1
-    and groups[0] == 'teachers'
-    and groups[1] not in ('*', *config.teachers)
-  ):
-    if passing:
-      return
-    raise InputError(
-      f'the change {key!r} is of a teacher that the row does not have (there: '
-      f'{", ".join(config.teachers) or "none"})'
-    )
-  for group in groups:
-    if group == '*':
-      nodes = [inner for node in nodes for inner in node.values()]
-      continue
-    for node in nodes:
-      if group not in node:
-        node[group] = ConfigDict()
-    nodes = [node[group] for node in nodes]
-  for node in nodes:
-    if value is None and groups == ['teachers']:
-      del node[last]
-    else:
-      node[last] = ConfigDict(dict(value)) if isinstance(value, Mapping) else value
-
-
-def _fitting(overrides: Sequence[str], config: ConfigDict) -> list[str]:
-  """Overrides without those of teachers that a row does not have."""
-
-  def fits(text: str) -> bool:
-    parts = configs.split_override(text)[0].split('.')
-    return parts[0] != 'teachers' or len(parts) < 2 or parts[1] in config.teachers
-
-  return [text for text in overrides if fits(text)]
-
-
-def _leave_out_idle(config: ConfigDict) -> None:
-  """Takes out teachers that the method never asks: they would be trained for nothing."""
-  made = make.method(config)
-  asked = {*made.teachers, *made.inner.teachers}
-  if 'all' in asked:
-    return
-  with config.unlocked():
-    for name, entry in list(config.teachers.items()):
-      if name not in asked and entry.kind not in asked:
-        del config.teachers[name]
 
 
 def _add_row(
@@ -433,7 +283,7 @@ def _add_row(
         f'made (there: {", ".join(row.surrogates) or "none"})'
       )
     spec, version = row.surrogates[chosen]
-    own = _teacher_config(made.study, spec, made.scale, seed, overrides, chosen)
+    own = teacher_config(made.study, spec, made.scale, seed, overrides, chosen)
     title = f'{chosen}, seed {seed}'
     surrogates[name] = (_add(made.trainings, own, title, row.key, public), version)
   version = row.checkpoint or made.study.protocol.checkpoint
