@@ -329,6 +329,12 @@ class PanelTest(parameterized.TestCase):
     self.assertEqual(panel.status, 'fail')
     self.assertAlmostEqual(found['zero gradients'].value, 100)
 
+  def test_one_answer_for_everything_is_no_failure_of_the_attack(self):
+    # All images of one class stay right in any ball, as they should.
+    one = lambda x: jnp.zeros((len(x), 10)).at[:, 3].set(5.0) + 0 * linear_digits(x)
+    found, _ = checks(one)
+    self.assertEqual(found['large eps leaves images right'].status, 'skip')
+
   def test_random_answers_fail(self):
     noisy = Randomised(
       lambda x, keys: (
