@@ -9,32 +9,16 @@ anew and keeps the others.
 import argparse
 import json
 
-from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.experiment.study_files import load_study, names
-from jaxrkd.experiment.study_plan import Plan, Training, plan
+from jaxrkd.experiment.study_plan import Plan, plan
 from jaxrkd.programs.study_dry_run import COSTS, cost, training_flop
 from jaxrkd.runtime import files
-
-# Training without its seed and its teachers' seeds -> FLOP.
-KNOWN: dict[str, float] = {}
-
-
-def _anonymous(made: Plan, training: Training) -> list:
-  told = json.loads(training.config.to_json())
-  told['seed'] = 0
-  teachers = [made.trainings[mark] for mark in training.teachers.values()]
-  return [told, sorted(teacher.config.student.to_json() for teacher in teachers)]
 
 
 def flop(made: Plan, data_dir: str) -> float:
   """Of all updates of all trainings."""
-  total = 0.0
-  for training in made.trainings.values():
-    mark = fingerprint(_anonymous(made, training))
-    if mark not in KNOWN:
-      KNOWN[mark] = training_flop(made, training, data_dir)
-    total += KNOWN[mark]
-  return float(f'{total:.4g}')
+  each = (training_flop(made, t, data_dir) for t in made.trainings.values())
+  return float(f'{sum(each):.4g}')
 
 
 def main() -> None:

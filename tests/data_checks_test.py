@@ -182,6 +182,12 @@ class ClassTest(parameterized.TestCase):
     self.assertEqual(assemble('a', split(), other()).notes, ())
     self.assertEqual(assemble('a', split(), other()).classes, 5)
 
+  def test_more_held_out_than_trained_on(self):
+    train, labels = draw(200, 4, 4, 3, seed=2), np.arange(200) % 5
+    few = assemble('a', split(train, labels), other(), heldout=101)
+    self.assertRegex(few.notes[0], '101 images of a are held out and 99 are trained on')
+    self.assertEqual(assemble('a', split(train, labels), other(), heldout=99).notes, ())
+
   def test_parts_that_lack_a_class(self):
     # The digests of images decide which are held out.
     train, labels = draw(200, 4, 4, 3, seed=2), np.arange(200) % 5

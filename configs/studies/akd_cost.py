@@ -25,7 +25,7 @@ STUDY = P.akd_study(
   ],
   columns=[
     *P.AKD_COLUMNS,
-    Shown('s/epoch', 'seconds'),
+    Shown('Epoch', 'seconds'),
     Shown('times Std.', 'seconds', ratio_to='Std.'),
   ],
   claims=[

@@ -42,7 +42,7 @@ STUDY = study.Study(
   'How many teachers does AT-AKA need?',
   P.ATAKA,
   study.over(WHERE, [*ROWS, *COUPLED]),
-  [*P.ATAKA_COLUMNS, Shown('s/epoch', 'seconds')],
+  [*P.ATAKA_COLUMNS, Shown('Epoch', 'seconds')],
   printed='ataka_table5.csv',
   figures=[
     Figure(

@@ -168,6 +168,11 @@ def assemble(
       f'give a number from 0 to {len(train) - 1}'
     )
   rest, held = split_off(train, heldout)
+  if len(held) > len(rest):
+    notes.append(
+      f'{len(held)} images of {name} are held out and {len(rest)} are trained on; give a '
+      'smaller data.heldout'
+    )
   for part, what, so in (
     (rest, 'the training part', 'the network cannot learn these'),
     (held, 'the held-out part', 'what is chosen on it is blind to these'),

@@ -129,8 +129,9 @@ def similarity(
   """
   if student.shape != teacher.shape:
     raise InputError(
-      f'recordings of {list(student.shape)} and {list(teacher.shape)} epochs and images '
-      'cannot be compared; record both trainings on the same images for as many epochs'
+      f'a student with {len(student)} epochs of {student.shape[1]} images is compared with a '
+      f'teacher with {len(teacher)} epochs of {teacher.shape[1]}; train both for the same '
+      'number of epochs and record the same images'
     )
   a, b = student.astype(np.float64), teacher.astype(np.float64)
   inner = (a * b).sum(0)

@@ -51,6 +51,11 @@ def build(
     name: _place(teacher) if teacher else _own_teacher(path[0], split)
     for name, path in found.items()
   }
+  if teacher and len(found) == 1 and _place(teacher) in titles:
+    raise InputError(
+      f'--teacher is {str(teacher)!r}, the one run of --runs; name the run that taught it, or '
+      'leave --teacher out'
+    )
   for number, path in enumerate(dict.fromkeys(p for p in teachers.values() if p)):
     titles.setdefault(path, 'teacher' if number == 0 else f'teacher {number + 1}')
   first = next(iter(found))
@@ -74,8 +79,9 @@ def build(
   for title, path in places.items():
     if not recording_path(path[0], split, path[1]).is_file():
       raise InputError(
-        f'{title!r}, {str(path[0])!r}, has no recording of the {split} split; train it with '
-        f'--config.trajectories.splits={split}'
+        f'{title!r}, {str(path[0])!r}, has no recording of the {split} split, and none can be '
+        f'added; train it in a new --workdir with --config.trajectories.splits={split}, or as '
+        f'a teacher with --config.teachers.NAME.config.trajectories.splits={split}'
       )
   study = _study(rows, split, titles[hard])
   measured = [
@@ -142,7 +148,8 @@ def _study(rows: list[Row], split: str, difficulty: str) -> Study:
   return Study(
     '',
     'Training dynamics',
-    f'What {len(rows)} trainings made of each {split} image',
+    f'How {len(rows)} {"training" if len(rows) == 1 else "trainings"} learned the {split} '
+    'images',
     Protocol('', {}, checkpoint='last', record=(split,)),
     rows,
     columns,
@@ -151,8 +158,15 @@ def _study(rows: list[Row], split: str, difficulty: str) -> Study:
     deviations=(
       f'Difficulty is the mean cross-entropy of {difficulty!r} over its epochs (AKD, '
       'equation 6); easiest and hardest are a fifth of the images each',
-      'Improvement is the probability of the right class by the student less that by its teacher, '
-      'both after their last epoch; similarity is the cosine of both trajectories',
+      *(
+        (
+          'Improvement is the probability of the right class by the student less that by its '
+          'teacher, both after their last epoch; similarity is the cosine of both '
+          'trajectories',
+        )
+        if compared
+        else ()
+      ),
     ),
   )
 
@@ -169,7 +183,7 @@ def galleries(plan: Plan, outcome: Outcome, split: str, names: Mapping[int, str]
       'gallery',
       recorded=(Recorded('difficulty', split=split),),
       label=int(label),
-      caption='The most extreme first.',
+      caption='The easiest and hardest images of this class, the most extreme first.',
     )
     for label in labels
   ]

@@ -16,8 +16,8 @@ def load_study(name: str) -> Study:
   """
   if not name.endswith('.py') and name not in names():
     raise InputError(
-      f'no study {name!r}{nearest(name, names())} (jaxrkd has {", ".join(names())}; a file of '
-      'your own ends in .py)'
+      f'no study {name!r}{nearest(name, names())}; jaxrkd study --list names all of them, and a '
+      'file of your own ends in .py'
     )
   path = pathlib.Path(configs.place(name, 'studies'))
   found = getattr(configs.run_file(path, 'study'), 'STUDY', None)

@@ -173,7 +173,7 @@ def record(
         'title': training.title,
         'epochs': training.config.get('epochs', 0) * training.config.get('members', 1),
         'seconds': seconds_per_epoch(place(root, training)),
-        'users': len(training.users),
+        'users': list(training.users),
       }
       for training in plan.trainings.values()
     ],

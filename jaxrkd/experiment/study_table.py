@@ -20,7 +20,7 @@ from jaxrkd.experiment.study_recordings import Recordings
 from jaxrkd.experiment.study_run import Measured, Outcome
 
 # Decimals of a unit, where two are too few.
-DIGITS = {'': 4, 'nats': 3}
+DIGITS = {'': 4, 'nats': 3, 's': 3}
 HOLDS, FAILS, UNKNOWN = 'holds here', 'does not hold', 'cannot be told'
 
 

@@ -33,7 +33,7 @@ def tell(
     )
   if found['threat_note']:
     say(f'note: {found["threat_note"]}')
-  if config.select.split == 'test':
+  if config.select.split == 'test' and 'best' in found['student']:
     say(f'note: {found["selection"]["note"]}')
 
 

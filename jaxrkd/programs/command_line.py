@@ -160,7 +160,7 @@ def required_workdir() -> str:
   """--workdir, which must be given, from the root."""
   if not flags.FLAGS.workdir:
     raise InputError(
-      'no --workdir; name a folder for the run, such as --workdir=runs/mtard_digits'
+      'no --workdir; name a folder for what is made, such as --workdir=runs/first'
     )
   if '://' in flags.FLAGS.workdir:
     raise InputError(

@@ -47,9 +47,11 @@ def main(overrides: list[str]) -> None:
   one_of(found.split, RECORDED, '--split')
   if not found.runs:
     raise InputError('no --runs; name runs that recorded, such as --runs=AKD=runs/akd')
-  runs = dict(command_line.named_run(text) for text in found.runs)
-  if len(runs) < len(found.runs):
-    raise InputError('two of --runs have the same name; write --runs=NAME=PATH,...')
+  given = [command_line.named_run(text) for text in found.runs]
+  runs = dict(given)
+  for name, _ in given:
+    if [other for other, _ in given].count(name) > 1:
+      raise InputError(f'two of --runs are named {name!r}; write --runs=NAME=PATH,...')
   plan, outcome = stored_dynamics.build(
     {name: pathlib.Path(path) for name, path in runs.items()},
     found.split,

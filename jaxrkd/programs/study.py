@@ -49,8 +49,10 @@ def main(overrides: list[str]) -> None:
     say(listing())
     return
   if not found.name:
-    known = ', '.join(names())
-    raise InputError(f'no --name; name a study ({known}) or a file of your own')
+    raise InputError(
+      'no --name; name a study, such as mtard_table2, or a file of your own; --list says which '
+      'there are'
+    )
   seeds = None
   if found.seeds is not None:
     if not found.seeds or not all(

@@ -3,12 +3,14 @@
 import functools
 import json
 import pathlib
+from collections.abc import Sequence
 
 import jax
 from ml_collections import ConfigDict
 
 from jaxrkd import experiment
 from jaxrkd.errors import InputError
+from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment.load import read_config
 from jaxrkd.experiment.prepare import prepare
@@ -33,10 +35,11 @@ def listing() -> str:
   lines = []
   for name in names():
     study, cost = load_study(name), costs[name]
+    hours = _told(cost['flop'] / SUSTAINED / 3600)
     lines.append(
       f'{name:14} {study.paper}, {study.item}: {study.asks}\n{"":14} {len(study.rows)} rows, '
       f'{cost["trainings"]} trainings, {cost["epochs"]:,} epochs in all, '
-      f'{_told(cost["flop"] / SUSTAINED / 3600)}'
+      f'{hours} on one H200'
     )
   return '\n'.join(lines) + (
     '\n\nThat is at the scale of the papers, with every teacher trained here. Hours are those '
@@ -47,6 +50,10 @@ def listing() -> str:
 
 
 def _told(hours: float) -> str:
+  if hours < 1 / 60:
+    return f'{3600 * hours:.2g} s'
+  if hours < 0.5:
+    return f'{60 * hours:.1f} min'
   return f'{hours:.1f} h' if hours < 10 else f'{hours:,.0f} h'
 
 
@@ -62,45 +69,93 @@ def describe(made: Plan, data_dir: str = '') -> None:
   Raises:
     InputError: a training that would fail; those after it are looked at first.
   """
+  rows, seeds = len({one.row.key for one in made.wanted}), _seeds(made)
   say(f'{made.study.paper}, {made.study.item}: {made.study.asks}')
-  say(f'{len(made.wanted)} rows and seeds, {len(made.trainings)} trainings\n')
-  wrong = dict(made.refused)
-  total = 0.0
+  few = 'seed' if len(seeds) == 1 else 'seeds'
+  say(f'{rows} rows, {len(seeds)} {few}, {len(made.trainings)} trainings\n')
+  wrong: dict[str, list[str]] = {}
+  for key, why in made.refused.items():
+    wrong.setdefault(why, []).append(key)
+  flop: list[tuple[float, float]] = []
   for training in made.trainings.values():
     try:
-      hours = _hours(made, training, data_dir)
+      one = training_flop(made, training, data_dir)
     except InputError as error:
-      wrong[training.title] = str(error)
+      wrong.setdefault(str(error), []).append(training.title)
       continue
-    total += hours
-    shared = f', for {len(training.users)} rows' if len(training.users) > 1 else ''
-    taught = ', '.join(made.trainings[m].folder for m in training.teachers.values())
-    more = f'\n    taught by {taught}' if taught else ''
-    epochs = training.config.get('epochs', 0)
-    say(f'  {training.folder}: {epochs} epochs, at least {hours:.3g} h{shared}{more}')
-  say(
-    f'\nall trainings: at least {total:.3g} hours here, at the rate of a matrix product; '
-    'measuring comes on top'
-  )
+    flop.append((one, one / _rate(training.config.precision)))
+    say(f'  {_line(made, training, one, flop[-1][1])}')
+  if flop:
+    whole, seconds = (sum(column) for column in zip(*flop))
+    say(
+      f'\n{len(flop)} trainings: {_told(_hours(seconds))} here at the rate of a matrix product, '
+      f'{_told(whole / SUSTAINED / 3600)} on one H200 at {SUSTAINED / 1e12:g} TFLOP/s; measuring '
+      'comes on top'
+    )
   if wrong:
-    told = '; '.join(f'{name}: {reason}' for name, reason in wrong.items())
-    raise InputError(f'{len(wrong)} of these would fail: {told}')
+    told = '; '.join(f'{_some(names)}: {why}' for why, names in wrong.items())
+    count = sum(map(len, wrong.values()))
+    raise InputError(f'{count} of {len(made.trainings)} trainings would fail. {told}')
+
+
+def _seeds(made: Plan) -> set[int]:
+  return {one.seed for one in made.wanted}
+
+
+def _line(made: Plan, training: Training, flop: float, seconds: float) -> str:
+  """What a training is, what it costs and whom it is for."""
+  config = training.config
+  if training.source:
+    return f'{training.folder}: from {training.source.file}, for {_some(training.users)}'
+  taught = ', '.join(made.trainings[m].folder for m in training.teachers.values())
+  more = f'\n    taught by {taught}' if taught else ''
+  return (
+    f'{training.folder}: {config.data.name}, seed {config.seed}, {config.epochs} epochs, '
+    f'{_told(_hours(seconds))} here, {_told(flop / SUSTAINED / 3600)} on one H200\n    for '
+    f'{_some(training.users)}{more}'
+  )
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+  """The first names, and how many more there are."""
+  more = f' and {len(names) - most} more' if len(names) > most else ''
+  return '; '.join(names[:most]) + more
+
+
+def _hours(seconds: float) -> float:
+  """Of all devices together, from seconds of one."""
+  return seconds / jax.device_count() / 3600
 
 
 def _members(training: Training) -> int:
   return training.config.get('members', 1)
 
 
-def _hours(made: Plan, training: Training, data_dir: str) -> float:
-  """Hours at the rate of a matrix product: a bound from below."""
-  if training.source:
-    return 0.0
-  rate = _rate(training.config.precision)
-  return training_flop(made, training, data_dir) / rate / jax.device_count() / 3600
+# Trainings but for seeds -> their arithmetic: every seed has the same.
+KNOWN: dict[str, float] = {}
 
 
 def training_flop(made: Plan, training: Training, data_dir: str) -> float:
-  """The arithmetic of all updates of a training."""
+  """The arithmetic of all updates of a training; none of one from a file.
+
+  Raises:
+    InputError: the training would fail.
+  """
+  told = json.loads(training.config.to_json())
+  told['seed'] = 0
+  teachers = [made.trainings[mark] for mark in training.teachers.values()]
+  networks = [str((t.source, t.config.get('student'))) for t in teachers]
+  mark = fingerprint([told, networks, training.source])
+  if mark not in KNOWN:
+    KNOWN[mark] = _traced(made, training, data_dir)
+  return KNOWN[mark]
+
+
+def _traced(made: Plan, training: Training, data_dir: str) -> float:
+  """Counts the traced step."""
+  if training.source:
+    _network(training, '')  # Whether the file is there.
+    return 0.0
   config = training.config
   data = experiment.dataset(config, data_dir)
   mesh = sharding.data_mesh()

@@ -62,7 +62,7 @@ def page(found: Mapping[str, Any], figures: Mapping[str, str]) -> str:
     _setup(found),
     *_cost(found['runs']),
     f'<h2>Again</h2><pre>{_text(found["command"])}</pre>',
-    f'<p><small>{_text(found["about"])}</small></p>',
+    f'<p><small>{_links(found)}{_text(found["about"])}</small></p>',
   ]
   return _whole(title, ''.join(parts))
 
@@ -91,11 +91,13 @@ def index(studies: Sequence[Mapping[str, Any]]) -> str:
       f'<td class="text">{told or "none"}</td></tr>'
     )
   head = (
-    '<tr><th>study</th><th class="text">question</th><th>scale</th><th>rows</th>'
+    '<tr><th>study</th><th class="text">question</th><th>scale</th><th>rows measured</th>'
     '<th class="text">claims</th></tr>'
   )
   body = (
-    f'<h1>Studies</h1><div class="scroll"><table>{head}{"".join(lines)}</table></div>'
+    '<h1>Studies</h1><p>Tables and figures of papers that were done in this folder: how many of '
+    'their rows were measured, and what became of the claims.</p>'
+    f'<div class="scroll"><table>{head}{"".join(lines)}</table></div>'
   )
   return _whole('Studies', body)
 
@@ -118,7 +120,7 @@ def _number(cell: Mapping[str, Any], key: str) -> str:
 
 def _head(found: Mapping[str, Any], title: str) -> str:
   unit = found['units'][title]
-  return title if unit in ('', '%') else f'{title} ({unit})'
+  return title if unit in ('', '%', 'times') else f'{title} ({unit})'
 
 
 def _plain(cell: Mapping[str, Any]) -> str:
@@ -144,7 +146,7 @@ def _text(value: Any) -> str:
 
 def _read(found: Mapping[str, Any]) -> list[str]:
   """How the table is read."""
-  text = 'Accuracies and probabilities in percent; other units stand in the heads.'
+  text = 'Accuracies and probabilities in percent; other units are in the column heads.'
   if found['images']:
     text += f' Measured on {" and ".join(f"{n:,}" for n in found["images"])} test images.'
   cells = [cell for row in found['rows'] for cell in row['cells'].values()]
@@ -157,13 +159,23 @@ def _read(found: Mapping[str, Any]) -> list[str]:
   ]
 
 
+def _links(found: Mapping[str, Any]) -> str:
+  files = ('table.csv', 'table.json', 'table.md')
+  told = ', '.join(f'<a href="{name}">{name}</a>' for name in files)
+  every = (
+    '<a href="../index.html">All studies of this folder</a>, ' if found['scale'] else ''
+  )
+  return f'{every}{told}. '
+
+
 def _scale(found: Mapping[str, Any]) -> str:
   if not found['scale']:
     return ''
   if found['scale'] == 'paper':
     return f'<p class="soft">Scale: {_text(found["scale_says"])}.</p>'
+  size = "not the paper's" if found['set_up'] else 'not full size'
   return (
-    f'<p class="note">Scale {_text(found["scale"])}, not the paper\'s: '
+    f'<p class="note">Scale {_text(found["scale"])}, {size}: '
     f'{_text(found["scale_says"])}.</p>'
   )
 
@@ -271,6 +283,8 @@ def _figure(caption: str, name: str, svg: str) -> str:
 
 
 def _setup(found: Mapping[str, Any]) -> str:
+  if not found['set_up']:
+    return ''
   items = ''.join(f'<li>{_text(text)}.</li>' for text in found['set_up'])
   head = 'Set-up, and where it differs from the paper' if found['paper'] else 'Set-up'
   return f'<h2>{head}</h2><ul>{items}</ul>'
@@ -279,12 +293,16 @@ def _setup(found: Mapping[str, Any]) -> str:
 def _cost(runs: Sequence[Mapping[str, Any]]) -> list[str]:
   if not runs:
     return []
-  lines = ['<tr><th>training</th><th>epochs</th><th>s per epoch</th><th>rows</th></tr>']
+  lines = [
+    '<tr><th>training</th><th class="text">for</th><th>epochs</th><th>s per epoch</th></tr>'
+  ]
   for run in runs:
-    speed = '–' if run['seconds'] is None else f'{run["seconds"]:.2f}'
+    speed = '–' if run['seconds'] is None else f'{run["seconds"]:.3g}'
+    folder = _text(run['folder'])
     lines.append(
-      f'<tr><td>{_text(run["folder"])}</td><td>{run["epochs"] or "–"}</td><td>{speed}</td>'
-      f'<td>{run["users"]}</td></tr>'
+      f'<tr><td><a href="../runs/{folder}">{folder}</a></td><td class="text"><small>'
+      f'{_text("; ".join(run["users"]))}</small></td><td>{run["epochs"] or "–"}</td>'
+      f'<td>{speed}</td></tr>'
     )
   hours = sum((r['seconds'] or 0) * (r['epochs'] or 0) for r in runs) / 3600
   return [
