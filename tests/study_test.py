@@ -396,6 +396,12 @@ class RunTest(parameterized.TestCase):
     place = folder / 'own-paper'
     page = (place / 'index.html').read_text()
     self.assertIn('Table &lt;1&gt;', page)
+    self.assertIn(
+      'Networks of the rows: convnet 4. Networks of teachers: convnet 4.', page
+    )
+    self.assertIn(
+      'Attacked in linf, eps 5.1/255. FGSM: FGSM, one step. W: the mean', page
+    )
     self.assertEqual(page.count('<svg'), 3)
     self.assertNotIn(
       'http://',

@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from jaxrkd.evaluate import results
@@ -27,6 +28,16 @@ from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 
 TABLE = 'table.json'
+# Attacks as a reader of a page knows them; steps that a study gives stand behind.
+MEANINGS = {
+  'fgsm': 'FGSM, one step',
+  'pgd': 'PGD',
+  'pgd_sat': 'PGD, 20 steps of 2/255',
+  'pgd_trades': 'PGD, 20 steps of 0.003',
+  'cw_inf': 'PGD on the margin loss of Carlini and Wagner, 30 steps unless told',
+  'autoattack': 'AutoAttack, standard',
+  'square': 'the Square attack',
+}
 
 
 def write(
@@ -160,6 +171,7 @@ def record(
       for one in judged
     ],
     'failed': dict(outcome.failed),
+    'what': describe(plan),
     'overrides': list(plan.overrides),
     'images': sorted(
       {r['images'] for one in outcome.measured if 'images' in (r := one.row)}
@@ -181,6 +193,62 @@ def record(
     'about': f'jaxrkd {about["jaxrkd"]}, jax {about["jax"]}, {about["device"]}; written '
     f'{time.strftime("%Y-%m-%d")}',
   }
+
+
+def describe(plan: Plan) -> list[str]:
+  """Data, networks, ball and columns, a sentence each, for those who only see the page."""
+  told = []
+  configs = [training.config for training in plan.trainings.values()]
+  trained = [config for config in configs if config.get('student')]
+  data = sorted({_data(config.data) for config in configs})
+  if data:
+    told.append(f'Data: {", ".join(data)}')
+  taught = {mark for t in plan.trainings.values() for mark in t.teachers.values()}
+  marks = {one.mark for one in plan.wanted}
+  for what, those in (('Networks of the rows', marks), ('Networks of teachers', taught)):
+    found = {
+      _network(t.config.student)
+      for mark, t in plan.trainings.items()
+      if mark in those and t.config.get('student')
+    }
+    if found:
+      told.append(f'{what}: {", ".join(sorted(found))}')
+  balls = sorted({_ball(config) for config in trained})
+  if balls and plan.study.protocol.attacks:
+    told.append(f'Attacked in {", ".join(balls)}')
+  for column in plan.study.columns:
+    node = plan.study.protocol.attacks.get(column.attack)
+    if node is not None and not str(column.value).startswith('weighted:'):
+      options = ', '.join(f'{k} {v}' for k, v in node.items() if k != 'name')
+      name = node.get('name', column.attack)
+      name = MEANINGS.get(name, name)
+      told.append(f'{column.title}: {name}{f" ({options})" if options else ""}')
+  if any(str(column.value).startswith('weighted:') for column in plan.study.columns):
+    told.append('W: the mean of clean accuracy and accuracy under the attack')
+  return told
+
+
+def _data(node: Mapping[str, Any]) -> str:
+  limits = [
+    f'{node[key]:,} {what}'
+    for key, what in (('train_limit', 'training'), ('test_limit', 'test'))
+    if node.get(key)
+  ]
+  told = f' ({" and ".join(limits)} images)' if limits else ''
+  chosen = node.get('classes')
+  if chosen and not isinstance(chosen, int):
+    told += f' of {", ".join(map(str, chosen))}'
+  return f'{node["name"]}{told}'
+
+
+def _network(node: Mapping[str, Any]) -> str:
+  widths = node.get('widths')
+  return f'{node["name"]} {"-".join(map(str, widths))}' if widths else node['name']
+
+
+def _ball(config: Mapping[str, Any]) -> str:
+  threat = config['evaluation']['threat']
+  return f'{threat["name"]}, eps {255 * threat["eps"]:.4g}/255'
 
 
 def _notes(outcome: Outcome) -> dict[str, list[str]]:

@@ -53,6 +53,7 @@ def page(found: Mapping[str, Any], figures: Mapping[str, str]) -> str:
     *_failures(found['failed']),
     *_read(found),
     _table(found),
+    _what(found['what']),
     *_doubts(found),
     *_notes(found['notes']),
     *_claims(found['claims']),
@@ -157,6 +158,10 @@ def _read(found: Mapping[str, Any]) -> list[str]:
     f'<p>{text} The paper and the difference to it stand below each measured number. '
     f'{_seeds(found)} A question mark stands beside printed numbers that are in doubt.</p>',
   ]
+
+
+def _what(told: Sequence[str]) -> str:
+  return f'<p class="soft">{_text(". ".join(told))}.</p>' if told else ''
 
 
 def _links(found: Mapping[str, Any]) -> str:
