@@ -2,8 +2,11 @@
 
 import csv
 import dataclasses
+import json
 import pathlib
 import re
+import subprocess
+import sys
 
 import numpy as np
 import tiny
@@ -171,6 +174,13 @@ class RecordedStudyTest(parameterized.TestCase):
     self.assertEqual(heads[0], 'Measured')
     self.assertFalse([head for head in heads if 'paper' in head])
     text = stored_dynamics.per_image(plan.study, outcome, 'test')
+    command = [sys.executable, '-m', 'jaxrkd', 'dynamics', f'--runs=S={runs["S"]}']
+    command += [f'--teacher={runs["T"]}', f'--workdir={root / "command"}']
+    subprocess.run(command, check=True, capture_output=True)
+    self.assertEqual((root / 'command' / 'images.csv').read_text(), text)
+    kept = json.loads((root / 'command' / 'table.json').read_text())
+    self.assertEqual(kept['rows'], found['rows'])
+    self.assertIn(f'--teacher={runs["T"]}', kept['command'])
     lines = list(csv.DictReader(text.splitlines()))
     self.assertLen(lines, 2 * 24)
     hard = [float(line['difficulty']) for line in lines if line['row'] == 'S']

@@ -311,6 +311,48 @@ class PlanTest(parameterized.TestCase):
       study_check.check(made)
 
 
+class DryRunTest(absltest.TestCase):
+  def told(self, made):
+    lines = []
+    with mock.patch.object(study_dry_run, 'say', lines.append):
+      try:
+        study_dry_run.describe(made)
+      except InputError as error:
+        return '\n'.join(lines), str(error)
+    return '\n'.join(lines), ''
+
+  def test_what_is_trained_for_whom_and_what_it_costs(self):
+    traced = []
+    real = study_dry_run._traced
+    with mock.patch.object(
+      study_dry_run, '_traced', lambda *given: traced.append(1) or real(*given)
+    ):
+      told, error = self.told(study_plan.plan(own(), seeds=[0, 1]))
+    self.assertEqual(error, '')
+    self.assertLen(traced, 3)  # Natural, the teacher, RSLAD: once for both seeds.
+    self.assertIn('2 rows, 2 seeds, 6 trainings', told)
+    self.assertRegex(
+      told, r'rslad-convnet-\w+: synthetic, seed 1, 8 epochs, .* on one H200'
+    )
+    self.assertRegex(told, r'for RSLAD\n    taught by natural-convnet-\w+')
+    self.assertIn('6 trainings: ', told)
+
+  def test_what_would_fail_is_said_once(self):
+    rows = [
+      dataclasses.replace(row, changes={**row.changes, 'batch_size': 10**6})
+      for row in own().rows[:2]
+    ]
+    made = study_plan.plan(own(rows=rows, claims=[], figures=[]), seeds=[0, 1])
+    told, error = self.told(made)
+    self.assertEqual(error.count('batch_size is 1000000'), 1)
+    self.assertIn('4 of 6 trainings would fail. Natural, seed 0; ', error)
+    self.assertIn('2 trainings: ', told)
+    missing = study_plan.plan(
+      own(), overrides=['teachers.robust.workdir=/nowhere/run'], only='RSLAD'
+    )
+    self.assertIn("'/nowhere/run' is not the workdir of a run", self.told(missing)[1])
+
+
 def own(**changes):
   """A study of two rows on made-up images, with a figure of each kind and a claim."""
   small = {
