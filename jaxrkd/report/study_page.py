@@ -6,10 +6,11 @@ from typing import Any
 
 STYLE = """
 :root { --ink:#1b1f24; --soft:#5b6673; --line:#d9dee5; --paper:#fff; --tint:#f3f6fa;
-  --good:#1a7f47; --bad:#b3261e; --open:#8a6100 }
+  --good:#1a7f47; --bad:#b3261e; --open:#8a6100; --link:#0b57d0 }
 @media (prefers-color-scheme: dark) { :root { --ink:#e6e9ee; --soft:#9aa6b2; --line:#343b45;
-  --paper:#14171b; --tint:#1d2229; --good:#5fd08f; --bad:#ff8a80; --open:#f0c14b } }
-* { box-sizing:border-box }
+  --paper:#14171b; --tint:#1d2229; --good:#5fd08f; --bad:#ff8a80; --open:#f0c14b;
+  --link:#8ab4f8 } }
+* { box-sizing:border-box } a { color:var(--link) }
 body { font:16px/1.55 system-ui,sans-serif; color:var(--ink); background:var(--paper);
   max-width:74em; margin:0 auto; padding:1.5em }
 h1 { font-size:1.6em; line-height:1.25; margin:.2em 0 } h2 { font-size:1.2em; margin:2em 0 .5em }
