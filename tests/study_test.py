@@ -134,6 +134,8 @@ class ScaleTest(parameterized.TestCase):
     self.assertEqual(small.epochs, 20)
     self.assertEqual(small.schedule.milestones, (14, 17, 19))
     self.assertEqual(small.method.kl_scale, 1.0)
+    ard = resolved('mtard_table2', 'CIFAR-10, ResNet-18: ARD', 'small')
+    self.assertEqual(ard.method.kl_reduction, 'batch_mean')
     (teacher,) = resolved(
       'akd_table2', 'CIFAR-10: teacher Std.', 'small'
     ).teachers.values()
