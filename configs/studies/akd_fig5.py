@@ -5,8 +5,9 @@ Run:       jaxrkd study --name=akd_fig5 --workdir=runs/studies
 
 from jaxrkd.experiment import config_files as configs
 
+S = configs.sibling(__file__, 'papers.py')
 P = configs.sibling(__file__, 'papers_akd_dynamics.py')
-KEY, MEAN = P.dynamics_cell, P.dynamics_claim
+KEY, MEAN = P.cell, S.larger
 NAME, STOPPED, MIXED = P.dynamics_names('AT', 30)
 
 STUDY = P.akd_dynamics(
@@ -14,16 +15,7 @@ STUDY = P.akd_dynamics(
   'Which images does AKD with an adversarially trained teacher help?',
   P.dynamics_rows('AT', 'pgd7', 30),
   claims=[
-    *(
-      MEAN(
-        f'Easy images follow the trajectory of the teacher, hard ones differ: {images}',
-        (
-          KEY(NAME, 'Similarity', images, 'easiest'),
-          KEY(NAME, 'Similarity', images, 'hardest'),
-        ),
-      )
-      for images in ('clean', 'adversarial')
-    ),
+    *P.follows_its_teacher(NAME),
     MEAN(
       'Hard images differ more when they are adversarial',
       (

@@ -4,10 +4,10 @@ Run:       jaxrkd study --name=akd_figS9 --workdir=runs/studies
 """
 
 from jaxrkd.experiment import config_files as configs
-from jaxrkd.experiment import study
 
+S = configs.sibling(__file__, 'papers.py')
 P = configs.sibling(__file__, 'papers_akd_dynamics.py')
-KEY, MEAN = P.dynamics_cell, P.dynamics_claim
+KEY, MEAN = P.cell, S.larger
 NAME, STOPPED, MIXED = P.dynamics_names('Std', 20)
 
 STUDY = P.akd_dynamics(
@@ -15,16 +15,7 @@ STUDY = P.akd_dynamics(
   'Which images does AKD with a standardly trained teacher help?',
   P.dynamics_rows('Std', 'std', 20),
   claims=[
-    *(
-      MEAN(
-        f'Easy images follow the trajectory of the teacher, hard ones differ: {images}',
-        (
-          KEY(NAME, 'Similarity', images, 'easiest'),
-          KEY(NAME, 'Similarity', images, 'hardest'),
-        ),
-      )
-      for images in ('clean', 'adversarial')
-    ),
+    *P.follows_its_teacher(NAME),
     MEAN(
       'Clean hard images gain, at the cost of confidence on easier ones',
       (KEY(NAME, 'Improvement', 'clean', 'hardest'), 0.0),
@@ -65,7 +56,7 @@ STUDY = P.akd_dynamics(
     ),
     MEAN(
       'For high values of alpha the student is not robust, for small ones it is',
-      (study.Cell(MIXED, 'PGD-7'), study.Cell(NAME, 'PGD-7')),
+      ((MIXED, 'PGD-7'), (NAME, 'PGD-7')),
     ),
   ],
   figures=P.dynamics_figures(

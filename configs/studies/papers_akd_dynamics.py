@@ -8,6 +8,7 @@ import dataclasses
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import study
 
+S = configs.sibling(__file__, 'papers.py')
 P = configs.sibling(__file__, 'papers_akd.py')
 Row, Shown, Protocol = study.Row, study.Shown, study.Protocol
 Claim, Comparison, Cell = study.Claim, study.Comparison, study.Cell
@@ -32,14 +33,23 @@ def dynamics_title(title, images, part):
   return f'{title}, {part} {images}'
 
 
-def dynamics_cell(row, title, images, part):
-  """A number of a row in such a column."""
-  return Cell(row, dynamics_title(title, images, part))
+def cell(row, title, images, part):
+  """Where a number of a row stands: the row's key and the column's title."""
+  return row, dynamics_title(title, images, part)
 
 
-def dynamics_claim(text, *pairs):
-  """A claim that the first of each pair is the larger."""
-  return Claim(text, tuple(Comparison(*pair) for pair in pairs))
+def follows_its_teacher(name):
+  """Claims that easy images follow the trajectory of the teacher, and hard ones do not."""
+  return [
+    S.larger(
+      f'Easy images follow the trajectory of the teacher, hard ones differ: {images}',
+      (
+        cell(name, 'Similarity', images, 'easiest'),
+        cell(name, 'Similarity', images, 'hardest'),
+      ),
+    )
+    for images in ('clean', 'adversarial')
+  ]
 
 
 def dynamics_names(name, epoch):
