@@ -5,6 +5,7 @@ import dataclasses
 import json
 import pathlib
 import re
+import shutil
 from unittest import mock
 
 import numpy as np
@@ -561,6 +562,15 @@ class InterruptedTest(absltest.TestCase):
         self.assertIsNone(cells['both']['Clean']['mean'])
       for place in (f'broken-{name}', f'failed-{name}'):
         self.assertEqual(self.told(self.done(folder / place)), want, place)
+
+    with self.subTest('moved to another place, with a training left to do'):
+      shutil.move(folder / 'whole', folder / 'moved')
+      with mock.patch.object(study_run, 'evaluate_run', side_effect=AssertionError):
+        self.assertEqual(self.told(self.done(folder / 'moved')), want)
+      for run in (folder / 'moved/runs').glob('rslad*'):
+        shutil.rmtree(next(run.glob('eval*')))
+        next(run.glob('results*.json')).unlink()
+      self.assertEqual(self.told(self.done(folder / 'moved')), want)
 
 
 class JudgeTest(parameterized.TestCase):

@@ -185,6 +185,7 @@ def _train(plan: Plan, training: Training, root: pathlib.Path, data_dir: str) ->
       )
     config.evaluation, config.keep_epochs = old.evaluation, old.keep_epochs
     config.log_every = old.log_every
+    _follow_teachers(folder, config)
   else:
     config.keep_epochs = tuple(sorted(training.keep))
   train(config.lock(), folder, data_dir, training.title)
@@ -196,6 +197,23 @@ def _with_teachers(plan: Plan, training: Training, root: pathlib.Path) -> Config
   for name, mark in training.teachers.items():
     config.teachers[name].workdir = str(place(root, plan.trainings[mark]))
   return config
+
+
+def _follow_teachers(folder: pathlib.Path, config: ConfigDict) -> None:
+  """Writes where a run's teachers are now, if the folder of all studies was moved.
+
+  The name of a training's folder ends in its mark: an equal name is the same teacher.
+  """
+  path = folder / 'config.json'
+  kept = json.loads(path.read_text(encoding='utf-8'))
+  moved = False
+  for name, entry in config.teachers.items():
+    old = kept.get('teachers', {}).get(name, {})
+    before, now = (pathlib.PurePath(x) for x in (old.get('workdir', ''), entry.workdir))
+    if before != now and before.name == now.name:
+      old['workdir'], moved = entry.workdir, True
+  if sharding.seen_by_all(moved) and sharding.is_first_process():
+    files.write_json(path, kept)
 
 
 def _groups(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
