@@ -3,7 +3,7 @@
 Usage: python benchmarks/costs.py [--methods=mtard,rslad,...] [--data=cifar10,cifar100]
                                   [--student=resnet18] [--tflops=230]
 
-GFLOP per image are counted from the traced training step (`jaxrkd.programs.flops`): attack,
+GFLOP per image are counted from the traced training step (`jaxrkd.train.flops`): attack,
 teachers and training passes; nothing is run. Hours are those of the recipe's epochs of 50,000
 images at `--tflops` sustained (measure them with `train_step.py`: matrix rate times share).
 AutoAttack is counted for images that withstand all of it, 10,000 test images, half of them robust.
@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import steps
 
 from jaxrkd.models.named import named_network, network_options
-from jaxrkd.programs.flops import count_flops
 from jaxrkd.runtime import sharding
+from jaxrkd.train.flops import count_flops
 
 EVERY = (
   'natural,sat,ffgsm,trades,mart,ckd,ard,iad_1,iad_2,rslad,adaad,mtard,mmard,'

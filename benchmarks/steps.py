@@ -15,8 +15,8 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment.prepare import prepare
 from jaxrkd.models import Net
 from jaxrkd.models.named import named_network
-from jaxrkd.programs.flops import count_flops
 from jaxrkd.runtime import sharding
+from jaxrkd.train.flops import count_flops
 from jaxrkd.train.setup import Setup
 
 CONFIGS = pathlib.Path(__file__).parent.parent / 'configs'

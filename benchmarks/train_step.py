@@ -14,7 +14,7 @@ run does (`jaxrkd.train.setup`): they choose and augment the batch, too. The pee
 that, `graphs` CUDA graphs of what it compiled; with bfloat16 each runs under autocast. A side
 that fails, for want of memory for example, says so and is left out. Measurements alternate
 between the sides; the fastest of each is reported, and `ratio` is a peer's time over ours.
-GFLOP per image are counted from the trace (`jaxrkd.programs.flops`); the share is of the matrix
+GFLOP per image are counted from the trace (`jaxrkd.train.flops`); the share is of the matrix
 product that this device was measured to do.
 """
 

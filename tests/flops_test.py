@@ -6,7 +6,7 @@ from absl.testing import absltest, parameterized
 
 from jaxrkd.models.conv import conv2d
 from jaxrkd.models.named import named_network, network_options
-from jaxrkd.programs.flops import count_flops
+from jaxrkd.train.flops import count_flops
 
 
 def zeros(*shape):

@@ -19,7 +19,7 @@ from absl.testing import absltest
 from jaxrkd import experiment
 from jaxrkd.attacks import ATTACKS, UNFORESEEN, VERSIONS, Linf
 from jaxrkd.data import SOURCES
-from jaxrkd.evaluate import attack_images, trust
+from jaxrkd.evaluate import attack_images
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment.columns import PRESETS
 from jaxrkd.experiment.tables import RULES
@@ -80,7 +80,7 @@ class ReadmeTest(absltest.TestCase):
     self.assertIn("'apgd_t'", printed.getvalue())
     self.assertIn('adaptive', names['found'].stages)
     np.testing.assert_array_equal(names['found'].robust, whole)
-    for name in trust.LIMITS:
+    for name in trust_limits.LIMITS:
       self.assertIn(f'| {name} |', ROBUST_PAGE)
     for name in (*VERSIONS, *PRESETS):
       self.assertIn(f'`{name}`', ATTACK_PAGE + ROBUST_PAGE)

@@ -10,9 +10,9 @@ from absl.testing import absltest, parameterized
 
 from jaxrkd import experiment
 from jaxrkd.errors import InputError
-from jaxrkd.programs.flops import count_flops
 from jaxrkd.runtime import sharding
 from jaxrkd.train import micro
+from jaxrkd.train.flops import count_flops
 
 COLLECTIVES = re.compile(
   r' (all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute)(?:-start)?\('

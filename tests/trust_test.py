@@ -23,7 +23,7 @@ from jaxrkd.evaluate.given import Given
 from jaxrkd.evaluate.robustness import Loaded
 from jaxrkd.evaluate.table_checks import Column, Table
 from jaxrkd.evaluate.task import Images, Subject
-from jaxrkd.evaluate.trust import LIMITS, check
+from jaxrkd.evaluate.trust_limits import LIMITS, check
 from jaxrkd.experiment.result_names import ending
 from jaxrkd.programs import evaluate as remeasure
 from jaxrkd.runtime import sharding

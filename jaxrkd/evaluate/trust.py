@@ -9,20 +9,20 @@ there is one: on the images of the checks stronger attacks are tried against the
 import dataclasses
 import functools
 import math
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
 from jaxrkd.attacks import L2, Cascade, Linf, Threat, autoattack
 from jaxrkd.attacks.lanes import ladder
-from jaxrkd.evaluate.confidence import wilson
 from jaxrkd.evaluate.evaluator import Evaluation
 from jaxrkd.evaluate.probe import Probe
 from jaxrkd.evaluate.robustness import Loaded, evaluate_clean, measure
 from jaxrkd.evaluate.table_checks import Column, Share, Table
 from jaxrkd.evaluate.task import Images, Subject
+from jaxrkd.evaluate.trust_limits import ENOUGH, LIMITS, SEVERITY, Check, check, worst
 
 Array = jax.Array
 # Radii of the curve, in units of the threat set's; the last point is `everything`.
@@ -30,142 +30,8 @@ FACTORS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 4.0)
 PGD_STEPS, APGD_STEPS, QUERIES = 20, 30, 300
 # Steps of a PGD that has more than enough.
 MANY_STEPS = 100
-# Images that are right without an attack, so that passing says something.
-ENOUGH = 20
 # How far answers may move, relative to the largest, and still be compared.
 STEADY = 1e-4
-
-
-@dataclasses.dataclass(frozen=True)
-class Check:
-  """One sign.
-
-  Attributes:
-    name: of the check.
-    status: 'pass', 'warn', 'fail', or 'skip' where it could not be made.
-    value: what was measured; None where it was skipped.
-    warn: above which value it warns; for shares, where the 95% interval lies above it.
-    fail: above which it fails.
-    unit: of value and limits: '%' of images, or '' for a plain number.
-    advice: one sentence on what it means and what to do.
-  """
-
-  name: str
-  status: str
-  value: float | None
-  warn: float
-  fail: float
-  unit: str
-  advice: str
-
-
-class Limit(NamedTuple):
-  """When a check warns and fails.
-
-  Attributes:
-    warn: above which it warns.
-    fail: above which it fails.
-    unit: of both.
-    advice: see `Check`.
-  """
-
-  warn: float
-  fail: float
-  unit: str
-  advice: str
-
-
-LIMITS = {
-  'few images': Limit(
-    0.0,
-    20.0,
-    '',
-    'So many images that are right without an attack are missing to 20: what these checks '
-    'find holds, but that they pass says little; measure on more images.',
-  ),
-  'repeated outputs differ': Limit(
-    1e-5,
-    1e-2,
-    '',
-    'Logits of the same images change from call to call, or with the other images of the '
-    'batch: switch BatchNorm and dropout to evaluation mode, or attack the mean over the '
-    "randomness (attacks.Randomised, AutoAttack's version rand).",
-  ),
-  'a stronger attack was found': Limit(
-    0.0,
-    1.0,
-    '%',
-    'The table calls images robust that one of the attacks of these checks breaks: its '
-    'accuracies are too high; measure with --attacks=autoattack, or with an attack that '
-    'knows the defence.',
-  ),
-  'slopes not finite': Limit(
-    0.0,
-    10.0,
-    '%',
-    'Gradients, or logits on the way, are infinite or not a number on these images; attacks '
-    'stepped over such entries and may be too weak: look for square roots, divisions and '
-    'logarithms at 0 in the network and its preprocessing.',
-  ),
-  'zero gradients': Limit(
-    1.0,
-    10.0,
-    '%',
-    'The cross-entropy has no gradient on these images, so that gradient attacks stand '
-    'still: trust the margin losses and Square, and look for saturation, quantisation or '
-    'other steps that block gradients.',
-  ),
-  'budget too small': Limit(
-    1.0,
-    5.0,
-    '%',
-    'PGD with many more steps breaks images that PGD did not: the attack stops on its way, '
-    'so use more steps, and APGD, which finds its own step size.',
-  ),
-  'FGSM beats PGD': Limit(
-    2.0,
-    10.0,
-    '%',
-    'One step breaks images that 20 steps do not: the loss surface misleads the search, so '
-    'use APGD, more steps, smaller steps and restarts.',
-  ),
-  'Square beats APGD': Limit(
-    1.0,
-    5.0,
-    '%',
-    'Random search without gradients breaks images that gradients do not: gradients are '
-    'masked, and only black-box or adaptive attacks tell how robust the network is.',
-  ),
-  'accuracy rises with eps': Limit(
-    1.0,
-    5.0,
-    '%',
-    'A larger ball holds every smaller one, so accuracy under attack must not rise: the '
-    'attack fails, use more steps and restarts or an adaptive loss.',
-  ),
-  'large eps leaves images right': Limit(
-    0.5,
-    5.0,
-    '%',
-    'In a ball that holds a blank image for everyone only images of the class that it is '
-    'taken for can stay right, and these do not count: the attack fails, so look for masked '
-    'gradients, and at preprocessing outside the network.',
-  ),
-  'transfer beats white-box': Limit(
-    1.0,
-    5.0,
-    '%',
-    'Images made on another network break ones that an attack on this network does not: '
-    'its gradients are masked, so attack through a smooth substitute or the surrogate.',
-  ),
-}
-STATUSES = ('pass', 'warn', 'fail', 'skip')
-SEVERITY = ('fail', 'warn', 'pass', 'skip')
-
-
-def worst(statuses: Collection[str]) -> str:
-  """The worst of the statuses of checks; 'none' if none could be made."""
-  return next((s for s in SEVERITY[:-1] if s in statuses), 'none')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,26 +61,6 @@ class Panel:
       'checks': [dataclasses.asdict(check) for check in self.checks],
       'curve': [list(point) for point in self.curve],
     }
-
-
-def check(name: str, value: float | None, images: int = 0) -> Check:
-  """A check with the limits of its name.
-
-  Args:
-    name: a key of `LIMITS`.
-    value: what was measured; None skips the check.
-    images: how many a share is of: few images exceed a limit only where the 95% interval
-      of the share lies above it. 0 takes the value as it is.
-  """
-  warn, fail, unit, advice = LIMITS[name]
-  if value is None:
-    return Check(name, 'skip', None, warn, fail, unit, advice)
-  sure = value
-  if images and unit == '%' and np.isfinite(value):
-    sure = 100 * wilson(round(value / 100 * images), images)[0]
-  # Not a number is no reason for trust.
-  status = 'fail' if not sure <= fail else 'warn' if sure > warn else 'pass'
-  return Check(name, status, float(value), warn, fail, unit, advice)
 
 
 def everything(threat: Threat, pixels: int) -> float:

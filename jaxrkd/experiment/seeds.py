@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxrkd.evaluate import results, trust
+from jaxrkd.evaluate import results
 from jaxrkd.experiment.claim import claim
 from jaxrkd.experiment.load import seed_folder, teacher_folder
 from jaxrkd.runtime import files, sharding
@@ -80,7 +80,7 @@ def in_common(
   }
   checked = [row['trust']['status'] for row in found.values() if 'trust' in row]
   if checked:
-    whole['trust'] = {'status': trust.worst(checked)}
+    whole['trust'] = {'status': worst(checked)}
   if sharding.is_first_process():
     files.write_json(path, whole)
   say(f'\nmean and standard deviation of {len(found)} seeds\n{table(whole)}')

@@ -27,10 +27,10 @@ from jaxrkd.interop import read_network
 from jaxrkd.models import Net, parameter_count
 from jaxrkd.models.named import PRECISIONS, named_network
 from jaxrkd.programs import predict
-from jaxrkd.programs.flops import count_flops
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
 from jaxrkd.train.feed import make_feed
+from jaxrkd.train.flops import count_flops
 from jaxrkd.train.loop import Program
 from jaxrkd.train.setup import Setup
 

@@ -19,9 +19,9 @@ from jaxrkd.experiment.study_plan import Plan, Training
 from jaxrkd.interop import read_network
 from jaxrkd.models.named import PRECISIONS, named_network
 from jaxrkd.programs import predict
-from jaxrkd.programs.flops import count_flops
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
+from jaxrkd.train.flops import count_flops
 
 # Written by benchmarks/study_costs.py, and tested.
 COSTS = configs.SHIPPED / 'studies' / 'printed' / 'costs.json'
