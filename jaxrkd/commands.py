@@ -1,10 +1,25 @@
 """How a user starts a program: `jaxrkd NAME`, or a file of a checkout."""
 
 import pathlib
+import shlex
 import sys
+from collections.abc import Sequence
 
 # Programs whose file in `launch/` has another name.
 FILES = {'train': 'main'}
+
+
+_started: list[str] = []
+
+
+def remember(name: str, arguments: Sequence[str]) -> None:
+  """Notes how this process was started: a program and its arguments."""
+  _started[:] = [f'{command(name)} {shlex.join(arguments)}'.rstrip()]
+
+
+def started() -> str:
+  """The command of this process; '' where none was noted, such as in a notebook."""
+  return _started[0] if _started else ''
 
 
 def command(name: str) -> str:

@@ -3,16 +3,16 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tiny
 from absl.testing import absltest, parameterized
 from cascade_test import digits, linear_digits
 
-from jaxrkd import attacks, report
+from jaxrkd import attacks
 from jaxrkd.attacks import ATTACKS, L1, L2, UNFORESEEN, Linf
 from jaxrkd.attacks.slopes import finite
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import attack_images, results, trust_panel
 from jaxrkd.methods import INNERS
+from jaxrkd.report import run_page
 from jaxrkd.train.attack import adversarial_images
 
 KEY = jax.random.key(0)
@@ -256,9 +256,16 @@ class MarkTest(parameterized.TestCase):
       '* student, fgsm: gradients or logits were not finite on 30 images', text
     )
     self.assertNotIn('student, square:', text)
-    path = tiny.folder(self) / 'report.html'
-    report.write_report(path, 't', {'x': self.row}, {'selection': {'note': 'n'}})
-    page = path.read_text(encoding='utf-8')
+    page = run_page.page(
+      run_page.Content(
+        title='t',
+        lead='',
+        about='',
+        rows={'x': self.row},
+        stands='x',
+        found={'selection': {'note': 'n'}},
+      )
+    )
     self.assertIn('* x, fgsm: gradients or logits were not finite on 30 images', page)
 
   def test_a_check_warns(self):

@@ -19,7 +19,7 @@ from absl.testing import absltest
 from jaxrkd import experiment
 from jaxrkd.attacks import ATTACKS, UNFORESEEN, VERSIONS, Linf
 from jaxrkd.data import SOURCES
-from jaxrkd.evaluate import attack_images
+from jaxrkd.evaluate import attack_images, trust_limits
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment.columns import PRESETS
 from jaxrkd.experiment.tables import RULES

@@ -54,6 +54,7 @@ def config(method='mtard', teachers=True, **changes) -> ConfigDict:
   made.select.attack = dict(name='fgsm')
   made.evaluation.batch_size = 16
   made.evaluation.trust.images = 0
+  made.evaluation.gallery.images = 0
   made.evaluation.attacks = dict(fgsm=dict(), cw_inf=dict(steps=4))
   made.log_every = 2
   if teachers is True:

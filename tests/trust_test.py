@@ -15,7 +15,7 @@ from absl.testing import absltest, parameterized
 from cascade_test import digits, linear_digits, loaded
 from ml_collections import ConfigDict
 
-from jaxrkd import attacks, experiment, report
+from jaxrkd import attacks, experiment
 from jaxrkd.attacks import ATTACKS, Linf, Randomised
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import attack_images, results, trust, trust_panel
@@ -26,6 +26,7 @@ from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.evaluate.trust_limits import LIMITS, check
 from jaxrkd.experiment.result_names import ending
 from jaxrkd.programs import evaluate as remeasure
+from jaxrkd.report import run_page
 from jaxrkd.runtime import sharding
 
 
@@ -464,7 +465,7 @@ class ProgramTest(parameterized.TestCase):
       'data:image/png',
       'student best',
     ):
-      self.assertIn(word, text)
+    self.assertIn('Accuracy against eps', page)
 
   @parameterized.parameters(
     ([], None, ''),
@@ -536,14 +537,29 @@ class ProgramTest(parameterized.TestCase):
     from jaxrkd.evaluate import attack_images
 
     row = results.summarize({'<b>': attack_images(linear_digits, images, labels, found)})
-    path = tiny.folder(self) / 'report.html'
     said = {
       'threat_note': 'trained in l2',
       'data_notes': ['9 test images are trained on'],
     }
-    report.write_report(path, 'a < b', {'x': row}, {'selection': {'note': 'n'}, **said})
-    self.assertIn('a &lt; b', path.read_text())
-    self.assertNotIn('<b>', path.read_text())
+    page = run_page.page(
+      run_page.Content(
+        title='a < b',
+        lead='<b>',
+        about='<b>',
+        rows={'<b>': row},
+        stands='<b>',
+        found={'selection': {'note': '<b>'}, **said},
+        classes=['<b>'] * 10,
+        cost=[('<b>', '<b>')],
+        recipe='<b>',
+        changes=[('<b>',) * 3],
+        command='<b>',
+        links=[('<b>', '<b>')],
+      )
+    )
+    self.assertIn('a &lt; b', page)
+    self.assertIn('Trained in l2.', page)
+    self.assertNotIn('<b>', page)
 
 
 if __name__ == '__main__':

@@ -1,5 +1,7 @@
 """The 1,797 real handwritten digits that scikit-learn carries: 8x8, no download."""
 
+import dataclasses
+
 import numpy as np
 
 from jaxrkd.data.dataset import make_split, split_off
@@ -18,4 +20,6 @@ def digits() -> tuple[Split, Split]:
 
   found = load_digits()
   levels = np.round(found.images * (255 / 16)).astype(np.uint8)
-  return split_off(make_split(levels[..., None], found.target, 'digits'), TEST_IMAGES)
+  whole = make_split(levels[..., None], found.target, 'digits')
+  named = dataclasses.replace(whole, names=tuple('0123456789'))
+  return split_off(named, TEST_IMAGES)

@@ -49,7 +49,8 @@ def summarize(
     {'images', 'index_hash', 'clean', 'clean_interval', 'attacks': {name: {'robust',
     'interval', 'weighted', 'stages', 'queries', 'search_robust', 'refuted',
     'not_finite', 'outside', of a targeted attack 'reached_target'}}, 'worst_case',
-    'worst_case_interval'}; see `interval` and `Verdicts`.
+    'worst_case_interval', 'per_class': {'images', 'clean', 'worst_case': counts by
+    class}}; see `interval` and `Verdicts`.
   """
   first = next(iter(verdicts.values()))
   worst = worst_case(inside or verdicts)['robust']
@@ -61,6 +62,14 @@ def summarize(
     'attacks': {name: _attack(found) for name, found in verdicts.items()},
     'worst_case': float(worst.mean()),
     'worst_case_interval': interval(worst),
+    'per_class': {
+      name: np.bincount(first.label[which], minlength=int(first.label.max()) + 1).tolist()
+      for name, which in (
+        ('images', np.ones(len(first.label), bool)),
+        ('clean', first.clean_correct),
+        ('worst_case', worst),
+      )
+    },
   }
 
 

@@ -11,6 +11,7 @@ from jaxrkd.evaluate.confidence import wilson
 # Images that are right without an attack, so that passing says something.
 ENOUGH = 20
 
+
 @dataclasses.dataclass(frozen=True)
 class Check:
   """One sign.

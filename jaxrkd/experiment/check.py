@@ -261,8 +261,8 @@ def _check_numbers(config: ConfigDict) -> None:
       f'config.evaluation.batch_size is {config.evaluation.batch_size}; it must be at '
       'least 1'
     )
-  for key in ('images', 'trust.images'):
-    value = config.evaluation.trust.images if '.' in key else config.evaluation.images
+  for key in ('images', 'trust.images', 'gallery.images'):
+    value = configs.leaf(config.evaluation, key)
     if value < 0:
       raise InputError(
         f'config.evaluation.{key} is {value}; it must be a number of images, or 0'

@@ -113,13 +113,15 @@ def base() -> ConfigDict:
       # a run's workdir) its images are made. `images` are the first so many in file order
       # (0 is all). Attacks search in `search_precision`; whatever they find counts only if
       # float32 agrees. `trust.images` of them go through the checks that tell whether
-      # the numbers can be believed (0 makes none).
+      # the numbers can be believed (0 makes none). `gallery.images` of them are kept with
+      # their adversarial counterparts for the page (0 keeps none).
       evaluation=dict(
         split='test',
         images=0,
         batch_size=256,
         search_precision='float32',
         trust=dict(images=100),
+        gallery=dict(images=12),
         threat=dict(name='linf', eps=EIGHT),
         attacks=dict(fgsm={}, pgd_sat={}, pgd_trades={}, cw_inf={}),
       ),

@@ -10,12 +10,12 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from jaxrkd import commands
 from jaxrkd.data import Dataset
-from jaxrkd.errors import InputError
-from jaxrkd.evaluate import results, trust
-from jaxrkd.evaluate.fingerprint import fingerprint, weights_digest
+from jaxrkd.evaluate import results
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.experiment import make
+from jaxrkd.experiment.beside_table import check_trust, keep_examples
 from jaxrkd.experiment.load import (
   Trained,
   chosen,
@@ -24,17 +24,13 @@ from jaxrkd.experiment.load import (
   load_trained,
   teacher_folder,
 )
-from jaxrkd.experiment.measurement import Measurement, Surrogate
+from jaxrkd.experiment.measurement import Measurement
+from jaxrkd.experiment.subjects import identity_of, load_surrogates, subject_of
 from jaxrkd.experiment.summary import (
-  page_head,
-  table_rows,
   tell,
-  tell_checks,
   tell_particles,
 )
 from jaxrkd.experiment.threats import differs
-from jaxrkd.paths import expanded
-from jaxrkd.report import write_report
 from jaxrkd.runtime import files, preemption, sharding
 from jaxrkd.runtime.progress import say
 
@@ -80,6 +76,9 @@ def evaluate_run(
   found['training_threat'] = config.threat.to_dict()
   found['threat_note'] = threat_note(config, is_imported(workdir))
   found['data_notes'] = list(data.notes)
+  found['title'], found['data'] = title, data.name
+  found['class_names'] = list(data.test.names)
+  found['command'] = commands.started()
   found['evaluation'] = json.loads(config.evaluation.to_json())
   found['seed'] = config.seed
   found['members'] = config.members
@@ -95,21 +94,23 @@ def evaluate_run(
     members = [(best.nets[n].params, best.nets[n].stats) for n in best.networks.names]
     found['particles'] = measure.particles(best.networks.group, members)
     tell_particles(config, found)
+  stands, place = best, workdir / folder / 'best'
+  if 'chosen' in found:
+    stands = best.of(found['chosen'])
+    place = workdir / folder / found['chosen'] / 'best'
   if checks and config.evaluation.trust.images:
     preemption.end_if_asked()
-    checked, place = best, workdir / folder / 'best'
-    if 'chosen' in found:
-      checked = best.of(found['chosen'])
-      place = workdir / folder / found['chosen'] / 'best'
-    found['trust'] = _check_trust(config, workdir, mesh, measure, checked, place, title)
+    found |= check_trust(config, workdir, mesh, measure, stands, place, title)
+  if checks and config.evaluation.gallery.images and versions in ((), ['best']):
+    preemption.end_if_asked()
+    keep_examples(config, mesh, measure, stands, place, workdir / folder)
   found['finished'] = True
   _write(path, found)
   if sharding.is_first_process():
-    named = path.name.replace('results', 'report', 1)
-    report = path.with_name(named).with_suffix('.html')
-    head, about = page_head(config, workdir, data.name, found, is_imported(workdir))
-    write_report(report, head, table_rows(found, title), found, about)
-    say(f'report: {report}')
+    # matplotlib takes half a second to import.
+    from jaxrkd.experiment import run_report
+
+    say(f'report: {run_report.write(workdir, path)}')
   return found
 
 
@@ -133,6 +134,8 @@ def _measure_networks(
     )
     preemption.end_if_asked()
   versions = student_versions(workdir, mesh, 'float32', wanted)
+  if 'last' in versions and not is_imported(workdir):
+    found['cost'] = _cost(config, versions['last'])
   precision = config.evaluation.search_precision
   searched = versions
   if precision != 'float32':
@@ -168,6 +171,18 @@ def _measure_networks(
   return found, best
 
 
+def _cost(config: ConfigDict, last: Trained) -> dict[str, Any]:
+  """What the training took; of an ensemble of runs each of them took as much."""
+  record = last.record
+  return {
+    'seconds': record.seconds,
+    'steps': record.step,
+    'epochs': config.epochs,
+    'batch_size': config.batch_size,
+    'flop_per_step': record.flop_per_step,
+  }
+
+
 def threat_note(config: ConfigDict, imported: bool = False) -> str:
   """How the measured ball differs from the one of training; '' where it does not."""
   attacks = not imported and make.method(config).inner.prepare is not None
@@ -177,73 +192,6 @@ def threat_note(config: ConfigDict, imported: bool = False) -> str:
 def _write(path: pathlib.Path, found: dict[str, Any]) -> None:
   if sharding.is_first_process():
     files.write_json(path, found)
-
-
-def _check_trust(
-  config: ConfigDict,
-  workdir: pathlib.Path,
-  mesh: jax.sharding.Mesh,
-  measure: Measurement,
-  trained: Trained,
-  place: pathlib.Path,
-  title: str,
-) -> dict[str, Any]:
-  """The checks of the network that stands for a run, with its teachers as surrogates."""
-  say(f'checking whether the numbers of {title} can be trusted')
-  others = {
-    name: _subject(load_teacher(config, workdir, name, mesh)) for name in config.teachers
-  }
-  others |= {name: other.subject for name, other in measure.surrogates.items()}
-  panel = trust.panel(
-    _subject(trained),
-    measure.loaded,
-    make.evaluation_threat(config),
-    jax.random.key(config.seed),
-    images=config.evaluation.trust.images,
-    surrogates=others,
-    table=measure.columns(place),
-  )
-  tell_checks(panel)
-  return panel.as_dict()
-
-
-def load_surrogates(
-  config: ConfigDict, workdir: pathlib.Path, data: Dataset, mesh: jax.sharding.Mesh
-) -> dict[str, Surrogate]:
-  """The networks on which columns make their images, by the name that they have there.
-
-  Raises:
-    InputError: not a run, or a network of other images or classes.
-  """
-  found = {}
-  columns = config.evaluation.attacks.values()
-  # In one order on all processes.
-  for name in sorted({node.surrogate for node in columns} - {''}):
-    if name in config.teachers:
-      trained = load_teacher(config, workdir, name, mesh)
-    else:
-      trained = _of_a_run(name, mesh)
-    shape, classes = trained.record.image_shape, trained.record.classes
-    if shape != tuple(data.image_shape) or classes != data.classes:
-      raise InputError(
-        f'the surrogate {name!r} knows {classes} classes of images {list(shape)}, but '
-        f'{data.name} has {data.classes} classes of images {list(data.image_shape)}; '
-        f'choose a network trained on {data.name}'
-      )
-    found[name] = Surrogate(_subject(trained), _identity(trained))
-  return found
-
-
-def _of_a_run(name: str, mesh: jax.sharding.Mesh) -> Trained:
-  """The network of 'RUN', its best checkpoint, or of 'RUN@last'."""
-  place, at, kind = name.rpartition('@')
-  if not at or kind not in ('best', 'last', 'ema'):
-    place, kind = name, 'best'
-  return load_trained(expanded(place), kind, mesh, 'float32')
-
-
-def _subject(trained: Trained) -> Subject:
-  return Subject(trained.net, (trained.state.params, trained.state.stats))
 
 
 def _measure_teacher(
@@ -262,17 +210,17 @@ def _measure_teacher(
     searched = load_teacher(config, workdir, name, mesh, precision)
   # What its own run measured with the same settings is taken from there.
   also = None if entry.epoch or entry.get('network') else home / folder / entry.checkpoint
-  identity = _identity(teacher)
+  identity = identity_of(teacher)
   if entry.checkpoint == 'ema':
     identity['version'] = 'ema'
   if entry.get('network'):
     identity['network'] = entry.network
   summary = measure(
-    _subject(teacher),
+    subject_of(teacher),
     workdir / folder / name,
     identity,
     also,
-    _subject(searched),
+    subject_of(searched),
     f'teacher {name}',
   )
   return {
@@ -295,17 +243,17 @@ def _measure_version(
   network: str = '',
 ) -> dict[str, Any]:
   """One version of a network; its step is in the result."""
-  identity = _identity(trained)
+  identity = identity_of(trained)
   if version == 'ema':
     identity['version'] = 'ema'
   if network:
     identity['network'] = network
     place = place / network
   # The weights are the same in every precision.
-  search = Subject(searched.net, _subject(trained).variables)
+  search = Subject(searched.net, subject_of(trained).variables)
   # Where the last epoch was the best, it is measured once.
   summary = measure(
-    _subject(trained),
+    subject_of(trained),
     place / version,
     identity,
     place / 'best',
@@ -366,15 +314,4 @@ def _selection(config: ConfigDict, best: Any) -> dict[str, Any]:
     'attack': select.attack.to_dict(),
     'best': best,
     'note': note,
-  }
-
-
-def _identity(trained: Trained) -> dict[str, Any]:
-  own = trained.config.to_dict()
-  for key in ('evaluation', 'precision'):
-    own.pop(key)
-  return {
-    'run': fingerprint(own),
-    'weights': weights_digest((trained.state.params, trained.state.stats)),
-    'step': trained.step,
   }

@@ -20,6 +20,7 @@ from jaxrkd.evaluate.table_checks import Column
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.evaluate.verdicts import Verdicts, stored
 from jaxrkd.experiment import make
+from jaxrkd.experiment.examples import Way
 from jaxrkd.models.group import Group
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
@@ -156,6 +157,15 @@ class Measurement:
       )
       for name, verdicts in self._measured[folder].items()
     }
+
+  def ways(self, folder: pathlib.Path) -> list[Way]:
+    """The attacks in a ball, on the network itself, that were measured into a folder."""
+    found = []
+    for name, verdicts in self._measured[folder].items():
+      threat = self._threats[name]
+      if threat is not None and self._surrogate(name) is None:
+        found.append(Way(name, self._attacks[name], threat, verdicts))
+    return found
 
   def _surrogate(self, name: str) -> Surrogate | None:
     chosen = self._options[name].get('surrogate', '')

@@ -8,6 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxrkd.evaluate import results
+from jaxrkd.evaluate.trust_limits import worst
 from jaxrkd.experiment.claim import claim
 from jaxrkd.experiment.load import seed_folder, teacher_folder
 from jaxrkd.runtime import files, sharding

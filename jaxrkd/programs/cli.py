@@ -14,6 +14,7 @@ PROGRAMS = {
   'compare': 'Trains several experiments with several seeds and the same teachers, in one table.',
   'study': 'A table or figure of a paper: trains its rows, and puts it beside the measurement.',
   'dynamics': 'How stored trainings learned each image: trajectories, difficulty, improvement.',
+  'report': 'Makes the page of a run anew from its files, or one that compares a folder of runs.',
   'convert': "Converts PyTorch (or DeepMind's JAX) weights to a run, and a run to PyTorch weights.",
   'doctor': 'Examines a teacher: is it the one it should be, and is it used as it was trained?',
   'export': 'Writes one trained network of a run to files that other run times read.',

@@ -15,7 +15,7 @@ from absl import flags
 from ml_collections import ConfigDict
 
 from jaxrkd import experiment
-from jaxrkd.commands import command
+from jaxrkd.commands import command, remember
 from jaxrkd.errors import InputError
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.paths import absolute, expanded
@@ -72,6 +72,7 @@ def start(name: str) -> None:
     shared = set(flags.FLAGS)
     program.define()
     own = [flag for flag in flags.FLAGS if flag not in shared]
+    remember(name, sys.argv[1:])
     given = _with_flag_files(sys.argv[1:])
     overrides = [arg[len(PREFIX) :] for arg in given if arg.startswith(PREFIX)]
     rest = [arg for arg in given if not arg.startswith(PREFIX)]

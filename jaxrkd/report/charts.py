@@ -1,9 +1,10 @@
 """Charts inside pages: SVG in the colours of the page, light and dark, with its letters."""
 
+import hashlib
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxrkd.report.pictures import plt
 
@@ -16,7 +17,7 @@ COLOURS = {
   LINE: 'var(--line)',
   **{colour: f'var(--c{k})' for k, colour in enumerate(SERIES)},
 }
-SETTINGS = {
+SETTINGS: Any = {
   'svg.hashsalt': 'jaxrkd',
   'svg.fonttype': 'none',
   'font.size': 9,
@@ -87,7 +88,7 @@ def lines(
   with plt.rc_context(SETTINGS):
     figure, place = plt.subplots(figsize=SIZE, layout='constrained')
     for (name, line), colour in zip(series.items(), _colours(len(series))):
-      at, values, low, high = (_thinned(part) for part in line[:4])
+      at, values = _thinned(line.at), _thinned(line.values)
       dotted = line.dots or len(at) == 1
       place.plot(
         at,
@@ -98,7 +99,8 @@ def lines(
         marker='o' if dotted else '',
         markersize=3.5,
       )
-      if low is not None:
+      if line.low is not None and line.high is not None:
+        low, high = _thinned(line.low), _thinned(line.high)
         place.fill_between(at, low, high, color=colour, alpha=0.15, linewidth=0)
     for mark in marks:
       place.axvline(mark.at, color=SOFT, linewidth=1, linestyle='--')
@@ -147,8 +149,8 @@ def scatter(title: str, points: Mapping[str, Point], x: str, y: str) -> str:
   """
   with plt.rc_context(SETTINGS):
     figure, place = plt.subplots(figsize=(6.4, 4.2), layout='constrained')
-    for number, ((name, point), colour) in enumerate(
-      zip(points.items(), _colours(len(points)))
+    for number, (point, colour) in enumerate(
+      zip(points.values(), _colours(len(points))), 1
     ):
       place.errorbar(
         [point.x],
@@ -162,7 +164,7 @@ def scatter(title: str, points: Mapping[str, Point], x: str, y: str) -> str:
         alpha=0.9,
       )
       place.annotate(
-        f'{number + 1}', (point.x, point.y), (4, 4), textcoords='offset points', fontsize=8
+        str(number), (point.x, point.y), (4, 4), textcoords='offset points', fontsize=8
       )
     place.set_title(title, loc='left')
     place.set(xlabel=x, ylabel=y)
@@ -173,12 +175,27 @@ def _colours(count: int) -> list[str]:
   return [SERIES[k % len(SERIES)] for k in range(count)]
 
 
-def _thinned(values: Sequence[float] | None) -> Sequence[float] | None:
+def _thinned(values: Sequence[float]) -> Sequence[float]:
   """So many values as a chart can show, the last one among them."""
-  if values is None or len(values) <= MOST:
+  if len(values) <= MOST:
     return values
   every = -(-len(values) // MOST)
   return list(values[::-1][::every])[::-1]
+
+
+def _own_ids(found: str) -> str:
+  """Keeps the ids that are used, under names that no other chart of a page has."""
+  used = dict.fromkeys(re.findall(r'(?:href="|url\()#([^")]*)', found))
+  mark = hashlib.sha256(found.encode()).hexdigest()[:6]
+  names = {old: f'c{mark}-{number}' for number, old in enumerate(used)}
+
+  def renamed(match: re.Match) -> str:
+    return f' id="{names[match[1]]}"' if match[1] in names else ''
+
+  found = re.sub(r' id="([^"]*)"', renamed, found)
+  return re.sub(
+    r'(href="|url\()#([^")]*)', lambda match: f'{match[1]}#{names[match[2]]}', found
+  )
 
 
 def svg(figure: plt.Figure, title: str) -> str:
@@ -193,10 +210,11 @@ def svg(figure: plt.Figure, title: str) -> str:
   plt.close(figure)
   found = buffer.getvalue()
   found = found[found.index('<svg') :]
-  found = re.sub(r'<metadata>.*?</metadata>|<style.*?</style>', '', found, flags=re.DOTALL)
-  # A page has many, whose ids must not meet. Those that are used are made of what they name.
-  found = re.sub(r' id="[a-zA-Z_.]+\d*"', '', found)
-  found = re.sub(r" font-family: [^;\"]*;", '', found)
+  found = re.sub(
+    r'<metadata>.*?</metadata>|<style.*?</style>', '', found, flags=re.DOTALL
+  )
+  found = _own_ids(found)
+  found = re.sub(r' font-family: [^;\"]*;', '', found)
   found = re.sub(r'\n\s*', '\n', found)
   for placeholder, colour in COLOURS.items():
     found = found.replace(placeholder, colour)

@@ -40,7 +40,7 @@ figcaption { font-size:.9em; color:#444 } code,pre { font:.9em/1.5 ui-monospace,
 pre { background:var(--tint); padding:.8em; border-radius:8px; overflow-x:auto;
   white-space:pre-wrap; overflow-wrap:anywhere } ul { padding-left:1.2em }
 .charts { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(22em,100%),1fr));
-  gap:1em } .charts figure { margin:0; background:none; color:var(--ink) }
+  gap:1em } .charts figure { margin:0; background:none; color:var(--ink); max-width:40em }
 .charts svg { width:100%; height:auto; display:block } .charts figcaption { color:var(--soft) }
 .chart text { font-family:system-ui,sans-serif }
 details { margin:1em 0 } summary { cursor:pointer; color:var(--link) }

@@ -146,16 +146,11 @@ def show(axis, image: np.ndarray) -> None:
   axis.imshow(image[..., 0] if grey else image, cmap='gray', vmin=0, vmax=1)
 
 
-def accuracy_curve(points: Sequence[Sequence[float]]) -> bytes:
-  """A PNG of (eps, accuracy) points for growing eps."""
-  eps, accuracy = zip(*points)
-  _, axis = plt.subplots(figsize=(6, 3))
-  # The last radius, which holds everything, is far away from the others.
-  axis.plot(range(len(eps)), [100 * a for a in accuracy], 'o-')
-  axis.set_xticks(range(len(eps)), [f'{e:.3g}' for e in eps])
-  axis.set(xlabel='eps (not to scale)', ylabel='accuracy under PGD, %', ylim=(-3, 103))
-  axis.grid(alpha=0.3)
+def png(pixels: np.ndarray) -> bytes:
+  """A PNG of an image [H, W, 1 or 3] with values in [0, 1]."""
+  levels = np.round(255 * np.clip(pixels, 0, 1)).astype(np.uint8)
   buffer = io.BytesIO()
-  plt.savefig(buffer, dpi=110, bbox_inches='tight')
-  plt.close()
+  grey = levels.shape[-1] == 1
+  shown = levels.repeat(3, axis=-1) if grey else levels
+  plt.imsave(buffer, shown, format='png', metadata={'Software': None})
   return buffer.getvalue()

@@ -1,41 +1,10 @@
 """The page of a study, out of what its table.json holds; and an index over a folder of them."""
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-STYLE = """
-:root { --ink:#1b1f24; --soft:#5b6673; --line:#d9dee5; --paper:#fff; --tint:#f3f6fa;
-  --good:#1a7f47; --bad:#b3261e; --open:#8a6100; --link:#0b57d0 }
-@media (prefers-color-scheme: dark) { :root { --ink:#e6e9ee; --soft:#9aa6b2; --line:#343b45;
-  --paper:#14171b; --tint:#1d2229; --good:#5fd08f; --bad:#ff8a80; --open:#f0c14b;
-  --link:#8ab4f8 } }
-* { box-sizing:border-box } a { color:var(--link) }
-body { font:16px/1.55 system-ui,sans-serif; color:var(--ink); background:var(--paper);
-  max-width:74em; margin:0 auto; padding:1.5em }
-h1 { font-size:1.6em; line-height:1.25; margin:.2em 0 } h2 { font-size:1.2em; margin:2em 0 .5em }
-p.lead { font-size:1.1em; margin:.3em 0 1em } .soft, small { color:var(--soft) }
-.scroll { overflow-x:auto; border:1px solid var(--line); border-radius:8px }
-table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums }
-th,td { padding:.4em .7em; text-align:right; border-bottom:1px solid var(--line);
-  white-space:nowrap; vertical-align:top }
-th:first-child,td:first-child,td.text,th.text { text-align:left }
-td.text { white-space:normal } tr:last-child td { border-bottom:0 }
-th { background:var(--tint); font-weight:600 } tr.block td { background:var(--tint);
-  font-weight:600; text-align:left }
-td b { font-weight:600 } td small { display:block; font-size:.8em }
-.good { color:var(--good) } .bad { color:var(--bad) } .open { color:var(--open) }
-.note { border-left:4px solid var(--open); background:var(--tint); padding:.6em 1em;
-  margin:1em 0 } figure { margin:1em 0; padding:.8em; background:#fff; color:#111;
-  border:1px solid var(--line); border-radius:8px } figure svg { max-width:100%; height:auto }
-figcaption { font-size:.9em; color:#444 } code,pre { font:.9em/1.5 ui-monospace,monospace }
-pre { background:var(--tint); padding:.8em; border-radius:8px; overflow-x:auto;
-  white-space:pre-wrap } ul { padding-left:1.2em }
-@media (max-width:40em) { figure { overflow-x:auto } figure svg { max-width:none; width:44em } }
-@media print { body { max-width:none; padding:0; font-size:10pt } .scroll { overflow:visible;
-  border:0 } th,td { padding:.2em .35em; white-space:normal } h2 { break-after:avoid }
-  tr,figure { break-inside:avoid } }
-"""
+from jaxrkd.report.markup import text, whole
+
 MARKS = {'holds here': 'good', 'does not hold': 'bad', 'cannot be told': 'open'}
 
 
@@ -48,7 +17,7 @@ def page(found: Mapping[str, Any], figures: Mapping[str, str]) -> str:
   """
   title = ', '.join(filter(None, (found['paper'], found['item'])))
   parts = [
-    f'<h1>{_text(title)}</h1><p class="lead">{_text(found["asks"])}</p>',
+    f'<h1>{text(title)}</h1><p class="lead">{text(found["asks"])}</p>',
     _scale(found),
     *_overrides(found['overrides']),
     *_failures(found['failed']),
@@ -63,10 +32,10 @@ def page(found: Mapping[str, Any], figures: Mapping[str, str]) -> str:
     ),
     _setup(found),
     *_cost(found['runs']),
-    f'<h2>Again</h2><pre>{_text(found["command"])}</pre>',
-    f'<p><small>{_links(found)}{_text(found["about"])}</small></p>',
+    f'<h2>Again</h2><pre>{text(found["command"])}</pre>',
+    f'<p><small>{_links(found)}{text(found["about"])}</small></p>',
   ]
-  return _whole(title, ''.join(parts))
+  return whole(title, ''.join(parts))
 
 
 def index(studies: Sequence[Mapping[str, Any]]) -> str:
@@ -87,9 +56,9 @@ def index(studies: Sequence[Mapping[str, Any]]) -> str:
     )
     done = sum(any(c['values'] for c in row['cells'].values()) for row in found['rows'])
     lines.append(
-      f'<tr><td><a href="{_text(found["folder"])}/index.html">{_text(found["paper"])}, '
-      f'{_text(found["item"])}</a></td><td class="text">{_text(found["asks"])}</td>'
-      f'<td>{_text(found["scale"])}</td><td>{done} of {len(found["rows"])}</td>'
+      f'<tr><td><a href="{text(found["folder"])}/index.html">{text(found["paper"])}, '
+      f'{text(found["item"])}</a></td><td class="text">{text(found["asks"])}</td>'
+      f'<td>{text(found["scale"])}</td><td>{done} of {len(found["rows"])}</td>'
       f'<td class="text">{told or "none"}</td></tr>'
     )
   head = (
@@ -101,7 +70,7 @@ def index(studies: Sequence[Mapping[str, Any]]) -> str:
     'their rows were measured, and what became of the claims.</p>'
     f'<div class="scroll"><table>{head}{"".join(lines)}</table></div>'
   )
-  return _whole('Studies', body)
+  return whole('Studies', body)
 
 
 def markdown(found: Mapping[str, Any]) -> str:
@@ -134,35 +103,23 @@ def _plain(cell: Mapping[str, Any]) -> str:
   return f'{measured} (paper {cell["paper"]:.2f}{"?" if cell["doubtful"] else ""})'
 
 
-def _whole(title: str, body: str) -> str:
-  return (
-    '<!doctype html><html lang="en"><meta charset="utf-8">'
-    '<meta name="viewport" content="width=device-width,initial-scale=1">'
-    f'<title>{_text(title)}</title><style>{STYLE}</style>{body}</html>\n'
-  )
-
-
-def _text(value: Any) -> str:
-  return html.escape(str(value))
-
-
 def _read(found: Mapping[str, Any]) -> list[str]:
   """How the table is read."""
-  text = 'Accuracies and probabilities in percent; other units are in the column heads.'
+  told = 'Accuracies and probabilities in percent; other units are in the column heads.'
   if found['images']:
-    text += f' Measured on {" and ".join(f"{n:,}" for n in found["images"])} test images.'
+    told += f' Measured on {" and ".join(f"{n:,}" for n in found["images"])} test images.'
   cells = [cell for row in found['rows'] for cell in row['cells'].values()]
   if all(cell['paper'] is None for cell in cells):
-    return ['<h2>Measured</h2>', f'<p>{text} {_seeds(found)}</p>']
+    return ['<h2>Measured</h2>', f'<p>{told} {_seeds(found)}</p>']
   return [
     '<h2>Paper and measurement</h2>',
-    f'<p>{text} The paper and the difference to it stand below each measured number. '
+    f'<p>{told} The paper and the difference to it stand below each measured number. '
     f'{_seeds(found)} A question mark stands beside printed numbers that are in doubt.</p>',
   ]
 
 
 def _what(told: Sequence[str]) -> str:
-  return f'<p class="soft">{_text(". ".join(told))}.</p>' if told else ''
+  return f'<p class="soft">{text(". ".join(told))}.</p>' if told else ''
 
 
 def _links(found: Mapping[str, Any]) -> str:
@@ -178,11 +135,11 @@ def _scale(found: Mapping[str, Any]) -> str:
   if not found['scale']:
     return ''
   if found['scale'] == 'paper':
-    return f'<p class="soft">Scale: {_text(found["scale_says"])}.</p>'
+    return f'<p class="soft">Scale: {text(found["scale_says"])}.</p>'
   size = "not the paper's" if found['set_up'] else 'not full size'
   return (
-    f'<p class="note">Scale {_text(found["scale"])}, {size}: '
-    f'{_text(found["scale_says"])}.</p>'
+    f'<p class="note">Scale {text(found["scale"])}, {size}: '
+    f'{text(found["scale_says"])}.</p>'
   )
 
 
@@ -198,7 +155,7 @@ def _seeds(found: Mapping[str, Any]) -> str:
 def _overrides(texts: Sequence[str]) -> list[str]:
   if not texts:
     return []
-  told = ', '.join(f'<code>{_text(text)}</code>' for text in texts)
+  told = ', '.join(f'<code>{text(given)}</code>' for given in texts)
   return [
     f'<p class="note">Every row was changed: {told}. This is not the study as it is.</p>'
   ]
@@ -208,7 +165,7 @@ def _notes(notes: Mapping[str, Sequence[str]]) -> list[str]:
   if not notes:
     return []
   items = ''.join(
-    f'<li>{_text(note)} ({_text("; ".join(rows))})</li>' for note, rows in notes.items()
+    f'<li>{text(note)} ({text("; ".join(rows))})</li>' for note, rows in notes.items()
   )
   return [f'<p>What the measurements note:</p><ul class="soft">{items}</ul>']
 
@@ -216,23 +173,23 @@ def _notes(notes: Mapping[str, Sequence[str]]) -> list[str]:
 def _failures(failed: Mapping[str, str]) -> list[str]:
   if not failed:
     return []
-  items = ''.join(f'<li>{_text(row)}: {_text(why)}</li>' for row, why in failed.items())
+  items = ''.join(f'<li>{text(row)}: {text(why)}</li>' for row, why in failed.items())
   return [f'<div class="note">Rows that could not be done:<ul>{items}</ul></div>']
 
 
 def _table(found: Mapping[str, Any]) -> str:
   titles = found['columns']
-  heads = ''.join(f'<th>{_text(_head(found, title))}</th>' for title in titles)
+  heads = ''.join(f'<th>{text(_head(found, title))}</th>' for title in titles)
   lines = [f'<tr><th></th>{heads}</tr>']
   block = ''
   for row in found['rows']:
     if row['block'] != block:
       block = row['block']
       lines.append(
-        f'<tr class="block"><td colspan="{len(titles) + 1}">{_text(block)}</td></tr>'
+        f'<tr class="block"><td colspan="{len(titles) + 1}">{text(block)}</td></tr>'
       )
     cells = ''.join(f'<td>{_cell(row["cells"][title])}</td>' for title in titles)
-    lines.append(f'<tr><td>{_text(row["name"])}</td>{cells}</tr>')
+    lines.append(f'<tr><td>{text(row["name"])}</td>{cells}</tr>')
   return f'<div class="scroll"><table>{"".join(lines)}</table></div>'
 
 
@@ -260,7 +217,7 @@ def _doubts(found: Mapping[str, Any]) -> list[str]:
   if not notes:
     return []
   items = ''.join(
-    f'<li>{_text("; ".join(where))}: {_text(note)}</li>' for note, where in notes.items()
+    f'<li>{text("; ".join(where))}: {text(note)}</li>' for note, where in notes.items()
   )
   return [f'<p>Printed numbers in doubt:</p><ul class="soft">{items}</ul>']
 
@@ -270,9 +227,9 @@ def _claims(claims: Sequence[Mapping[str, Any]]) -> list[str]:
     return []
   lines = ['<tr><th>the paper says</th><th>here</th><th class="text">because</th></tr>']
   for claim in claims:
-    why = '<br>'.join(_text(text) for text in claim['found'])
+    why = '<br>'.join(text(reason) for reason in claim['found'])
     lines.append(
-      f'<tr><td class="text">{_text(claim["text"])}</td>'
+      f'<tr><td class="text">{text(claim["text"])}</td>'
       f'<td class="{MARKS[claim["verdict"]]}">{claim["verdict"]}</td>'
       f'<td class="text"><small>{why}</small></td></tr>'
     )
@@ -285,13 +242,17 @@ def _claims(claims: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _figure(caption: str, name: str, svg: str) -> str:
-  return f'<h2>{_text(name)}</h2><figure>{svg}<figcaption>{_text(caption)}</figcaption></figure>'
+  # On a phone a figure of several panels scrolls by itself.
+  svg = svg.replace('<svg ', '<svg class="wide" ', 1)
+  return (
+    f'<h2>{text(name)}</h2><figure>{svg}<figcaption>{text(caption)}</figcaption></figure>'
+  )
 
 
 def _setup(found: Mapping[str, Any]) -> str:
   if not found['set_up']:
     return ''
-  items = ''.join(f'<li>{_text(text)}.</li>' for text in found['set_up'])
+  items = ''.join(f'<li>{text(line)}.</li>' for line in found['set_up'])
   head = 'Set-up, and where it differs from the paper' if found['paper'] else 'Set-up'
   return f'<h2>{head}</h2><ul>{items}</ul>'
 
@@ -304,10 +265,10 @@ def _cost(runs: Sequence[Mapping[str, Any]]) -> list[str]:
   ]
   for run in runs:
     speed = '–' if run['seconds'] is None else f'{run["seconds"]:.3g}'
-    folder = _text(run['folder'])
+    folder = text(run['folder'])
     lines.append(
       f'<tr><td><a href="../runs/{folder}">{folder}</a></td><td class="text"><small>'
-      f'{_text("; ".join(run["users"]))}</small></td><td>{run["epochs"] or "–"}</td>'
+      f'{text("; ".join(run["users"]))}</small></td><td>{run["epochs"] or "–"}</td>'
       f'<td>{speed}</td></tr>'
     )
   hours = sum((r['seconds'] or 0) * (r['epochs'] or 0) for r in runs) / 3600

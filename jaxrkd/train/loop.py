@@ -6,6 +6,7 @@ Several runs that differ only in their seeds go through it together, in one prog
 import contextlib
 import dataclasses
 import pathlib
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.runtime.metrics import MetricsWriter
 from jaxrkd.runtime.progress import Progress, say
 from jaxrkd.train.feed import make_feed
+from jaxrkd.train.flops import count_flops
 from jaxrkd.train.log import Log
 from jaxrkd.train.record import RunRecord
 from jaxrkd.train.selection import Scorer, Selection, Stores, Watcher
@@ -25,6 +27,8 @@ from jaxrkd.train.setup import Setup, Step
 from jaxrkd.train.state import TrainState
 
 Tree = Any
+# Steps of a training whose arithmetic is counted, which traces the step once more.
+WORTH_COUNTING = 100
 
 
 class Run(NamedTuple):
@@ -200,9 +204,15 @@ def _epochs(
   for run in runs:
     del run.state  # the step is going to reuse its memory
 
+  clock = time.monotonic()
+
   def note() -> None:
+    nonlocal clock
+    passed, clock = time.monotonic() - clock, time.monotonic()
     for run in runs:
       run.record.feed = feed.state()
+      # Of several in one program each has its share.
+      run.record.seconds += passed / len(runs)
 
   def leave() -> None:
     note()
@@ -215,7 +225,12 @@ def _epochs(
     raise preemption.Preempted  # While checkpoints were read: there is nothing new to save.
   for epoch in range(step // setup.steps_per_epoch, timetable.epochs):
     for _ in range(step % setup.steps_per_epoch, setup.steps_per_epoch):
-      state, scalars = program.step(state, teacher_vars, *feed.next(step))
+      batch = feed.next(step)
+      if not runs[0].record.flop_per_step and setup.total_steps >= WORTH_COUNTING:
+        flop = count_flops(program.step, state, teacher_vars, *batch)
+        for run in runs:
+          run.record.flop_per_step = flop / len(runs)
+      state, scalars = program.step(state, teacher_vars, *batch)
       step += 1
       log.add(scalars)
       if step % timetable.log_every == 0:

@@ -45,6 +45,9 @@ class RunRecord:
     robust: accuracy at the last measurement, against which a fall is told.
     feed: where a stream of data is.
     pending: rows of the log that are not written yet.
+    seconds: of training so far, with compilation and the looks after epochs, without what
+      was lost in a kill; 0 where nobody looked at the clock.
+    flop_per_step: arithmetic of one update of one run; 0 where it was not counted.
   """
 
   classes: int = 0
@@ -55,6 +58,8 @@ class RunRecord:
   robust: float = 0.0
   feed: dict[str, Any] = dataclasses.field(default_factory=dict)
   pending: list[dict[str, float]] = dataclasses.field(default_factory=list)
+  seconds: float = 0.0
+  flop_per_step: float = 0.0
 
   def to_json(self, step: int) -> dict[str, Any]:
     """The record as it is written after update number `step`."""
@@ -67,7 +72,7 @@ class RunRecord:
     }
     if self.own_best:
       found['own_best'] = {name: best.to_json() for name, best in self.own_best.items()}
-    for name in ('feed', 'pending'):
+    for name in ('feed', 'pending', 'seconds', 'flop_per_step'):
       if getattr(self, name):
         found[name] = getattr(self, name)
     return found

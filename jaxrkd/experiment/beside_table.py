@@ -1,0 +1,82 @@
+"""What a run's page shows beside its table: trust checks, curves against eps, examples."""
+
+import pathlib
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from jaxrkd.evaluate import trust
+from jaxrkd.evaluate.eps_curve import accuracy_against_eps
+from jaxrkd.experiment import examples, make
+from jaxrkd.experiment.load import Trained, load_teacher
+from jaxrkd.experiment.measurement import Measurement
+from jaxrkd.experiment.subjects import identity_of, subject_of
+from jaxrkd.experiment.summary import tell_checks
+from jaxrkd.runtime.progress import say
+
+# In the folder of per-image results.
+EXAMPLES = 'examples.npz'
+
+
+def check_trust(
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  mesh: jax.sharding.Mesh,
+  measure: Measurement,
+  trained: Trained,
+  place: pathlib.Path,
+  title: str,
+) -> dict[str, Any]:
+  """`trust`, the checks of the network that stands for a run, and `curves` against eps.
+
+  Its teachers are surrogates.
+  """
+  say(f'checking whether the numbers of {title} can be trusted')
+  others = {
+    name: subject_of(load_teacher(config, workdir, name, mesh))
+    for name in config.teachers
+  }
+  own = {
+    title: subject_of(trained),
+    **{f'teacher {name}': s for name, s in others.items()},
+  }
+  others |= {name: other.subject for name, other in measure.surrogates.items()}
+  asked = (
+    measure.loaded,
+    make.evaluation_threat(config),
+    jax.random.key(config.seed),
+    config.evaluation.trust.images,
+  )
+  panel = trust.panel(
+    subject_of(trained),
+    *asked[:3],
+    images=asked[3],
+    surrogates=others,
+    table=measure.columns(place),
+  )
+  tell_checks(panel)
+  curves = {name: accuracy_against_eps(subject, *asked) for name, subject in own.items()}
+  return {'trust': panel.as_dict(), 'curves': curves}
+
+
+def keep_examples(
+  config: ConfigDict,
+  mesh: jax.sharding.Mesh,
+  measure: Measurement,
+  trained: Trained,
+  place: pathlib.Path,
+  folder: pathlib.Path,
+) -> None:
+  """Adversarial images for the page; see `examples.keep`."""
+  way = examples.strongest(measure.ways(place))
+  if way is not None:
+    examples.keep(
+      folder / EXAMPLES,
+      way,
+      subject_of(trained),
+      measure.loaded,
+      jax.random.key(config.seed),
+      config.evaluation.gallery.images,
+      identity_of(trained),
+    )

@@ -1,0 +1,256 @@
+"""Pages of runs: complete, self-contained, small, made again from files alone."""
+
+import html.parser
+import json
+import pathlib
+import re
+import shutil
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tiny
+from absl.testing import absltest, parameterized
+
+from jaxrkd import commands, experiment
+from jaxrkd.attacks import Linf
+from jaxrkd.data import dataset
+from jaxrkd.errors import InputError
+from jaxrkd.evaluate.eps_curve import FACTORS, accuracy_against_eps
+from jaxrkd.evaluate.given import Given
+from jaxrkd.evaluate.robustness import load_split
+from jaxrkd.evaluate.task import Subject
+from jaxrkd.evaluate.verdicts import Verdicts
+from jaxrkd.experiment import examples, run_report, runs_report
+from jaxrkd.programs import report
+from jaxrkd.report import charts, training_charts
+from jaxrkd.report.example_cards import LARGEST, Examples, cards
+from jaxrkd.runtime import sharding
+
+OUTSIDE = ('http://www.w3.org', 'https://www.w3.org')
+
+
+class Page(html.parser.HTMLParser):
+  """What a browser would find: open tags, ids, addresses."""
+
+  VOID = ('meta', 'link', 'img', 'br', 'hr', 'path', 'use', 'input')
+
+  def __init__(self, text):
+    super().__init__()
+    self.open, self.ids, self.addresses, self.text = [], [], [], ''
+    self.wrong = []
+    self.feed(text)
+
+  def handle_starttag(self, tag, attrs):
+    given = dict(attrs)
+    self.ids += [given['id']] if 'id' in given else []
+    self.addresses += [given[key] for key in ('href', 'src') if key in given]
+    if tag not in self.VOID:
+      self.open.append(tag)
+
+  def handle_startendtag(self, tag, attrs):
+    given = dict(attrs)
+    self.ids += [given['id']] if 'id' in given else []
+
+  def handle_endtag(self, tag):
+    if tag in self.VOID:
+      return
+    if not self.open or self.open.pop() != tag:
+      self.wrong.append(tag)
+
+  def handle_data(self, data):
+    self.text += data
+
+
+class RunTest(parameterized.TestCase):
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.folder = pathlib.Path(cls.enterClassContext(tiny.temporary_folder()))
+    cls.run_folder = cls.folder / 'first'
+    made = tiny.config('mtard', epochs=2, evaluation__trust__images=8)
+    made.evaluation.gallery.images = 5
+    cls.config = experiment.resolve(made)
+    with mock.patch.object(commands, 'started', lambda: 'jaxrkd train --config=mtard'):
+      cls.found = experiment.train_and_evaluate(cls.config, cls.run_folder)
+    cls.path = cls.run_folder / 'report.html'
+    cls.page = Page(cls.path.read_text(encoding='utf-8'))
+
+  def test_complete_and_well_formed(self):
+    self.assertEqual((self.page.wrong, self.page.open), ([], []))
+    self.assertLen(set(self.page.ids), len(self.page.ids))
+    for said in (
+      *('Accuracy', 'Accuracy against eps', 'Class by class', 'Training', 'Cost'),
+      *('Images and their attacks', 'Can these numbers be trusted?', 'Files', 'Again'),
+      *('What differs from the recipe', 'jaxrkd train --config=mtard', 'Learning rate'),
+      "The method's weights",
+    ):
+      self.assertIn(said, self.page.text)
+    row = self.found['student']['best']
+    for value in (row['clean'], row['worst_case'], row['attacks']['fgsm']['robust']):
+      self.assertIn(f'{100 * value:.2f}', self.page.text)
+    weighted = 50 * (row['clean'] + row['worst_case'])
+    self.assertIn(f'W {weighted:.2f}', self.page.text)
+
+  def test_self_contained_and_small(self):
+    text = self.path.read_text(encoding='utf-8')
+    for address in re.findall(r'https?://[^"\'\s<)]*', text):
+      self.assertStartsWith(address, OUTSIDE)
+    self.assertLess(len(text), 1e6)
+    # Colours are those of the page, so that it is readable on dark.
+    self.assertNotRegex(text.split('</style>')[1], r'#[0-9a-f]{6}\b')
+
+  def test_every_link_leads_somewhere(self):
+    for address in self.page.addresses:
+      if address.startswith('data:'):
+        continue
+      if address.startswith('#'):
+        self.assertIn(address[1:], self.page.ids)
+      else:
+        self.assertTrue((self.run_folder / address).is_file(), address)
+
+  def test_made_again_from_files(self):
+    before = self.path.read_bytes()
+    self.path.unlink()
+    with mock.patch.object(experiment, 'dataset', side_effect=AssertionError):
+      self.assertEqual(report.report(self.run_folder), [self.path])
+    self.assertEqual(self.path.read_bytes(), before)
+
+  def test_examples_are_those_of_the_table(self):
+    kept = dict(np.load(self.run_folder / 'eval/examples.npz'))
+    name = str(kept['attack'])
+    table = dict(np.load(self.run_folder / f'eval/best/{name}.npz'))
+    place = {index: k for k, index in enumerate(table['index'])}
+    rows = [place[index] for index in kept['index']]
+    for key in ('label', 'robust', 'adversarial_prediction', 'clean_prediction'):
+      np.testing.assert_array_equal(kept[key], table[key][rows], key)
+    clean = kept['image'] / 255
+    self.assertGreater(np.abs(kept['adversarial'] - clean).max(), 0)
+    eps = self.config.evaluation.threat.eps
+    self.assertLess(np.abs(kept['adversarial'] - clean).max(), eps + 1e-4)
+    robust = {n: a['robust'] for n, a in self.found['student']['best']['attacks'].items()}
+    self.assertEqual(robust[name], min(robust.values()))
+
+  def test_classes_add_up(self):
+    for row in (self.found['student']['last'], self.found['teachers']['robust']):
+      own = row['per_class']
+      self.assertEqual(sum(own['images']), row['images'])
+      for key in ('clean', 'worst_case'):
+        self.assertAlmostEqual(sum(own[key]) / row['images'], row[key])
+
+  def test_curves(self):
+    curves = self.found['curves']
+    self.assertEqual(set(curves), {'student', 'teacher clean', 'teacher robust'})
+    eps = self.config.evaluation.threat.eps
+    for points in curves.values():
+      radii, accuracy = zip(*points)
+      np.testing.assert_allclose(radii, [0, *(f * eps for f in FACTORS)])
+      self.assertEqual(list(accuracy), sorted(accuracy, reverse=True))
+
+  def test_what_differs(self):
+    content = run_report.content(self.run_folder, self.run_folder / 'results.json')
+    changed = {key: (was, now) for key, was, now in content.changes}
+    self.assertEqual(content.recipe, 'mtard')
+    self.assertEqual(changed['student.name'], ('resnet18', 'convnet'))
+    self.assertEqual(changed['epochs'], ('300', '2'))
+    self.assertNotIn('method.name', changed)
+
+  def test_runs_of_a_folder(self):
+    folder = self.folder / 'several'
+    for name in ('one', 'below/two', 'other'):
+      shutil.copytree(self.run_folder, folder / name)
+    path = folder / 'other/results.json'
+    found = json.loads(path.read_text())
+    found['evaluation']['threat']['eps'] = 0.3
+    path.write_text(json.dumps(found))
+    broken = folder / 'broken'
+    broken.mkdir()
+    (broken / 'config.json').write_text((folder / 'one/config.json').read_text())
+    (broken / 'results.json').write_text('{"half')
+    page = runs_report.write(folder)
+    text = page.read_text(encoding='utf-8')
+    seen = Page(text)
+    self.assertEqual((seen.wrong, seen.open), ([], []))
+    for name in ('one', 'below/two', 'other'):
+      self.assertIn(f'{name}/report.html', seen.addresses)
+    # Teachers are on the pages of their runs; another ball is another table.
+    self.assertNotIn('teachers', text)
+    self.assertEqual(text.count('<h2>'), 3)
+    self.assertIn('eps 0.3,', text)
+    self.assertIn('broken: ', text)
+
+  @parameterized.parameters('', 'empty')
+  def test_nothing_there(self, name):
+    place = self.folder / 'none' / name
+    place.mkdir(parents=True, exist_ok=True)
+    with self.assertRaisesRegex(InputError, 'holds no measured runs; name the workdir'):
+      report.report(place)
+
+  def test_results_that_cannot_be_read(self):
+    place = self.folder / 'half'
+    shutil.copytree(self.run_folder, place)
+    (place / 'results.json').write_text('{"half')
+    with self.assertRaisesRegex(InputError, 'cannot be read'):
+      report.report(place)
+
+
+class PartsTest(parameterized.TestCase):
+  def test_images_are_taken_class_by_class(self):
+    label = np.array([0, 0, 0, 1, 2, 2, 1])
+    right = np.array([0, 1, 1, 1, 1, 1, 0], bool)
+    verdicts = mock.Mock(spec=Verdicts, label=label, clean_correct=right)
+    self.assertEqual(examples.chosen(verdicts, 3).tolist(), [1, 3, 4])
+    self.assertEqual(examples.chosen(verdicts, 5).tolist(), [1, 2, 3, 4, 5])
+    self.assertEqual(examples.chosen(verdicts, 99).tolist(), [1, 2, 3, 4, 5])
+
+  def test_curve_of_a_linear_classifier(self):
+    """Two classes in one pixel: right while |x - 1/2| is larger than eps."""
+    x = np.array([0.05, 0.22, 0.46, 0.52, 0.72, 0.99, 0.6], np.float32)
+    label = np.array([0, 0, 0, 1, 1, 1, 0])
+    split = dataset.make_split(x[:, None, None, None], label, 'ours')
+    f = lambda images: 8 * (images[:, 0, 0] - 0.5) * jnp.array([-1.0, 1.0])
+    loaded = load_split(split, 8, sharding.data_mesh(jax.devices()[:1]))
+    subject = Subject(Given(f), ((), ()))
+    found = accuracy_against_eps(subject, loaded, Linf(0.1), jax.random.key(0))
+    x = np.round(255 * x) / 255
+    away = np.where(label == 1, x - 0.5, 0.5 - x)
+    for eps, accuracy in found:
+      self.assertAlmostEqual(accuracy, np.mean(away > eps))
+
+  def test_large_images_make_small_pages(self):
+    images = np.random.default_rng(0).integers(0, 256, (12, 224, 224, 3), np.uint8)
+    shown = Examples(
+      attack='pgd',
+      threat='Linf(0.1)',
+      eps=0.1,
+      label=np.arange(12),
+      clean_prediction=np.arange(12),
+      adversarial_prediction=np.arange(12)[::-1],
+      robust=np.arange(12) % 2 == 0,
+      image=images,
+      adversarial=np.clip(images / 255 + 0.1, 0, 1),
+    )
+    text = ''.join(cards(shown, []))
+    self.assertLess(len(text), 2e6)
+    self.assertLess(LARGEST, 224)
+    self.assertIn('taken for class 10', text)
+    self.assertIn('stays class 2', text)
+    self.assertIn('broke 6 of these 12', text)
+
+  def test_many_points_are_thinned(self):
+    line = charts.Line(range(100_000), np.sin(np.arange(100_000)))
+    self.assertLess(len(charts.lines('t', {'a': line}, 'step')), 40_000)
+
+  def test_training_without_rows(self):
+    self.assertEqual(training_charts.section([], None), [])
+    self.assertEqual(training_charts.section([{'step': 1, 'x_clean': 0.5}], 1), [])
+
+  def test_losses_that_are_not_finite_are_left_out(self):
+    rows = [dict(step=k, epoch=k / 2, loss=None if k == 2 else 1.0) for k in (1, 2, 3)]
+    (_, figures) = training_charts.section(rows, None)[0].split('<h2>Training</h2>')
+    self.assertEqual(figures.count('<svg'), 1)
+
+
+if __name__ == '__main__':
+  absltest.main()
