@@ -23,7 +23,7 @@ from jaxrkd.evaluate.robustness import load_split
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.evaluate.verdicts import Verdicts
 from jaxrkd.experiment import examples, run_report, runs_report
-from jaxrkd.programs import report
+from jaxrkd.programs import evaluate, report
 from jaxrkd.report import charts, training_charts
 from jaxrkd.report.example_cards import LARGEST, Examples, cards
 from jaxrkd.runtime import sharding
@@ -155,6 +155,17 @@ class RunTest(parameterized.TestCase):
     self.assertEqual(changed['student.name'], ('resnet18', 'convnet'))
     self.assertEqual(changed['epochs'], ('300', '2'))
     self.assertNotIn('method.name', changed)
+
+  def test_measured_again_with_another_attack(self):
+    place = self.folder / 'again'
+    shutil.copytree(self.run_folder, place)
+    evaluate.remeasure(place, [], attacks=['pgd_3'])
+    (path,) = place.glob('results-pgd_3-*.json')
+    again = path.with_name(path.name.replace('results', 'report')).with_suffix('.html')
+    text = again.read_text(encoding='utf-8')
+    for said in ('pgd_3', 'Images and their attacks', 'Accuracy against eps'):
+      self.assertIn(said, text)
+    self.assertLen(report.report(place), 2)
 
   def test_runs_of_a_folder(self):
     folder = self.folder / 'several'

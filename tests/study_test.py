@@ -563,6 +563,14 @@ class InterruptedTest(absltest.TestCase):
       for place in (f'broken-{name}', f'failed-{name}'):
         self.assertEqual(self.told(self.done(folder / place)), want, place)
 
+    with self.subTest('trained by an older version, which had fewer keys'):
+      for path in (folder / 'whole/runs').glob('*/config.json'):
+        config = json.loads(path.read_text())
+        del config['evaluation']['gallery'], config['trajectories'], config['remat']
+        path.write_text(json.dumps(config))
+      with mock.patch.object(study_run, 'evaluate_run', side_effect=AssertionError):
+        self.assertEqual(self.told(self.done(folder / 'whole')), want)
+
     with self.subTest('moved to another place, with a training left to do'):
       shutil.move(folder / 'whole', folder / 'moved')
       with mock.patch.object(study_run, 'evaluate_run', side_effect=AssertionError):

@@ -462,10 +462,10 @@ class ProgramTest(parameterized.TestCase):
       'autoattack',
       'apgd_t',
       'zero gradients',
-      'data:image/png',
+      'Accuracy against eps',
       'student best',
     ):
-    self.assertIn('Accuracy against eps', page)
+      self.assertIn(word, text)
 
   @parameterized.parameters(
     ([], None, ''),

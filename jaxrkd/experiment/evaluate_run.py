@@ -101,7 +101,7 @@ def evaluate_run(
   if checks and config.evaluation.trust.images:
     preemption.end_if_asked()
     found |= check_trust(config, workdir, mesh, measure, stands, place, title)
-  if checks and config.evaluation.gallery.images and versions in ((), ['best']):
+  if checks and config.evaluation.gallery.images and not versions:
     preemption.end_if_asked()
     keep_examples(config, mesh, measure, stands, place, workdir / folder)
   found['finished'] = True

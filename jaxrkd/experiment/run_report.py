@@ -1,5 +1,6 @@
 """The page of a run, made of the files that the run left."""
 
+import contextlib
 import json
 import pathlib
 import shlex
@@ -46,6 +47,10 @@ def content(workdir: pathlib.Path, results: pathlib.Path) -> Content:
   found = read(results)
   config = read_config(workdir)
   config.evaluation = ConfigDict(found['evaluation'])
+  # With the defaults of keys that are newer than the run; one of a version that is no longer
+  # understood is shown as it is.
+  with contextlib.suppress(InputError):
+    config = resolve(config, past=True)
   title = found.get('title', 'student')
   rows = table_rows(found, title)
   # Of older versions, which did not say.

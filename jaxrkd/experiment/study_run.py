@@ -176,7 +176,8 @@ def _train(plan: Plan, training: Training, root: pathlib.Path, data_dir: str) ->
   config = _with_teachers(plan, training, root)
   if (folder / 'config.json').is_file():
     # Of another study: it was measured otherwise, and may keep more.
-    old = read_config(folder)
+    # With the defaults of keys that are newer than the run.
+    old = experiment.resolve(read_config(folder), past=True)
     lacking = training.keep - set(old.keep_epochs)
     if lacking:
       raise InputError(
