@@ -159,11 +159,11 @@ class RunTest(parameterized.TestCase):
   def test_measured_again_with_another_attack(self):
     place = self.folder / 'again'
     shutil.copytree(self.run_folder, place)
-    evaluate.remeasure(place, [], attacks=['pgd_3'])
-    (path,) = place.glob('results-pgd_3-*.json')
+    evaluate.remeasure(place, [], attacks=['pgd_7'])
+    (path,) = place.glob('results-pgd_7-*.json')
     again = path.with_name(path.name.replace('results', 'report')).with_suffix('.html')
     text = again.read_text(encoding='utf-8')
-    for said in ('pgd_3', 'Images and their attacks', 'Accuracy against eps'):
+    for said in ('pgd_7', 'Images and their attacks', 'Accuracy against eps'):
       self.assertIn(said, text)
     self.assertLen(report.report(place), 2)
 

@@ -31,7 +31,7 @@ from jaxrkd.experiment.summary import (
   tell_particles,
 )
 from jaxrkd.experiment.threats import differs
-from jaxrkd.runtime import files, preemption, sharding
+from jaxrkd.runtime import files, preemption, sharding, stages
 from jaxrkd.runtime.progress import say
 
 # What versions are called that were kept after an epoch.
@@ -67,6 +67,7 @@ def evaluate_run(
       empty measures the first three, as far as there are.
     teachers: whether teachers are measured, too.
   """
+  stages.begin(f'measuring {title}')
   surrogates = load_surrogates(config, workdir, data, mesh)
   measure = Measurement(config, data, mesh, surrogates)
   found, best = _measure_networks(

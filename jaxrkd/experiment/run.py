@@ -1,6 +1,7 @@
 """One experiment from its config to its results: teachers, student, measurement."""
 
 import contextlib
+import functools
 import json
 import pathlib
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from ml_collections import ConfigDict
 
 from jaxrkd.data import Dataset
 from jaxrkd.evaluate import results
-from jaxrkd.experiment import make, seeds
+from jaxrkd.experiment import make, seeds, stage_plan
 from jaxrkd.experiment.claim import claim
 from jaxrkd.experiment.data_notes import tell
 from jaxrkd.experiment.evaluate_run import evaluate_run, threat_note
@@ -35,7 +36,7 @@ from jaxrkd.experiment.teacher_runs import (
 from jaxrkd.experiment.watch import make_watcher
 from jaxrkd.models.named import named_network
 from jaxrkd.paths import absolute
-from jaxrkd.runtime import files, sharding, workdir_lock
+from jaxrkd.runtime import files, sharding, stages, workdir_lock
 from jaxrkd.runtime.progress import say
 from jaxrkd.runtime.shared_folder import check_shared
 from jaxrkd.train.loop import Run, fit
@@ -72,7 +73,8 @@ def train_and_evaluate(
       say(seeds.table(found) if config.seeds else results.table(table_rows(found, title)))
     return found
   data, mesh = _ready(config, workdir, data_dir)
-  with workdir_lock.hold(workdir):
+  plan = functools.partial(stage_plan.stages, config, data, title)
+  with workdir_lock.hold(workdir), stages.planned(plan):
     claim(workdir, config)
     return _train_and_evaluate(config, workdir, data, data_dir, mesh, title, alone)
 
@@ -189,6 +191,7 @@ def train_students(
     teachers: by name.
     title: for what is printed.
   """
+  stages.begin(f'training {title}')
   nets = {name: teacher.net for name, teacher in teachers.items()}
   ready = []
   for config, workdir in runs:

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 from tqdm import tqdm
@@ -50,9 +51,20 @@ class Progress:
     total: steps in all.
     start: steps already done.
     enabled: False shows nothing (all processes but the first).
+    in_all: (share of the work done here, seconds it took) -> seconds left of a larger job;
+      0 where that is not known.
   """
 
-  def __init__(self, title: str, total: int, start: int = 0, enabled: bool = True):
+  def __init__(
+    self,
+    title: str,
+    total: int,
+    start: int = 0,
+    enabled: bool = True,
+    in_all: Callable[[float, float], float] | None = None,
+  ):
+    self._in_all = in_all
+    self._note = ''
     self._title, self._total, self._done, self._enabled = title, total, start, enabled
     self._began, self._first = time.monotonic(), start
     self._printed = 0.0
@@ -62,6 +74,10 @@ class Progress:
         total=total, initial=start, desc=title, unit='step', dynamic_ncols=True
       )
 
+  def note(self, text: str) -> None:
+    """What is shown with every report from now on."""
+    self._note = text
+
   def show(self, done: int, values: dict[str, float], images_per_second: float) -> None:
     """Reports that `done` steps are complete; a speed of 0 is one not known yet."""
     if not self._enabled:
@@ -69,15 +85,26 @@ class Progress:
     shown = {name: f'{value:.4g}' for name, value in values.items()}
     if images_per_second:
       shown['images/s'] = f'{images_per_second:.0f}'
+    spent = time.monotonic() - self._began
+    new = done - self._first
+    whole = (
+      self._in_all(new / max(self._total - self._first, 1), spent)
+      if (self._in_all and new > 0)
+      else 0.0
+    )
     if self._bar is not None:
-      self._bar.set_postfix(shown, refresh=False)
+      told = [f'{name}={value}' for name, value in shown.items()]
+      told += [self._note] if self._note else []
+      told += [f'all stages {clock(whole)}'] if whole else []
+      self._bar.set_postfix_str(', '.join(told), refresh=False)
       self._bar.update(done - self._done)
     elif done == self._total or time.monotonic() - self._printed >= SECONDS_PER_LINE:
       self._printed = time.monotonic()
-      spent = self._printed - self._began
-      left = spent / max(done - self._first, 1) * (self._total - done)
-      rest = '  '.join(f'{name} {value}' for name, value in shown.items())
-      self.say(f'{self._title}  step {done}/{self._total}  {rest}  left {_clock(left)}')
+      left = spent / max(new, 1) * (self._total - done)
+      told = [f'{name} {value}' for name, value in shown.items()]
+      told += [self._note] if self._note else []
+      told.append(f'left {clock(left)}' + (f', {clock(whole)} in all' if whole else ''))
+      self.say(f'{self._title}  step {done}/{self._total}  {"  ".join(told)}')
     self._done = done
 
   def say(self, text: str) -> None:
@@ -95,7 +122,8 @@ class Progress:
       self._bar.close()
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+  """'1:05', or '2:00:05' from an hour on."""
   minutes, seconds = divmod(int(seconds + 0.5), 60)
   hours, minutes = divmod(minutes, 60)
   return f'{hours}:{minutes:02}:{seconds:02}' if hours else f'{minutes}:{seconds:02}'

@@ -11,6 +11,7 @@ import numpy as np
 from jaxrkd.errors import InputError
 from jaxrkd.runtime.metrics import MetricsWriter
 from jaxrkd.runtime.progress import Progress
+from jaxrkd.train.record import Best
 from jaxrkd.train.setup import Setup
 
 
@@ -60,6 +61,12 @@ class Log:
       jax.block_until_ready(scalars)
       self._clock, self._untimed = time.monotonic(), 1 + len(self._pending)
     self._pending.append(scalars)
+
+  def tell_best(self, best: Best | None) -> None:
+    """Shows the best look so far with the progress."""
+    if best is not None:
+      score = 100 * best.scores['score']
+      self._progress.note(f'best {score:.1f} % at epoch {best.epoch}')
 
   def restart(self, state: Any) -> None:
     """Leaves what happened since the last `flush` out of the speed."""

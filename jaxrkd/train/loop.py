@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrkd.runtime import preemption, sharding
+from jaxrkd.runtime import preemption, sharding, stages
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.runtime.metrics import MetricsWriter
 from jaxrkd.runtime.progress import Progress, say
@@ -79,13 +79,15 @@ def fit(runs: Sequence[Run], teacher_vars: Tree, title: str) -> None:
       for run in runs
     ]
     progress = opened.enter_context(
-      closing(Progress(title, setup.total_steps, step, enabled=first))
+      closing(Progress(title, setup.total_steps, step, first, stages.left))
     )
     several = [run.setup.seed for run in runs] if len(runs) > 1 else []
     log = Log(setup, writers, progress, several)
     log.take_up([one.record.pending for one in begun])
     for one in begun:
       one.record.pending = []
+    if len(begun) == 1:
+      log.tell_best(begun[0].record.best)
     selections = [
       Selection(setup.timetable, run.score, writer, one.stores, say, run.title, run.watch)
       for run, writer, one in zip(runs, writers, begun)
@@ -250,6 +252,8 @@ def _epochs(
       ]
       if not all(going):
         break
+      if len(runs) == 1:
+        log.tell_best(runs[0].record.best)
       log.restart(state)
     if epoch + 1 < timetable.epochs and preemption.asked():
       leave()
