@@ -20,6 +20,7 @@ import numpy as np
 
 from jaxrkd import attacks
 from jaxrkd.attacks import L1, L2, Linf
+from jaxrkd.evaluate import robustness
 from jaxrkd.evaluate.robustness import Loaded
 from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.runtime import host_memory, sharding
@@ -50,7 +51,9 @@ def ours(golden, rows, batch, threat):
     for _ in range(repeats):
       began = time.perf_counter()
       loaded = Loaded(images, batch, mesh)
-      found = measure(subject, loaded, attack, jax.random.key(0), threat=threat)
+      found = robustness.measure(
+        subject, loaded, attack, jax.random.key(0), threat=threat
+      )
       seconds.append(time.perf_counter() - began)
     return seconds[0], seconds[-1], found.robust
 

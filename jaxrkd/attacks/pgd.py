@@ -101,7 +101,7 @@ def pgd_sat(
 ) -> Attack | Stepwise:
   """PGD as the adversarial-training literature evaluates it: 20 steps of 2/255 at 8/255.
 
-  The step is Madry's, a quarter of the radius; MTARD, Table 2, "PGD_sat".
+  The step is Madry's, a quarter of the radius; MTARD, Table 2, "PGD_sat". Arguments as `pgd`.
   """
   return pgd(threat, steps=steps, step_size=step_size, start=start, restarts=restarts)
 
@@ -118,7 +118,8 @@ def pgd_trades(
   """PGD as TRADES evaluates it: 20 steps of 0.003 at 8/255 (Zhang et al., 1901.08573).
 
   At other radii and in other norms the step is the same share of the radius. MTARD's text
-  gives 2/255 here, its code 0.003; the code is the default.
+  gives 2/255 here, its code 0.003; the code is the default. Arguments as `pgd`, with this
+  step where `step_size` is None.
   """
   attack = Attack(_pgd_search(threat, steps, step_size, start, TRADES))
   return attack if restarts == 1 else one_step(attack, restarts)

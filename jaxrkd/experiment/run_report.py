@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from jaxrkd.attacks import UNFORESEEN
 from jaxrkd.errors import InputError
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment.beside_table import EXAMPLES
@@ -104,15 +105,19 @@ def _stands(found: Mapping[str, Any], rows: Mapping[str, Any], title: str) -> st
 def _lead(config: ConfigDict, row: Mapping[str, Any]) -> str:
   part = config.evaluation
   eps = part.threat.eps
+  told = (
+    f'Of {row["images"]:,} images it is right on {100 * row["clean"]:.1f} % as they are, and '
+    f'stays right on {100 * row["worst_case"]:.1f} % under'
+  )
+  # The worst case is that of the attacks in the ball, where there are any.
+  attacks = [node.name for node in part.attacks.values() if node.name not in UNFORESEEN]
+  if not attacks:
+    return f'{told} {", ".join(row["attacks"])}.'
+  under = attacks[0] if len(attacks) == 1 else f'all {len(attacks)} attacks'
   ball = f'{part.threat.name} ball of eps {_short(eps)}'
   if part.threat.name == 'linf':
     ball += f' (no pixel moves by more than {_short(255 * eps)} of 255 levels)'
-  attacks = len(row['attacks'])
-  under = 'the attack' if attacks == 1 else f'all {attacks} attacks'
-  return (
-    f'Of {row["images"]:,} images it is right on {100 * row["clean"]:.1f} % as they are, and '
-    f'stays right on {100 * row["worst_case"]:.1f} % under {under} in the {ball}.'
-  )
+  return f'{told} {under} in the {ball}.'
 
 
 def _short(value: float) -> str:

@@ -152,6 +152,14 @@ def resnet(
   """ResNet with a 3x3 stem and no pooling: ResNet-18, or 34 with blocks 3, 4, 6, 3.
 
   11,173,962 and 21,282,122 parameters for 10 classes.
+
+  Args:
+    layers: makes the layers.
+    classes: number of logits.
+    channels: of the images.
+    blocks: residual blocks in each of the four stages.
+    width: channels of the first stage; each later one has twice as many.
+    activation: 'relu' or another name of `activation`.
   """
   widths = [width * 2**k for k in range(4)]
   return ResNet(

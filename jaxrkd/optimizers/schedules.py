@@ -159,7 +159,14 @@ def one_cycle(
 def exponential(
   epochs: int, steps_per_epoch: int, peak: float = 0.1, factor: float = 0.9
 ) -> Schedule:
-  """Multiplies the rate by `factor` after every epoch (AKD's teachers)."""
+  """Multiplies the rate by `factor` after every epoch (AKD's teachers).
+
+  Args:
+    epochs: of the training.
+    steps_per_epoch: updates in each.
+    peak: the first rate.
+    factor: what the rate is multiplied by.
+  """
   del epochs
   _check_peak(peak)
   return Schedule(
@@ -168,7 +175,13 @@ def exponential(
 
 
 def triangular(epochs: int, steps_per_epoch: int, peak: float = 0.2) -> Schedule:
-  """Straight from 0 up to `peak` at half time and down to 0, every update (fast AT)."""
+  """Straight from 0 up to `peak` at half time and down to 0, every update (fast AT).
+
+  Args:
+    epochs: of the training.
+    steps_per_epoch: updates in each.
+    peak: the highest rate.
+  """
   _check_peak(peak)
   half = epochs * steps_per_epoch / 2
 

@@ -8,7 +8,6 @@ import importlib
 import io
 import os
 import pathlib
-import signal
 import sys
 
 from absl import flags
@@ -19,12 +18,11 @@ from jaxrkd.commands import command, remember
 from jaxrkd.errors import InputError
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.paths import absolute, expanded
+from jaxrkd.programs import exit_status
 from jaxrkd.runtime import compiled, distributed, host_memory, preemption
 from jaxrkd.runtime.progress import put
 
 PREFIX = '--config.'
-# What shells report for programs that Ctrl-C ended.
-INTERRUPTED = 128 + signal.SIGINT
 SHARED = (
   *('workdir', 'data_dir', 'plugins', 'coordinator', 'processes', 'process_id'),
   *('join_timeout', 'compiled'),
@@ -94,7 +92,7 @@ def start(name: str) -> None:
     program.main(overrides)
   except (InputError, flags.Error) as error:
     put(f'error: {error}', sys.stderr)
-    _leave(2)
+    _leave(exit_status.WRONG)
   except (KeyboardInterrupt, preemption.Preempted) as stop:
     put(
       'stopped; the same command continues from the last checkpoint, if one was written',
@@ -103,7 +101,7 @@ def start(name: str) -> None:
     if isinstance(stop, preemption.Preempted):
       preemption.part()
       _leave(preemption.status())
-    _leave(INTERRUPTED)
+    _leave(exit_status.INTERRUPTED)
 
 
 def _print_anything() -> None:

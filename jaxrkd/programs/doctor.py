@@ -33,7 +33,7 @@ from jaxrkd.experiment.load import IMPORTED, Trained, is_imported, load_trained
 from jaxrkd.interop import RECIPES
 from jaxrkd.models.named import named_network
 from jaxrkd.paths import expanded
-from jaxrkd.programs import command_line
+from jaxrkd.programs import command_line, exit_status
 from jaxrkd.programs.examination import Examination, Examined
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
@@ -79,7 +79,7 @@ def main(overrides: list[str]) -> None:
     data_dir=found.data_dir,
   )
   if checks.verdict(findings) == 'fail':
-    sys.exit(3)
+    sys.exit(exit_status.FAILED)
 
 
 def examine(

@@ -29,11 +29,11 @@ from jaxrkd.experiment.evaluate_run import evaluate_run
 from jaxrkd.experiment.load import read_config, seed_folder
 from jaxrkd.experiment.result_names import ending
 from jaxrkd.paths import absolute
-from jaxrkd.programs import command_line
+from jaxrkd.programs import command_line, exit_status
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import put, say
 
-STATUS = {'fail': 3, 'none': 4}
+STATUS = {'fail': exit_status.FAILED, 'none': exit_status.UNKNOWN}
 FREE = ('evaluation', 'seed')
 
 

@@ -30,7 +30,7 @@ CLASSES = 20
 # Changed keys that are shown at once.
 CHANGES = 40
 VERDICTS = {
-  'pass': ('good', 'Nothing speaks against these numbers: all checks passed.'),
+  'pass': ('good', 'Nothing speaks against these numbers: {passed}.'),
   'warn': ('open', 'Read the warnings before you rely on these numbers: {names}.'),
   'fail': ('bad', 'Do not rely on these numbers. What failed: {names}.'),
   'none': (
@@ -112,7 +112,11 @@ def _verdict(trust: Mapping[str, Any] | None) -> list[str]:
   names = [
     check['name'] for check in trust['checks'] if check['status'] == trust['status']
   ]
-  told = text(told.format(names=', '.join(names)))
+  skipped = sum(check['status'] == 'skip' for check in trust['checks'])
+  passed = 'all checks passed'
+  if skipped:
+    passed = f'{len(names)} checks passed, and {skipped} could not be made'
+  told = text(told.format(names=', '.join(names), passed=passed))
   return [f'<p class="note {kind}">{told} <a href="#trust">See the checks.</a></p>']
 
 
@@ -142,8 +146,8 @@ def _accuracies(content: Content) -> str:
   return (
     f'<h2>Accuracy</h2><p>In percent of {first["images"]:,} images, with 95 % confidence '
     'intervals. An image that is wrong without an attack is not robust. The worst case '
-    'counts an image as robust if it withstands every attack of the table. W is the mean of '
-    f'clean and robust accuracy. {sentence(content.found["selection"]["note"])}</p>'
+    'counts an image as robust if it withstands every attack of the table that has a ball. W '
+    f'is the mean of clean and robust accuracy. {sentence(content.found["selection"]["note"])}</p>'
     f'{shown}{below}'
   )
 
@@ -170,7 +174,7 @@ def _curves(curves: Mapping[str, Sequence[Sequence[float]]] | None) -> list[str]
   )
   return [
     '<h2>Accuracy against eps</h2><p>A robust network loses accuracy slowly, and has none '
-    'left in a ball that is large enough. The images are those of the trust checks.</p>',
+    'left in a ball that is large enough. Measured on the first images, right or wrong.</p>',
     f'<div class="charts"><figure>{drawn}</figure></div>',
   ]
 

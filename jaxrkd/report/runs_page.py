@@ -65,8 +65,8 @@ def page(title: str, groups: Mapping[str, Sequence[Entry]], left: Sequence[str])
     f'<h1>{text(title)}</h1><p class="lead">{count} runs. Only runs that were measured in the '
     'same way stand in one table.</p>',
     '<p>Accuracies are those of the best checkpoint in percent, with 95 % intervals. The worst '
-    'case counts an image as robust if it withstands every attack. W is the mean of both. A '
-    'click on the head of a column sorts by it.</p>',
+    'case counts an image as robust if it withstands every attack in the ball. W is the mean '
+    'of both. A click on the head of a column sorts by it.</p>',
   ]
   for name, entries in groups.items():
     order = sorted(entries, key=lambda entry: -entry.worst[0])

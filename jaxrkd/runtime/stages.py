@@ -2,7 +2,6 @@
 
 import contextlib
 import contextvars
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -31,26 +30,19 @@ class Stages:
   def __init__(self, stages: Sequence[Stage]):
     self._stages = list(stages)
     self._place = -1
-    self._began = 0.0
-    self._rate = 0.0  # work per second, of the newest stage that told
+    # Work per second, of the newest stage that told. What a stage took from its beginning to
+    # its end would tell less: much of it may be compilation.
+    self._rate = 0.0
 
   def begin(self, title: str) -> None:
     """Goes to the next stage of this title, and says so."""
-    self._end()
     titles = [stage.title for stage in self._stages]
     if title not in titles[self._place + 1 :]:
       return
     self._place = titles.index(title, self._place + 1)
-    self._began = time.monotonic()
     left = self.left(0.0, 0.0)
     told = f', about {clock(left)} left in all' if left else ''
     say(f'\nstage {self._place + 1} of {len(self._stages)}: {title}{told}')
-
-  def _end(self) -> None:
-    """What the stage that ends here took tells how long others will."""
-    spent = time.monotonic() - self._began
-    if self._place >= 0 and spent > 1:
-      self._rate = self._stages[self._place].work() / spent
 
   def left(self, share: float, seconds: float) -> float:
     """Seconds to the end of all stages; 0 where nothing is known yet.
