@@ -15,7 +15,7 @@
 #                             'mountpoint -q /mnt/shared || sudo mount ...' for the workdir
 #   PROGRAM=launch/main.py    what runs
 #   DATA=                     folder with prepared TFDS data to copy along, if any
-#   SPOT=1                    cheaper machines that can be taken away; unset: no
+#   SPOT=1                    cheaper machines that can be taken away; unset or 0: no
 #
 # FLAGS go to the program as they are. --workdir must be one folder for all workers, a mounted
 # bucket or a shared disk, which outlives the machines; `all` insists on an absolute one. A TPU
@@ -52,7 +52,7 @@ create() {
       delete
       ;;
   esac
-  tpu create "$NAME" --accelerator-type="$TYPE" --version="$VERSION" ${SPOT:+--spot}
+  tpu create "$NAME" --accelerator-type="$TYPE" --version="$VERSION" $([[ ${SPOT:-0} == 0 ]] || echo --spot)
 }
 
 copy() {

@@ -53,6 +53,12 @@ class ScriptTest(parameterized.TestCase):
       run,
     )
 
+  @parameterized.parameters(({},), ({'SPOT': '0'},), ({'SPOT': ''},))
+  def test_machines_that_stay_unless_others_are_asked_for(self, given):
+    self.stand_in('gcloud', '[[ $4 != describe ]]')
+    self.assertEqual(self.pod('create', **given).returncode, 0)
+    self.assertNotIn('--spot', self.log.read_text())
+
   def test_what_is_set_up_comes_before_the_run(self):
     self.stand_in('gcloud', '[[ $4 != describe ]] || echo READY')
     for verb in ('create', 'install'):

@@ -37,9 +37,12 @@ class StagesTest(parameterized.TestCase):
     )
 
   def test_a_plan_inside_another_is_not_made(self):
-    with stages.planned(lambda: [Stage('a', lambda: 1.0)]):
-      with stages.planned(mock.Mock(side_effect=AssertionError)):
-        pass
+    first, second = (
+      lambda: [Stage('a', lambda: 1.0)],
+      mock.Mock(side_effect=AssertionError),
+    )
+    with stages.planned(first), stages.planned(second):
+      pass
     self.assertEqual(stages.left(0.5, 1.0), 0.0)
 
   def test_progress_shows_all_of_it(self):
@@ -77,7 +80,9 @@ class PlanTest(parameterized.TestCase):
     several = [stage.title for stage in self._stages(members=2)]
     self.assertEqual(several[-1], 'measuring student')
     self.assertIn('training student 1', several)
-    self.assertIn('measuring student, seed 7', [s.title for s in self._stages(seeds=(5, 7))])
+    self.assertIn(
+      'measuring student, seed 7', [s.title for s in self._stages(seeds=(5, 7))]
+    )
 
   def _stages(self, **changes):
     made = experiment.resolve(tiny.config('sat', teachers=[], **changes))

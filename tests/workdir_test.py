@@ -378,6 +378,16 @@ class PathTest(parameterized.TestCase):
     )
     self.assertEqual(data.data.path, str(self.folder / 'home' / 'd.npz'))
 
+  def test_keys_without_effect_may_change(self):
+    run = self.folder / 'run'
+    claim(run, experiment.resolve(tiny.config('rslad')))
+    (run / 'teachers').mkdir()
+    for key in ('remat', 'teachers.robust.config.remat'):
+      claim(run, experiment.resolve(tiny.config('rslad'), [f'{key}=true']))
+    changed = ['teachers.robust.config.epochs=3']
+    with self.assertRaisesRegex(InputError, 'teachers.robust.config.epochs was 2'):
+      claim(run, experiment.resolve(tiny.config('rslad'), changed))
+
   @parameterized.parameters(
     ('t', 't', True),
     ('t', 'other', False),

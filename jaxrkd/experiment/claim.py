@@ -58,5 +58,11 @@ def _completed(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _comparable(config: dict[str, Any]) -> dict[str, Any]:
-  """Without the keys that change no result."""
-  return {key: value for key, value in config.items() if key not in WITHOUT_EFFECT}
+  """Without the keys that change no result, its own and those of its teachers."""
+  found = {key: value for key, value in config.items() if key not in WITHOUT_EFFECT}
+  if config.get('teachers'):
+    found['teachers'] = {
+      name: {**entry, 'config': _comparable(entry.get('config') or {})}
+      for name, entry in config['teachers'].items()
+    }
+  return found

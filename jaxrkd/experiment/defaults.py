@@ -37,7 +37,7 @@ def base() -> ConfigDict:
       mesh=dict(fsdp=1),
       # The training set lies on every device; with 'always' batches come from the host
       # instead, the same ones, and with 'auto' where the set takes more than a quarter of a
-      # device's memory, or stays on disk (data.name=npy).
+      # device's memory; on a CPU, where it stays on disk (data.name=npy).
       stream='auto',
       # Leave out the last, smaller batch of an epoch instead of padding and masking it.
       drop_last=False,

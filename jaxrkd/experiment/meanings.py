@@ -24,8 +24,8 @@ MEANINGS: dict[str, str] = {
   'mesh.fsdp': 'Devices over which parameters, optimiser states and large teachers are split, '
   'for networks that one device cannot hold. Images are split over all devices in any case.',
   'stream': "Where batches come from: 'never' keeps the training set on every device, 'always' "
-  "sends batches from the host, 'auto' sends them if the set takes more than a quarter of a "
-  "device's memory or stays on disk.",
+  "sends batches from the host. 'auto' sends them if the set takes more than a quarter of a "
+  "device's memory; on a CPU, if the set stays on disk.",
   'drop_last': 'Leave out the last, smaller batch of an epoch in place of padding it.',
   'precision': 'What networks compute in: float32 or bfloat16. Parameters, statistics, softmax '
   'and losses are float32 in both.',

@@ -22,10 +22,10 @@ def is_mapped(stacking: str = 'auto') -> bool:
   """Whether networks of one architecture run in one vmapped call.
 
   Args:
-    stacking: 'vmap', 'loop', or 'auto': a loop on CPU, where `benchmarks/teachers.py`
-      found it 2 to 20 % faster, and `benchmarks/seeds.py` twice as fast; one call on other
-      devices, which small networks leave idle: an H200 trained three seeds 1.6 times as
-      fast so.
+    stacking: 'vmap', 'loop', or 'auto': a loop on CPU, where it was as fast or faster
+      (`benchmarks/teachers.py`, `benchmarks/seeds.py`); one call on other devices, which
+      small networks leave idle. On a GPU several seeds were measured so, several teachers
+      were not; docs/performance.md has the numbers.
   """
   one_of(stacking, STACKING, 'config.stacking')
   if stacking == 'auto':
