@@ -1,10 +1,11 @@
 # make demo: install, train two teachers and a robust student on digits, print the table.
 # make test: install and run the tests.
+# make docs: install, run the notebooks, build the site into site/, check its links.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 # Rebuilt when the requirements change.
 $(VENV)/installed: pyproject.toml setup.py constraints.txt
@@ -25,10 +26,21 @@ demo: $(VENV)/installed
 test: $(VENV)/tested
 	$(BIN)/python -m pytest -W error -n auto --maxprocesses 4 --dist worksteal
 
+$(VENV)/documented: $(VENV)/installed Makefile
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .[docs]
+	touch $@
+
+# Its warning speaks of tools, not of these pages.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(VENV)/documented
+	$(BIN)/python docs/hooks/notebooks.py
+	$(BIN)/mkdocs build --quiet --strict
+	$(BIN)/linkchecker --quiet --no-status --no-warnings site/index.html
+
 lint: $(VENV)/tested
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) runs *.egg-info
+	rm -rf $(VENV) runs site *.egg-info

@@ -2,6 +2,7 @@
 
 import importlib.util
 import pathlib
+import re
 from typing import Any
 
 from mkdocs.structure.files import File, Files
@@ -22,3 +23,11 @@ def _reference() -> Any:
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
   return module
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Files) -> str:
+  """Lets links of notebooks lead to pages: mkdocs follows those of Markdown alone."""
+  del config, files
+  if not page.file.src_uri.endswith('.ipynb'):
+    return html
+  return re.sub(r'href="((?:\.\./)*[\w/]+)\.md((?:#[\w-]+)?)"', r'href="\1.html\2"', html)
