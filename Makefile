@@ -53,7 +53,7 @@ docs: export NO_MKDOCS_2_WARNING = 1
 docs: $(VENV)/documented
 	$(BIN)/python docs/hooks/notebooks.py
 	$(BIN)/mkdocs build --quiet --strict
-	$(BIN)/linkchecker --quiet --no-status --no-warnings site/index.html
+	$(BIN)/python docs/hooks/links.py site
 
 lint: $(VENV)/tested
 	$(BIN)/ruff check
