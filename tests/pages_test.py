@@ -188,7 +188,7 @@ class RunTest(parameterized.TestCase):
     # Teachers are on the pages of their runs; another ball is another table.
     self.assertNotIn('teachers', text)
     self.assertEqual(text.count('<h2>'), 3)
-    self.assertIn('eps 0.3,', text)
+    self.assertIn('linf eps 0.3<', text)
     self.assertIn('broken: ', text)
 
   @parameterized.parameters('', 'empty')

@@ -2,6 +2,9 @@
 
 import contextlib
 import io
+import pathlib
+import re
+import tomllib
 from unittest import mock
 
 import numpy as np
@@ -9,7 +12,7 @@ import tiny
 from absl.testing import absltest, parameterized
 
 from jaxrkd import experiment
-from jaxrkd.experiment import stage_plan
+from jaxrkd.experiment import config_files, stage_plan
 from jaxrkd.runtime import progress, stages
 from jaxrkd.runtime.stages import Stage
 
@@ -83,6 +86,17 @@ class PlanTest(parameterized.TestCase):
     self.assertIn(
       'measuring student, seed 7', [s.title for s in self._stages(seeds=(5, 7))]
     )
+
+  def test_the_demo_stays_within_minutes(self):
+    """Its parts: arithmetic that two cores do in two minutes, and what pip has to fetch."""
+    made = experiment.resolve(config_files.load_spec('mtard_digits'))
+    found = stage_plan.stages(made, experiment.dataset(made))
+    self.assertLess(sum(stage.work() for stage in found), 8e12)
+    text = (pathlib.Path(__file__).parents[1] / 'pyproject.toml').read_text()
+    needed = tomllib.loads(text)['project']['dependencies']
+    names = {re.split(r'[^\w-]', line)[0] for line in needed}
+    self.assertLessEqual(len(names), 18)
+    self.assertFalse(names & {'torch', 'tensorflow', 'onnx', 'onnxruntime'})
 
   def _stages(self, **changes):
     made = experiment.resolve(tiny.config('sat', teachers=[], **changes))

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from jaxrkd.errors import InputError
 from jaxrkd.experiment import run_report
 from jaxrkd.experiment.load import read_config
+from jaxrkd.experiment.tables import COLUMN_KEYS, EVALUATIONS, options
 from jaxrkd.report.runs_page import Entry, page
 from jaxrkd.runtime import files
 
@@ -27,7 +28,7 @@ def write(folder: pathlib.Path) -> pathlib.Path:
   Raises:
     InputError: there are no measured runs in the folder, or the page cannot be written.
   """
-  groups: dict[str, list[Entry]] = {}
+  groups: dict[tuple[str, str], list[Entry]] = {}
   left = []
   for run in runs(folder):
     name = run.relative_to(folder).as_posix()
@@ -56,7 +57,7 @@ def runs(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     below[:] = sorted(name for name in below if not here or name == SEEDS)
 
 
-def _entry(run: pathlib.Path, name: str) -> tuple[str, Entry]:
+def _entry(run: pathlib.Path, name: str) -> tuple[tuple[str, str], Entry]:
   """How it was measured, and what came out."""
   results = run / f'{run_report.RESULTS}.json'
   config, found = read_config(run), run_report.read(results)
@@ -82,19 +83,24 @@ def _entry(run: pathlib.Path, name: str) -> tuple[str, Entry]:
   )
 
 
-def _way(config: ConfigDict, found: dict[str, Any], row: dict[str, Any]) -> str:
-  """How a run was measured, in words: equal words are comparable numbers."""
+def _way(
+  config: ConfigDict, found: dict[str, Any], row: dict[str, Any]
+) -> tuple[str, str]:
+  """How a run was measured, in words: images and ball, attacks.
+
+  Equal words are comparable numbers.
+  """
   part = config.evaluation
   name = found.get('data', config.data.name)
-  options = {
-    attack: {k: v for k, v in sorted(node.items()) if v is not None and k != 'name'}
-    for attack, node in sorted(part.attacks.to_dict().items())
-  }
-  told = [
-    f'{attack} ({", ".join(f"{k} {v}" for k, v in node.items())})' if node else attack
-    for attack, node in options.items()
-  ]
+  told = []
+  for column, node in sorted(part.attacks.to_dict().items()):
+    attack = node.get('name', column)
+    row_of = EVALUATIONS.get(attack)
+    usual = {**COLUMN_KEYS, **(options(row_of) if row_of else {}), 'name': column}
+    changed = [f'{k} {v}' for k, v in sorted(node.items()) if v != usual.get(k)]
+    told.append(f'{column} ({", ".join(changed)})' if changed else column)
   return (
-    f'{name} {part.split}, {row["images"]} images, {part.threat.name} eps '
-    f'{part.threat.eps:.4g}, {", ".join(told)}'
+    f'{name} {part.split}, {row["images"]:,} images, {part.threat.name} eps '
+    f'{part.threat.eps:.4g}',
+    ', '.join(told),
   )

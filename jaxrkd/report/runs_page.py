@@ -9,7 +9,7 @@ from jaxrkd.report.markup import text, whole
 STYLE = """
 th[data-sort] { cursor:pointer } th[data-sort]::after { content:' ↕'; color:var(--soft) }
 th[data-sort=up]::after { content:' ↑' } th[data-sort=down]::after { content:' ↓' }
-figure.wide svg { max-width:46em }
+figure.wide svg { max-width:46em } .charts { margin-bottom:1em }
 """
 # A click on the head of a column sorts its table; a second one the other way round.
 SCRIPT = """
@@ -51,13 +51,15 @@ class Entry(NamedTuple):
   note: str
 
 
-def page(title: str, groups: Mapping[str, Sequence[Entry]], left: Sequence[str]) -> str:
+def page(
+  title: str, groups: Mapping[tuple[str, str], Sequence[Entry]], left: Sequence[str]
+) -> str:
   """One self-contained HTML file.
 
   Args:
     title: of the page.
-    groups: how runs were measured -> those that were measured in this way. Numbers of
-      different groups say nothing about each other.
+    groups: how runs were measured (images and ball, attacks) -> those that were measured
+      in this way. Numbers of different groups say nothing about each other.
     left: runs that are not shown, and why.
   """
   count = sum(map(len, groups.values()))
@@ -68,9 +70,13 @@ def page(title: str, groups: Mapping[str, Sequence[Entry]], left: Sequence[str])
     'case counts an image as robust if it withstands every attack in the ball. W is the mean '
     'of both. A click on the head of a column sorts by it.</p>',
   ]
-  for name, entries in groups.items():
+  for (images, attacks), entries in groups.items():
     order = sorted(entries, key=lambda entry: -entry.worst[0])
-    parts += [f'<h2>{text(name)}</h2>', _scatter(order), _table(order)]
+    parts += [
+      f'<h2>{text(images)}</h2><p class="soft">{text(attacks)}</p>',
+      _scatter(order),
+      _table(order),
+    ]
   if left:
     items = ''.join(f'<li>{text(line)}</li>' for line in left)
     parts.append(f'<h2>Not shown</h2><ul>{items}</ul>')
@@ -103,7 +109,7 @@ def _table(entries: Sequence[Entry]) -> str:
   head = ''.join(
     f'<th data-sort="{"down" if name == "worst case" else ""}"{kind}>{name}</th>'
     for name, kind in (
-      ('', ''),
+      ('#', ''),
       ('run', ' class="text"'),
       ('method', ' class="text"'),
       ('network', ' class="text"'),
