@@ -110,7 +110,11 @@ def _lead(config: ConfigDict, row: Mapping[str, Any]) -> str:
     f'stays right on {100 * row["worst_case"]:.1f} % under'
   )
   # The worst case is that of the attacks in the ball, where there are any.
-  attacks = [node.name for node in part.attacks.values() if node.name not in UNFORESEEN]
+  attacks = [
+    name
+    for name in (node.get('name', key) for key, node in part.attacks.items())
+    if name not in UNFORESEEN
+  ]
   if not attacks:
     return f'{told} {", ".join(row["attacks"])}.'
   under = attacks[0] if len(attacks) == 1 else f'all {len(attacks)} attacks'
