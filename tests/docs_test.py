@@ -110,6 +110,8 @@ class ReferenceTest(parameterized.TestCase):
         self.assertIn(int(number), exit_status.MEANINGS, path)
 
   def test_lists_are_whole(self):
+    for name in config_files.own():
+      self.assertIn(f'| [`{name}`](#{name}) |', PAGES['reference/configs.md'])
     for name in names():
       self.assertIn(f'| `{name}` |', PAGES['reference/studies.md'])
     for name in LIMITS:

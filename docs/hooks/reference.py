@@ -14,11 +14,12 @@ from typing import Any
 
 from absl import flags
 
+from jaxrkd import attacks as attack_room
 from jaxrkd.amalgamation import AMALGAMATIONS, AVERAGES
 from jaxrkd.attacks import ATTACKS, SEARCHES, THREATS, UNFORESEEN
 from jaxrkd.data import SOURCES
 from jaxrkd.evaluate.trust_limits import LIMITS
-from jaxrkd.experiment import meanings
+from jaxrkd.experiment import config_files, meanings, method, resolve
 from jaxrkd.experiment.study_files import load_study, names
 from jaxrkd.experiment.tables import options
 from jaxrkd.methods import INNERS, METHODS
@@ -37,10 +38,11 @@ def pages() -> dict[str, str]:
   """Path below docs/ -> Markdown."""
   return {
     'reference/config.md': config_keys(),
+    'reference/configs.md': configs(),
     'reference/methods.md': methods(),
     'reference/attacks.md': attacks(),
     'reference/networks.md': table_page(
-      'Networks',
+      'Options of networks',
       'A network is `student.name`, `online.NAME.name` or that of a teacher. Every network also '
       'takes the keys of [a network](config.md#a-network-student-onlinename). '
       '[Networks, teachers, exports](../networks.md) says where each comes from and which '
@@ -63,14 +65,17 @@ def pages() -> dict[str, str]:
 def config_keys() -> str:
   """Every key of a config."""
   lines = [['key', 'default', 'meaning']]
-  lines += [[f'`{key}`', _value(value), told] for key, value, told in meanings.rows()]
+  lines += [
+    [f'`{key}`', _value(value, key), told] for key, value, told in meanings.rows()
+  ]
   parts = [
     '# Config keys',
-    '`--config.KEY=VALUE` overrides a key, any number of times. Values are read in the type of '
-    'the default; fractions such as `8/255` are numbers. A group with a `name` picks a row of a '
-    "table, and has that row's options as further keys: `--config.method=mtard "
-    '--config.method.temperature=2`. A key that does not exist is refused with the nearest one '
-    'that does. `--dry_run` prints every key of a config.',
+    'Every key with its default, before a recipe sets it: [Configs](configs.md) has the values '
+    'of the recipes. `--config.KEY=VALUE` overrides a key, any number of times. Values are '
+    'read in the type of the default; fractions such as `8/255` are numbers. A group with a '
+    "`name` picks a row of a table, and has that row's options as further keys: "
+    '`--config.method=mtard --config.method.temperature=2`. A key that does not exist is '
+    'refused with the nearest one that does. `--dry_run` prints every key of a config.',
     _table(lines),
   ]
   for title, (told, defaults) in meanings.BESIDE.items():
@@ -80,11 +85,78 @@ def config_keys() -> str:
   return '\n\n'.join(parts) + '\n'
 
 
+def configs() -> str:
+  """Every config that comes with jaxrkd: its words, and what it sets."""
+  head = ['config', 'epochs', 'batch', 'schedule', 'weight decay', 'eps', 'attack']
+  lines = [[*head, 'student', 'teachers']]
+  told = []
+  for name in config_files.own():
+    config = resolve(config_files.load_spec(name))
+    attacked = method(config).inner.prepare is not None
+    lines.append(
+      [
+        f'[`{name}`](#{name})',
+        str(config.epochs),
+        str(config.batch_size),
+        _schedule(config.schedule.to_dict()),
+        _value(config.optimizer.get('weight_decay', 0.0)).strip('`'),
+        _value(config.threat.eps, 'eps').strip('`') if attacked else 'none',
+        _climb(config) if attacked else 'none',
+        config.student.name,
+        ', '.join([*config.teachers, *config.online]) or 'none',
+      ]
+    )
+    told += [f'## {name}', _docstring(ROOT / 'configs' / f'{name}.py')]
+  told += [
+    '## Teachers',
+    'Configs of `teachers/` train the teachers that the papers use.',
+  ]
+  for name in config_files.own('teachers'):
+    file = ROOT / 'configs' / 'teachers' / f'{name}.py'
+    told += [f'### teachers/{name}', _docstring(file)]
+  setting = _docstring(ROOT / 'configs' / 'setting.py')
+  return '\n\n'.join(
+    [
+      '# Configs',
+      '`--config=NAME:WORD,WORD` takes one, with words for data, student and variants. A wrong '
+      'word prints all that a config takes. Without words it is the recipe on CIFAR-10, whose '
+      'values stand here (`mtard_cifar100` on CIFAR-100, `mtard_digits` on digits). '
+      '[Methods](../methods.md) says where they come from. `--dry_run` prints every key.',
+      _table(lines),
+      'Words that all of them share:',
+      setting,
+      *told,
+    ]
+  )
+
+
+def _schedule(node: Mapping[str, Any]) -> str:
+  name, peak = node['name'], f'{node["peak"]:g}'
+  if node.get('milestones'):
+    return (
+      f'{peak}, times {node["factor"]:g} after {", ".join(map(str, node["milestones"]))}'
+    )
+  return f'{peak}, {name.replace("_", " ")}'
+
+
+def _climb(config: Any) -> str:
+  attack = config.attack
+  size = attack.get('step_size')
+  step = 'own step' if size is None else _value(size, 'step_size').strip('`')
+  return f'{attack.name}, {attack.get("steps", 1)} x {step}, bn {attack.bn}'
+
+
+def _docstring(path: pathlib.Path) -> str:
+  told = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or ''
+  head, _, rest = told.partition('\n\n')
+  return f'{head}\n\n```text\n{rest}\n```' if rest else head
+
+
 def methods() -> str:
   """Every method and inner problem."""
   return '\n\n'.join(
     [
-      '# Methods',
+      '# Options of methods',
       'A method is `method.name`. [Methods](../methods.md) has the formulas and the differences '
       'between papers and code.',
       *_rows(METHODS),
@@ -103,7 +175,7 @@ def attacks() -> str:
   """Every attack, search and ball."""
   return '\n\n'.join(
     [
-      '# Attacks',
+      '# Options of attacks',
       'An attack is a column of `evaluation.attacks`, a name of `jaxrkd evaluate --attacks`, or '
       'a function of `jaxrkd.attacks`. [Attacks](../attacks.md) explains them.',
       '## In a ball',
@@ -285,7 +357,7 @@ def _text(row: Row) -> str:
 def _table_of_options(row: Row) -> str:
   told = arguments(row)
   lines = [
-    [f'`{name}`', _value(value), told.get(name, '')]
+    [f'`{name}`', _value(value, name), told.get(name, '')]
     for name, value in options(row).items()
   ]
   return _table([['option', 'default', 'meaning'], *lines]) if lines else ''
@@ -307,7 +379,7 @@ def arguments(row: Row) -> dict[str, str]:
       for name in given.split(', '):
         found[name] = ' '.join(text.split())
   for name, text in found.items():
-    also = re.match(r'see `(\w+)`(.*)', text)
+    also = re.match(r'see `(?:\w+\.)?(\w+)`(.*)', text)
     if also:
       elsewhere = arguments(_named(function, also[1])).get(name, '')
       found[name] = f'{elsewhere.rstrip(".")}{also[2]}' if elsewhere else text
@@ -316,14 +388,20 @@ def arguments(row: Row) -> dict[str, str]:
 
 def _named(function: Any, name: str) -> Any:
   """The function that a docstring names; None where it names something else."""
-  return getattr(inspect.getmodule(inspect.unwrap(function)), name, None)
+  module = inspect.getmodule(inspect.unwrap(function))
+  homes = [module, attack_room, *(vars(module).values())]
+  for home in homes:
+    found = vars(home).get(name) if inspect.ismodule(home) else None
+    if callable(found):
+      return found
+  return None
 
 
 def _function(row: Any) -> Any:
   return row.func if isinstance(row, functools.partial) else row
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, name: str = '') -> str:
   if value in ('', None, (), [], {}):
     return 'none' if value is None else 'empty'
   if callable(value) or not isinstance(value, bool | int | float | str | tuple | list):
@@ -331,9 +409,10 @@ def _value(value: Any) -> str:
   if isinstance(value, list | tuple):
     return f'`{", ".join(map(str, value))}`'
   if isinstance(value, float):
-    eighths = round(value * 255, 6)
-    if eighths == int(eighths) and 0 < eighths < 255:
-      return f'`{int(eighths)}/255`'
+    levels = round(value * 255, 6)
+    # Radii and steps are read in levels of 255.
+    if name.split('.')[-1] in ('eps', 'step_size') and levels == int(levels) > 0:
+      return f'`{int(levels)}/255`'
     return f'`{value:g}`'
   return f'`{value}`'
 

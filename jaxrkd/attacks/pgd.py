@@ -79,7 +79,7 @@ def pgd(
   Args:
     threat: see `pgd_search`.
     steps: see `pgd_search`.
-    step_size: see `pgd_search`; None is a quarter of the radius.
+    step_size: see `pgd_search`.
     start: see `pgd_search`.
     restarts: runs from different starts; an image must withstand all of them.
 
@@ -118,8 +118,12 @@ def pgd_trades(
   """PGD as TRADES evaluates it: 20 steps of 0.003 at 8/255 (Zhang et al., 1901.08573).
 
   At other radii and in other norms the step is the same share of the radius. MTARD's text
-  gives 2/255 here, its code 0.003; the code is the default. Arguments as `pgd`, with this
-  step where `step_size` is None.
+  gives 2/255 here, its code 0.003; the code is the default. Arguments as `pgd`.
+
+  Args:
+    threat: see `pgd_search`.
+    step_size: length of a step in [0, 1] pixels; None is 0.003 at 8/255, and the same share
+      of other radii.
   """
   attack = Attack(_pgd_search(threat, steps, step_size, start, TRADES))
   return attack if restarts == 1 else one_step(attack, restarts)
