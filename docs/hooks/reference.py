@@ -74,7 +74,7 @@ def config_keys() -> str:
     'of the recipes. `--config.KEY=VALUE` overrides a key, any number of times. Values are '
     'read in the type of the default; fractions such as `8/255` are numbers. A group with a '
     "`name` picks a row of a table, and has that row's options as further keys: "
-    '`--config.method=mtard --config.method.temperature=2`. A key that does not exist is '
+    '`--config.method=ard --config.method.temperature=5`. A key that does not exist is '
     'refused with the nearest one that does. `--dry_run` prints every key of a config.',
     _table(lines),
   ]
