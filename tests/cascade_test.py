@@ -450,7 +450,7 @@ class InputTest(parameterized.TestCase):
     (
       'nan',
       lambda g: g['images'].__setitem__((3, 0, 0, 0), np.nan),
-      'hold NaN, first number 3',
+      'hold NaN, first in image 3',
     ),
     ('shape', lambda g: g.update(images=g['images'][0]), r'shape \(8, 8, 1\)'),
     ('ints', lambda g: g.update(images=g['images'].astype(int)), 'images are int64'),

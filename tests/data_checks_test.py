@@ -195,7 +195,7 @@ class ClassTest(parameterized.TestCase):
     self.assertLen(data.train, 3)
     for part, what, so in (
       (data.train, 'training', 'cannot learn'),
-      (data.heldout, 'held-out', 'blind'),
+      (data.heldout, 'held-out', 'ignores'),
     ):
       absent = sorted(set(range(5)) - set(part.label.tolist()))
       named = ', '.join(map(str, absent))
@@ -214,7 +214,7 @@ class ClassTest(parameterized.TestCase):
 
 class NoteTest(parameterized.TestCase):
   @parameterized.parameters(
-    (2, 'nothing but 0 and 1 .*multiply them by 255.*8/255 is all that there is'),
+    (2, 'nothing but 0 and 1 .*multiply them by 255.*8/255 is all of their range'),
     (1, 'nothing but 0 where'),
     (17, r'nothing but 0 \.\.\. 16 where 255 is white: an eps of 8/255 is 50% of'),
     (128, r'nothing but 0 \.\.\. 127'),
@@ -379,7 +379,7 @@ class FileTest(parameterized.TestCase):
       ('x.mat', 'data.name=mat .*scipy.io.loadmat and np.savez'),
       ('x.npy', 'data.name=npy'),
       ('x.h5', 'h5py'),
-      ('x.html', r'\(it is none\)'),
+      ('x.html', r'\(it is not one\)'),
       ('x.npz', 'Python objects.*np.stack'),
     ):
       with self.assertRaisesRegex(InputError, f'cannot read data.path .*{message}'):

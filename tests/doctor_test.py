@@ -55,7 +55,7 @@ class CheckTest(parameterized.TestCase):
       other['none'], {'imagenet': right, **other}, 'none'
     )
     self.assertEqual(found.status, 'fail')
-    self.assertIn('With imagenet (or cifar10, which can hardly be told', found.advice)
+    self.assertIn('With imagenet (or cifar10, which is nearly as good', found.advice)
     # 8 images changed sides, all to one: too many for chance, too few to matter.
     found = checks.check_normalisation(share(992, 1000), {'x': share(1000, 1000)}, 'y')
     self.assertEqual(found.status, 'warn')

@@ -315,7 +315,8 @@ class ProgramTest(parameterized.TestCase):
         'main.py', f'--config={self.config}', f'--workdir={self.folder / "w"}'
       )
     self.assertEqual(done.returncode, 2, done.stderr)
-    wanted = f'error: .*process {os.getpid()} on {socket.gethostname()} is at work there'
+    process = f'process {os.getpid()} on {socket.gethostname()}'
+    wanted = f'error: .*{process} has been at work there'
     self.assertRegex(done.stderr, wanted)
     self.assertLen(done.stderr.strip().splitlines(), 1)
     self.assertEqual(list((self.folder / 'w').iterdir()), [])

@@ -196,14 +196,14 @@ class RecordedStudyTest(parameterized.TestCase):
       stored_dynamics.build({'a': runs['S'], 'b': runs['S']}, 'test')
     with self.assertRaisesRegex(InputError, 'is not the workdir of a run'):
       stored_dynamics.build({'a': root}, 'test')
-    with self.assertRaisesRegex(InputError, "a run is named 'teacher', as another one"):
+    with self.assertRaisesRegex(InputError, "two runs have the name 'teacher'"):
       stored_dynamics.build({'teacher': runs['S']}, 'test', teacher=runs['T'])
     plan, outcome = stored_dynamics.build({'S': runs['S']}, 'test', teacher=runs['T'])
     said = pathlib.Path(runs['T']) / 'trajectories' / 'test.npy.json'
     text = said.read_text()
     for change, message in (
-      (('"eps": 0.1', '"eps": 0.3'), 'of another threat'),
-      (('"steps": 2', '"steps": 9'), 'of another attack'),
+      (('"eps": 0.1', '"eps": 0.3'), 'differ in the threat'),
+      (('"steps": 2', '"steps": 9'), 'differ in the attack'),
       (('"index": [', '"index": [77, '), 'different images'),
     ):
       self.assertIn(change[0], text)
@@ -227,7 +227,7 @@ class RecordedStudyTest(parameterized.TestCase):
     np.save(path, whole)
 
   @parameterized.parameters(
-    (dict(difficulty=''), 'names no row of which the `difficulty` is'),
+    (dict(difficulty=''), 'does not say which row measures'),
     (dict(difficulty='X'), "no row 'X'"),
     (
       dict(protocol=study.Protocol('P', dict(fgsm={}), record=('test',))),
@@ -235,11 +235,11 @@ class RecordedStudyTest(parameterized.TestCase):
     ),
     (
       dict(columns=[study.Shown('x', study.Recorded('loss'))]),
-      "what is recorded is 'loss'",
+      "a recorded quantity is 'loss'",
     ),
     (
       dict(columns=[study.Shown('x', 'particles:l7')]),
-      "a set is described by is 'l7'",
+      "a column of particles is 'l7'",
     ),
   )
   def test_mistakes_in_a_study(self, changes, message):

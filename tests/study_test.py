@@ -193,7 +193,7 @@ class PlanTest(parameterized.TestCase):
       [t.config.get('student', {}).get('name') for t in made.trainings.values()],
     )
     whole = study_files.load_study('mtard_table2')
-    with self.assertRaisesRegex(InputError, 'no teacher of the study is'):
+    with self.assertRaisesRegex(InputError, 'the study has no such teacher'):
       study_plan.plan(whole, files={'other': 'x'})
     with self.subTest('whatever is done to the data'):
       made = study_plan.plan(

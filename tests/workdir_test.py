@@ -101,7 +101,7 @@ class LockTest(parameterized.TestCase):
     pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with subprocess.Popen(command, env=environment(), **pipes) as other:
       self.assertEqual(other.stdout.readline(), 'held\n')
-      wanted = f'process {other.pid} on {socket.gethostname()} is at work there'
+      wanted = f'process {other.pid} on {socket.gethostname()} has been at work there'
       with self.assertRaisesRegex(InputError, wanted), workdir_lock.hold(self.folder):
         pass
       other.send_signal(signal.SIGKILL)
@@ -234,7 +234,7 @@ class LockTest(parameterized.TestCase):
       writer = MetricsWriter(self.folder, 0)
       store = Checkpoints(self.folder / 'checkpoints' / 'last')
       as_if_written(self.path)
-      taken = lambda: self.assertRaisesRegex(InputError, 'process 7 on far is at work')
+      taken = lambda: self.assertRaisesRegex(InputError, 'process 7 on far has been')
       self.until(lambda: self.refused(self.folder / 'a.json'))
       for write in (
         lambda: files.write_json(self.folder / 'deep' / 'a.json', 2),

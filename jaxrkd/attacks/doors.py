@@ -126,7 +126,7 @@ def check_image_type(images: Any) -> tuple[tuple[int, ...], np.dtype]:
   if len(shape) != 4 or not shape[0]:
     hint = ''
     if len(shape) == 3:
-      hint = ': images[None] makes one image a batch, images[..., None] grey ones'
+      hint = ': images[None] for one image, images[..., None] for a batch of grey ones'
     if len(shape) == 1:
       hint = f'; the order of arguments is {ORDER}'
     raise InputError(
@@ -152,7 +152,7 @@ def check_range(images: np.ndarray) -> bool:
   if np.isnan(low) or np.isnan(high):
     first = int(np.argmax(np.isnan(images.astype(np.float32)).any(axis=(1, 2, 3))))
     raise InputError(
-      f'images hold NaN, first number {first}; mend or leave out what does'
+      f'images hold NaN, first in image {first}; repair such images or leave them out'
     )
   if low < -ROUNDING or high > 1 + ROUNDING:
     raise InputError(
@@ -212,8 +212,8 @@ def check_logits(given: Any, shape: tuple[int, ...]) -> int:
   if out in ((shape[0],), (shape[0], 1)):
     way = SIGMOID if len(out) == 2 else 'jnp.stack([jnp.zeros_like(z), z], -1)'
     raise InputError(
-      f'logits_fn gives {list(out)}, one number for each image; attacks need one for each '
-      f'class: of the logit z of a sigmoid, {way}'
+      f'logits_fn gives {list(out)}, one number for each image; attacks need one for '
+      f'each class: for the logit z of a sigmoid, return {way}'
     )
   if len(out) != 2 or out[0] != shape[0] or out[1] < 2:
     raise InputError(
@@ -243,8 +243,8 @@ def check_labels(labels: Any, count: int, classes: int | None = None) -> None:
   dtype = np.asarray(labels).dtype if dtype is None else dtype
   if len(shape) == 2 and shape[0] == count and shape[1] > 1:
     raise InputError(
-      f'labels have shape {shape}; give one integer for each image: one-hot labels become '
-      'that by labels.argmax(-1)'
+      f'labels have shape {shape}; give one integer for each image: for one-hot labels, '
+      'write labels.argmax(-1)'
     )
   if shape != (count,) or not jnp.issubdtype(dtype, jnp.integer):
     hint = ''
@@ -288,8 +288,8 @@ def check_attack(attack: Any, kinds: tuple[type, ...]) -> None:
   wanted = 'give an attack, such as attacks.autoattack(attacks.Linf(8 / 255))'
   if hasattr(attack, 'climb'):
     raise InputError(
-      'the attack is a Search, which raises any objective; attacks.Attack(search) raises '
-      'the cross-entropy of the true label'
+      'the attack is a Search, which has no objective of its own; give '
+      'attacks.Attack(search), which maximises the cross-entropy of the true label'
     )
   if isinstance(attack, str):
     raise InputError(f'the attack is {attack!r}; {wanted}')

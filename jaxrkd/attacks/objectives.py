@@ -132,7 +132,7 @@ def one_each(logits_fns: Sequence[LogitsFn], labels: Array) -> Objective:
     if len(particles) != len(logits_fns):
       raise InputError(
         f'there are {len(particles)} particles for {len(logits_fns)} networks; each '
-        'network attacks one particle, so give as many of each'
+        'network attacks one particle, so give the same number of both'
       )
     logits = [f(x) for f, x in zip(logits_fns, particles)]
     classes = [z.shape[-1] for z in logits]

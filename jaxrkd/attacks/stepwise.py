@@ -353,8 +353,8 @@ class Plain:
       raise
     except jax.errors.TracerArrayConversionError as error:
       raise InputError(
-        'the attack turns its images into numpy arrays, which no compiled program has; use '
-        'jax.numpy, or jax.pure_callback for another framework'
+        'the attack turns its images into numpy arrays, which a compiled program cannot '
+        'do; use jax.numpy, or jax.pure_callback for another framework'
       ) from error
     except (NotImplementedError, ValueError):
       # Callbacks into another framework go one by one.

@@ -131,7 +131,7 @@ def svgd_search(
     if count > 1 and particles not in (0, count):
       raise InputError(
         f'attack.particles is {particles}, but there are {count} networks and each one '
-        f'learns from its own particle; set it to {count}, or to 0 for as many'
+        f'learns from its own particle; set it to {count}, or to 0 for one per network'
       )
     each = functools.partial(jax.vmap, in_axes=(0, None, 0, None))
     climb_all = each(functools.partial(ascend, threat))

@@ -180,7 +180,7 @@ class _Sum(_Ball):
       raise InputError(
         f'eps is {eps:.4g}, which is {levels}/255, a radius of Linf: in {norm} it bounds '
         f'the change of all pixels together, and {usual} is usual for 32x32 images; give '
-        f'the radius that you mean, or {eps:.3g} if it is this one'
+        f'a radius of {norm}, or {eps:.3g} if you do mean this one'
       )
 
   USUAL, MOST = 0.0, math.inf

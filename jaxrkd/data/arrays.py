@@ -8,7 +8,7 @@ from jaxrkd.errors import InputError
 
 CLASS_NUMBERS = 'np.unique(labels, return_inverse=True)[1]'
 
-STACK = 'bring all to one shape and one type of number, such as by np.stack'
+STACK = 'give all of them the same shape and number type, such as with np.stack'
 
 
 def as_array(values: Any, what: str) -> np.ndarray:
@@ -89,8 +89,8 @@ def as_images(images: np.ndarray, what: str) -> np.ndarray:
   if not np.isfinite([low, high]).all():
     bad = np.flatnonzero(~np.isfinite(images).all((1, 2, 3)))
     raise InputError(
-      f'{what}: {len(bad)} of {len(images)} images hold values that are no numbers (NaN or '
-      f'infinity), the first of them image {bad[0]}; mend these or leave them out'
+      f'{what}: {len(bad)} of {len(images)} images hold values that are no numbers (NaN '
+      f'or infinity), first in image {bad[0]}; repair these images or leave them out'
     )
   if low < 0 or high > 1:
     whole = bool((images == np.round(images)).all())
@@ -114,11 +114,11 @@ def _bytes_of(dtype: np.dtype, low: float, high: float) -> str:
 def _unit_of(low: float, high: float, whole: bool) -> str:
   level = 1 / 255
   if low >= -level and high <= 1 + level:
-    return 'images.clip(0, 1), if what is outside is rounding'
+    return 'images.clip(0, 1), if only rounding put values outside'
   if low < 0:
     return (
-      'undo their normalisation, such as images * std + mean; it belongs into the network '
-      '(student.normalisation)'
+      'undo their normalisation, such as images * std + mean; normalisation belongs in '
+      'the network (student.normalisation)'
     )
   if high <= 255:
     return 'images.astype(np.uint8)' if whole else 'images / 255'

@@ -175,7 +175,7 @@ def assemble(
     )
   for part, what, so in (
     (rest, 'the training part', 'the network cannot learn these'),
-    (held, 'the held-out part', 'what is chosen on it is blind to these'),
+    (held, 'the held-out part', 'the choice of a checkpoint ignores these'),
     (test, 'the test part', 'accuracies say nothing about these'),
   ):
     told = f'{what} of {name} ({len(part)} images)'
@@ -192,8 +192,8 @@ def _count_classes(name: str, train: np.ndarray, test: np.ndarray) -> int:
   if len(alien):
     raise InputError(
       f'{name}: class {alien[0]} has no training images, but '
-      f'{np.count_nonzero(test == alien[0])} test images; number the classes in train and '
-      'test alike, and leave out what cannot be learned'
+      f'{np.count_nonzero(test == alien[0])} test images; number the classes of train '
+      'and test in the same way, and leave out test images of other classes'
     )
   low, high = int(present[0]), int(present[-1])
   if len(present) == high + 1 and high:
@@ -228,7 +228,7 @@ def with_extra(data: Dataset, extra: Split, path: str) -> Dataset:
       f'{data.name} has images {list(data.image_shape)} of {data.classes} classes; give '
       'a file made for this data set'
     )
-  so = 'if its labels are numbered otherwise, it teaches wrong ones'
+  so = 'if the file numbers the classes in another order, its labels are wrong here'
   notes = (
     *extra.notes,
     *scale_notes(extra, f'extra.path {path!r}:'),
@@ -241,5 +241,5 @@ def with_extra(data: Dataset, extra: Split, path: str) -> Dataset:
 
 def _limited(split: Split, limit: int) -> Split:
   if limit < 0:
-    raise InputError(f'a limit of {limit} images makes no sense; give 0 for all')
+    raise InputError(f'the limit is {limit} images; give a number above 0, or 0 for all')
   return split_off(split, limit)[1] if 0 < limit < len(split) else split

@@ -27,7 +27,7 @@ def scale_notes(split: Split, what: str) -> list[str]:
   way = '; if 1 is meant as white, multiply them by 255' if top == 1 else ''
   return [
     f'{what} images hold nothing but {shown} where 255 is white{way}: an eps of 8/255 is '
-    f'{"all" if top <= 8 else f"{8 / top:.0%} of"} that there is to see'
+    f'{"all" if top <= 8 else f"{8 / top:.0%}"} of their range'
   ]
 
 
@@ -74,6 +74,6 @@ def common_notes(learned: Split, test: Split, what: str) -> list[str]:
   if not count:
     return []
   return [
-    f'{count} of {len(test)} test images are {what} images too, pixel by pixel: accuracies '
-    'on them are no measure of what is new'
+    f'{count} of {len(test)} test images are {what} images too, pixel by pixel: '
+    'accuracies on them say nothing about new images'
   ]

@@ -32,9 +32,11 @@ def npy(path: str = '') -> tuple[Split, Split]:
     try:
       arrays[key] = np.load(file, mmap_mode='r', allow_pickle=False)
       if not isinstance(arrays[key], np.ndarray) or not arrays[key].ndim:
-        raise ValueError('it is no array of several things')
+        raise ValueError('it holds no array of several numbers')
     except (OSError, ValueError, EOFError) as error:
-      raise InputError(f'cannot read {str(file)!r} as a .npy file ({error})') from error
+      raise InputError(
+        f'cannot read {str(file)!r} as a .npy file ({error}); write it with np.save'
+      ) from error
   images = arrays['train_images']
   if images.ndim != 4 or images.dtype != np.uint8:
     raise InputError(

@@ -84,7 +84,7 @@ def _arrays(path: str, keys: Sequence[str], what: str) -> list[np.ndarray]:
       reason = 'an array holds Python objects, which are not read: they may be programs'
       raise InputError(f'cannot read {what} {path!r}: {reason}; {STACK}') from error
     # What numpy takes no other way it takes for a pickle, and says how to run it.
-    reason = 'it is none' if 'pickle' in str(error) else str(error)
+    reason = 'it is not one' if 'pickle' in str(error) else str(error)
     reason = _kind(path) or reason
     raise InputError(
       f'cannot read {what} {path!r} as a .npz file ({reason}); give the path of a file '

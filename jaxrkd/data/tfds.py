@@ -104,8 +104,9 @@ def _check_format(builder: Any, dataset: str) -> None:
   if FORMAT not in formats:
     raise InputError(
       f'{dataset} lies in {builder.data_dir} as {" and ".join(formats)} files, but without '
-      f'TensorFlow only {FORMAT} is read; prepare it once more in a folder of its own, '
-      f'{prepare_with(dataset, "FOLDER")}, and name that with --data_dir or TFDS_DATA_DIR'
+      f'TensorFlow only {FORMAT} is read; prepare it again in another folder with '
+      f'{prepare_with(dataset, "FOLDER")}, and give that folder as --data_dir or '
+      'TFDS_DATA_DIR'
     )
 
 
@@ -117,8 +118,8 @@ def _check_splits(there: list[str], splits: list[str], dataset: str) -> None:
     if missing:
       half = f'data.train_split={there[0]}[:80%] and data.test_split={there[0]}[80%:]'
       raise InputError(
-        f'{dataset} has no split {missing[0]!r} (it has: {", ".join(there)}); choose with '
-        f'data.{key}, or cut one, such as by {half}'
+        f'{dataset} has no split {missing[0]!r} (it has: {", ".join(there)}); give one '
+        f'of these as data.{key}, or divide one, such as with {half}'
       )
 
 

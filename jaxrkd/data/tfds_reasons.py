@@ -40,10 +40,10 @@ def reason(error: Exception, dataset: str, root: str, done: str) -> InputError:
   )
   if 'NonMatchingChecksumError' in names:
     return InputError(
-      f'a file that was downloaded for {dataset} is not the one that TFDS knows, by its '
-      f'checksum ({text}): the download was cut short, a page came in its place, or the '
-      f'file has changed at its source; delete {root}/downloads and try again, or install '
-      'a newer tensorflow-datasets'
+      f'the checksum of a file that was downloaded for {dataset} is not the one that '
+      f'TFDS expects ({text}): the download was cut short, the server sent a web page, '
+      f'or the file has changed at its source; delete {root}/downloads and try again, or '
+      'install a newer tensorflow-datasets'
     )
   if 'DownloadError' in names:
     return InputError(
@@ -54,7 +54,7 @@ def reason(error: Exception, dataset: str, root: str, done: str) -> InputError:
     # Builders of TFDS may need TensorFlow, that of CIFAR does; what they made does not.
     way = f'prepare it where that is installed with {prepare_with(dataset)}, {copied}'
     if done != 'downloaded and prepared':
-      way = 'install it, or bring the set into a .npz (data.name=npz) where it is'
+      way = 'install it, or put the data into a .npz file elsewhere (data.name=npz)'
     return InputError(
       f'{dataset} cannot be {done} without a package that is not installed ({text}): {way}'
     )
@@ -75,7 +75,7 @@ def reason(error: Exception, dataset: str, root: str, done: str) -> InputError:
     )
   if text.startswith('Manual directory'):
     return InputError(
-      f'{dataset} is not downloaded by itself ({text}): put the files that '
+      f'{dataset} must be downloaded by hand ({text}): put the files that '
       f'tensorflow.org/datasets/catalog/{dataset.split("/")[0].split(":")[0]} asks for '
       f'into {root}/downloads/manual and try again'
     )

@@ -155,8 +155,8 @@ def _attacked(
     _check_same_ball(whole.threat, threat)
   if search_logits_fn is not None and surrogate is not None:
     raise InputError(
-      'both search_logits_fn and surrogate are given; attack either the same classifier in '
-      'another precision, or another one'
+      'both search_logits_fn and surrogate are given; give only search_logits_fn (the '
+      'same classifier in another precision) or only surrogate (another classifier)'
     )
   loaded = load_given(images, labels, index, batch_size)
   keep = _fits(loaded.images) if keep_images is None else keep_images
@@ -202,7 +202,8 @@ def _attacked(
     path = expanded(path)
     if path.suffix != '.npz':
       raise InputError(
-        f'path is {str(path)!r}; verdicts are written as .npz, so name one'
+        f'path is {str(path)!r}; verdicts are written as .npz, so give a path ending in '
+        '.npz'
       )
     made_by = {name: value for name, value in versions().items() if name != 'device'}
     asked = [own, *others.values()]
@@ -257,7 +258,8 @@ def _other(
     raise InputError(f'{what}: {error}') from error
   if own != classes:
     raise InputError(
-      f'{what} has {own} classes and logits_fn {classes}; both must know the same'
+      f'{what} has {own} classes and logits_fn {classes}; give two networks of the same '
+      'classes'
     )
   return found
 
@@ -302,14 +304,15 @@ def _marked(found: Verdicts) -> Verdicts:
   if np.any(found.not_finite):
     broken = int(found.not_finite.any(axis=1).sum())
     say(
-      f'attack_images: slopes, logits or pixels were no finite numbers on {broken} of '
+      f'attack_images: gradients, logits or pixels were not finite on {broken} of '
       f'{count} images (see .stages): the robust accuracy may be too high'
     )
   if np.any(found.outside):
     left = int(found.outside.any(axis=1).sum())
     say(
-      f'attack_images: the attack left [0, 1] or the ball on {left} of {count} images (see '
-      '.stages), which does not count: the robust accuracy may be too high'
+      f'attack_images: the attack left [0, 1] or the ball on {left} of {count} images '
+      '(see .stages). Its success there does not count: the robust accuracy may be too '
+      'high'
     )
   return found
 
@@ -317,9 +320,9 @@ def _marked(found: Verdicts) -> Verdicts:
 def _check_same_ball(searched: Threat | None, threat: Threat) -> None:
   if searched is not None and told(searched) != told(threat):
     raise InputError(
-      f'the attack searches {told(searched)}, but threat is {told(threat)}: what lies '
-      'between the two would look robust; make the attack for the ball that is asked about, '
-      'or leave threat out'
+      f'the attack searches {told(searched)}, but threat is {told(threat)}: images that '
+      'are not robust may look so. Make the attack for the ball of threat, or leave '
+      'threat out'
     )
 
 

@@ -47,7 +47,7 @@ def measure(
   one_of(what, QUANTITIES, 'what')
   one_of(images, IMAGES, 'images')
   if what == 'entropy' and images != 'clean':
-    raise InputError('entropies are recorded of clean images only')
+    raise InputError("entropies are recorded of clean images only; give images='clean'")
   for one in filter(None, (student, teacher)):
     if one.done < len(one.clean):
       raise InputError(
@@ -209,6 +209,6 @@ def same_images(first: Trajectories, second: Trajectories) -> None:
   for key in ('attack', 'threat'):
     if first.about.get(key) != second.about.get(key):
       raise InputError(
-        f'the recordings are of another {key}: {first.about.get(key)} and '
-        f'{second.about.get(key)}; record both trainings with one'
+        f'the recordings differ in the {key}: {first.about.get(key)} and '
+        f'{second.about.get(key)}; record both trainings with the same {key}'
       )

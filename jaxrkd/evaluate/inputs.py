@@ -94,8 +94,8 @@ def check_finite(finite: np.ndarray) -> None:
   if not np.all(finite):
     raise InputError(
       f'logits_fn gives values that are not finite numbers on {np.sum(~finite)} of '
-      f'{len(finite)} images, first on number {int(np.argmin(finite))}; mend the network '
-      'or its weights (only minus infinity is allowed, for masked classes)'
+      f'{len(finite)} images, first on image {int(np.argmin(finite))}; repair the '
+      'network or its weights (only minus infinity is allowed, for masked classes)'
     )
 
 

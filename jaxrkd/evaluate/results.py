@@ -165,8 +165,8 @@ def why(attack: Mapping[str, Any]) -> str:
   told = []
   if count := attack.get('not_finite'):
     told.append(
-      f'gradients or logits were not finite on {_images(count)}; the attack stepped over '
-      'them, and may be too weak there'
+      f'gradients or logits were not finite on {_images(count)}; the attack ignored '
+      'these values, and may be too weak there'
     )
   if count := attack.get('outside'):
     told.append(

@@ -73,7 +73,7 @@ def check_weights(broken: str) -> Finding:
   return Finding(
     'weights',
     'fail' if broken else 'pass',
-    f'{broken} is not' if broken else 'finite',
+    f'{broken} is not finite' if broken else 'finite',
     'finite',
     'Training diverged or the file is damaged: take another.' if broken else '',
   )
@@ -110,11 +110,11 @@ def check_normalisation(
       for name, other in others.items()
       if name != best and 100 * (others[best].mean() - other.mean()) < TIED
     ]
-    tied = f' (or {", ".join(near)}, which can hardly be told from it)' if near else ''
+    tied = f' (or {", ".join(near)}, which is nearly as good)' if near else ''
     advice = (
-      f'With {best}{tied} {gain:.1f} points more images are right, so the network was '
-      'trained with that: give it as student.normalisation, or its numbers as student.mean '
-      'and student.std.'
+      f'With {best}{tied}, the accuracy is {gain:.1f} points higher, so the network was '
+      'trained with it: give it as student.normalisation, or its numbers as '
+      'student.mean and student.std.'
     )
   sought = 'no other is better beyond chance'
   return Finding('input normalisation', status, value, sought, advice, gain)
@@ -189,8 +189,9 @@ def check_calibration(logits: np.ndarray, label: np.ndarray) -> Finding:
   # Networks of adversarial training are underconfident: about 0.2 is usual for TRADES.
   status = 'pass' if found <= 0.35 else 'warn'
   advice = (
-    f'It is {lean}confident by far; with the right normalisation and temperature 1 public '
-    'teachers are not: check its input and whether its last layer is scaled.'
+    f'The teacher is very {lean}confident. Public teachers are not, with the right '
+    'normalisation and at temperature 1: check its input and whether its last layer is '
+    'scaled.'
   )
   value = f'{found:.3f} ({lean}confident)'
   return Finding(
@@ -207,8 +208,8 @@ def check_gradients(share: float) -> Finding:
   """On what share of images the cross-entropy has no gradient through the teacher."""
   status = 'pass' if share <= 0.01 else 'warn'
   advice = (
-    'Methods that attack through the teacher (MMARD, AdaAD) stand still on these images: '
-    'its predictions are saturated.'
+    'The predictions of the teacher are saturated on these images, so attacks through '
+    'the teacher (MMARD, AdaAD) find no direction there.'
   )
   value = f'{100 * share:.1f} % without'
   return Finding(

@@ -60,9 +60,10 @@ LIMITS = {
     0.0,
     20.0,
     '',
-    'So many images that are right without an attack are missing to 20: what these checks '
-    'find holds, but that they pass says little; measure on more images.',
-    'There were enough images for the checks to say something.',
+    'The checks need 20 images that are right without an attack, and so many are '
+    'missing. A check that fails is still valid, but a check that passes says little; '
+    'measure on more images.',
+    'There were enough images for the checks.',
   ),
   'repeated outputs differ': Limit(
     1e-5,
@@ -71,25 +72,25 @@ LIMITS = {
     'Logits of the same images change from call to call, or with the other images of the '
     'batch: switch BatchNorm and dropout to evaluation mode, or attack the mean over the '
     "randomness (attacks.Randomised, AutoAttack's version rand).",
-    'The network gives the same answer to the same image, in whatever company.',
+    'The network gives the same answer to the same image, in every batch.',
   ),
   'a stronger attack was found': Limit(
     0.0,
     1.0,
     '%',
-    'The table calls images robust that one of the attacks of these checks breaks: its '
-    'accuracies are too high; measure with --attacks=autoattack, or with an attack that '
-    'knows the defence.',
+    'An attack of these checks breaks images that the table calls robust: the '
+    'accuracies of the table are too high; measure with --attacks=autoattack, or with '
+    'an attack that knows the defence.',
     'None of the attacks of these checks broke an image that the table calls robust.',
   ),
   'slopes not finite': Limit(
     0.0,
     10.0,
     '%',
-    'Gradients, or logits on the way, are infinite or not a number on these images; attacks '
-    'stepped over such entries and may be too weak: look for square roots, divisions and '
-    'logarithms at 0 in the network and its preprocessing.',
-    'All gradients that the attacks met were numbers.',
+    'Gradients or logits are infinite or NaN on these images. The attacks ignored such '
+    'values and may be too weak: look for square roots, divisions and logarithms at 0 in '
+    'the network and its preprocessing.',
+    'All gradients that the attacks computed were finite.',
   ),
   'zero gradients': Limit(
     1.0,
@@ -104,10 +105,10 @@ LIMITS = {
     1.0,
     5.0,
     '%',
-    'PGD with many more steps breaks images that PGD did not: the attack stops on its way, '
-    'so use more steps, and APGD, which finds its own step size.',
-    'PGD with many more steps broke hardly any more images: the attacks had steps '
-    'enough.',
+    'PGD with many more steps breaks images that PGD did not break: the attack stops too '
+    'early, so use more steps, and APGD, which finds its own step size.',
+    'PGD with many more steps broke hardly any more images: the attacks had enough '
+    'steps.',
   ),
   'FGSM beats PGD': Limit(
     2.0,
@@ -129,26 +130,28 @@ LIMITS = {
     1.0,
     5.0,
     '%',
-    'A larger ball holds every smaller one, so accuracy under attack must not rise: the '
-    'attack fails, use more steps and restarts or an adaptive loss.',
+    'A larger ball holds every smaller one, so accuracy under attack must not rise. The '
+    'attack fails: use more steps and restarts, or an adaptive loss.',
     'Accuracy under attack falls as the ball grows, as it must.',
   ),
   'large eps leaves images right': Limit(
     0.5,
     5.0,
     '%',
-    'In a ball that holds a blank image for everyone only images of the class that it is '
-    'taken for can stay right, and these do not count: the attack fails, so look for masked '
-    'gradients, and at preprocessing outside the network.',
-    'In a ball that holds everything, the attack broke nearly every image that it '
-    'should.',
+    'This ball is so large that it holds the same grey image for every image. Only '
+    'images of the class of the grey image can stay right, and the check leaves these '
+    'out. Others stayed right, so the attack fails: look for masked gradients, and at '
+    'preprocessing outside the network.',
+    'In a ball that holds the same grey image for every image, the attack broke nearly '
+    'all images, as it should.',
   ),
   'transfer beats white-box': Limit(
     1.0,
     5.0,
     '%',
-    'Images made on another network break ones that an attack on this network does not: '
-    'its gradients are masked, so attack through a smooth substitute or the surrogate.',
+    'Adversarial images made on another network fool this network where an attack on '
+    'this network does not: its gradients are masked, so attack through a smooth '
+    'substitute or the surrogate.',
     'Images made on other networks broke hardly anything that an attack on this one did '
     'not.',
   ),

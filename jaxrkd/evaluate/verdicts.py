@@ -155,10 +155,12 @@ def stored(
   sound = [v for v in (read(path, mark, sketch) for path in paths) if v is not None]
   if sharding.seen_by_all(bool(sound)):
     if told:
-      say(f'{paths[0]}: measured before with the same classifier and attack; read')
+      say(f'{paths[0]}: has verdicts of the same classifier and attack; these are read')
     return sound[0]
   if told and _is_replaced(paths[0]):
-    say(f'{paths[0]}: verdicts of another classifier, attack or images; measured anew')
+    say(
+      f'{paths[0]}: has verdicts of another classifier, attack or images; measuring again'
+    )
   partial = Partial(paths[0].with_name(f'{paths[0].stem}.partial'), mark, sketch)
   if sharding.is_first_process():
     # Hours of work end in this folder.

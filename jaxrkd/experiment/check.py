@@ -89,8 +89,8 @@ def check(config: ConfigDict, past: bool = False) -> None:
     )
   if not past and not config.evaluation.threat.eps:
     raise InputError(
-      'config.evaluation.threat.eps is 0, where clean accuracies would be called robust; '
-      'give a radius'
+      'config.evaluation.threat.eps is 0, so clean accuracies would be called robust; '
+      'give a radius above 0'
     )
   # A search of one's own may count in another way.
   if attacks and config.attack.get('steps', 1) < 1:
@@ -155,7 +155,7 @@ def _check_scale(config: ConfigDict) -> None:
   if config.micro_batch and config.attack.bn != 'eval':
     raise InputError(
       f'config.micro_batch is {config.micro_batch}, but config.attack.bn={config.attack.bn} '
-      'lets images see their batch in the attack; set micro_batch=0, or attack.bn=eval'
+      'needs the whole batch in the attack; set micro_batch=0, or attack.bn=eval'
     )
 
 
@@ -187,7 +187,9 @@ def _check_group(config: ConfigDict, method: Method) -> None:
       'names none; add one, such as --config.online.t1.name=resnet18'
     )
   if 'student' in online:
-    raise InputError('config.online.student is the name of the student; choose another')
+    raise InputError(
+      'config.online.student: "student" is the name of the student; choose another name'
+    )
   for each in online:
     if not re.fullmatch(r'\w[\w-]*', each):
       raise InputError(
@@ -207,7 +209,7 @@ def _check_group(config: ConfigDict, method: Method) -> None:
   if particles not in (0, count):
     raise InputError(
       f'config.attack.particles is {particles}, but {name} trains {count} networks, each '
-      f'on its own particle; set it to {count}, or to 0 for as many'
+      f'on its own particle; set it to {count}, or to 0 for one per network'
     )
 
 
@@ -241,8 +243,8 @@ def _check_ensemble(
     )
   if name == 'pareto' and method.group == 'students':
     raise InputError(
-      f'{where} and by one student, but {config.method.name} has several; choose naive, '
-      'linear or soft'
+      f'{where} for one student, but {config.method.name} has several students; choose '
+      'naive, linear or soft'
     )
 
 

@@ -36,7 +36,7 @@ def columns(names: Sequence[str], config: ConfigDict) -> dict[str, dict[str, Any
       column = f'{name}_from_{last}'
     if column in found:
       raise InputError(
-        f'--attacks names two columns {column!r}; measure one of them after the other'
+        f'--attacks has two columns with the name {column!r}; measure them in two calls'
       )
     found[column] = _options(name, config)
     if surrogate:

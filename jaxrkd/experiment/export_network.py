@@ -193,9 +193,9 @@ def _measure(
     size = float(np.abs(here).max())
     if not far <= TOLERANCE * max(size, 1.0):
       raise InputError(
-        f'{str(path)!r} was not kept: in {row.version()} its logits differ by {far:.3g} from '
-        f'those here (largest {size:.3g}), more than rounding; choose another format, and '
-        'please report this with the network that was exported'
+        f'{str(path)!r} was not kept: in {row.version()} its logits differ by {far:.3g} '
+        f'from those of jaxrkd (largest {size:.3g}), more than rounding; choose another '
+        'format, and please report this with the network that was exported'
       )
     found[what] = float(np.mean(there.argmax(-1) == seen.label))
     found[f'{what}_here'] = float(np.mean(here.argmax(-1) == seen.label))

@@ -76,8 +76,8 @@ def load_run(
     return LoadedNetwork(found.net, variables, record.classes, record.image_shape, about)
   if network or checkpoint != 'best':
     raise InputError(
-      f'{str(path)!r} is a file of weights or not there, and has neither checkpoints nor '
-      'several networks; leave checkpoint and network out, or name the workdir of a run'
+      f'{str(path)!r} is not a folder, and a file of weights has neither checkpoints nor '
+      'several networks; leave checkpoint and network out, or give the workdir of a run'
     )
   read = read_network(path, recipe=recipe, precision=precision)
   variables = jax.tree.map(np.asarray, read.variables)

@@ -135,8 +135,8 @@ def _attack_in(request: str, threat: Threat) -> AnyAttack:
     return build(ATTACKS, name, 'attack', Callable, [threat], chosen)
   if eps:
     raise InputError(
-      f'attack {name!r} has eps {eps:g}, but it knows no ball around an image; set its '
-      'strength instead'
+      f'attack {name!r} has eps {eps:g}, but it does not search in a ball around the '
+      'image; set its strength instead'
     )
   return build(UNFORESEEN, name, 'attack', Callable, chosen=chosen)
 

@@ -76,10 +76,11 @@ MEANINGS: dict[str, str] = {
   'papers do, which makes its accuracies optimistic; results say so.',
   'select.metric': "What is highest at the best checkpoint: 'weighted' (the mean of clean and "
   "robust accuracy), 'robust' or 'clean'.",
-  'select.every': 'Epochs from one look to the next.',
-  'select.max_drop': 'Training stops if robust accuracy falls by more than this share between '
-  'two looks; fast adversarial training can collapse. 0 never stops.',
-  'select.attack.name': 'Attack of the look: a row of the [attacks](attacks.md).',
+  'select.every': 'Epochs from one measurement of `select.metric` to the next.',
+  'select.max_drop': 'Training stops if robust accuracy falls by more than this share '
+  'between two such measurements; fast adversarial training can collapse. 0 never stops.',
+  'select.attack.name': 'Attack of these measurements: a row of the '
+  '[attacks](attacks.md).',
   'select.attack.eps': 'Radius of its ball. 0 takes that of `evaluation.threat`.',
   'evaluation.split': "Images of the final measurement: 'test' or 'heldout'.",
   'evaluation.images': 'Measure only the first so many images. 0 measures all.',

@@ -58,7 +58,7 @@ def _shares(
     listed = ', '.join(f'{name} {weight:g}' for name, weight in weights.items())
     raise InputError(
       f'the weights of the teachers that answer as {role!r} are {listed}: their sum is '
-      f'{total:g} and must be 1; give the others theirs too, or leave all 0 for equal '
-      'shares'
+      f'{total:g} and must be 1; give every teacher its weight, or leave all at 0 for '
+      'equal shares'
     )
   return {name: weight / total for name, weight in weights.items() if weight}

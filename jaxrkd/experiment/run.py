@@ -68,7 +68,7 @@ def train_and_evaluate(
   found = _finished(done)
   if sharding.seen_by_all(found is not None) and found is not None:
     claim(workdir, config)
-    say(f'{title}: finished before; {done} holds the results, nothing to do')
+    say(f'{title}: finished before; {done} holds the results, and there is nothing to do')
     if alone:
       say(seeds.table(found) if config.seeds else results.table(table_rows(found, title)))
     return found
@@ -204,7 +204,10 @@ def train_students(
   ]
   if idle:
     method = runs[0][0].method.name
-    say(f'{title}: method {method} does not ask {", ".join(idle)}; measured only')
+    say(
+      f'{title}: method {method} does not use {", ".join(idle)} in training; only the '
+      'measurement does'
+    )
   variables = {name: (t.state.params, t.state.stats) for name, t in teachers.items()}
   fit(ready, ready[0].setup.join_teachers(variables), title)
 

@@ -85,11 +85,11 @@ def read(path: pathlib.Path) -> dict[str, Any]:
     found = json.loads(path.read_text(encoding='utf-8'))
   except (OSError, ValueError) as error:
     raise InputError(
-      f'{str(path)!r} cannot be read ({error}); run the command that measured again'
+      f'{str(path)!r} cannot be read ({error}); measure the run again'
     ) from error
   if 'student' not in found or 'evaluation' not in found:
     raise InputError(
-      f'{str(path)!r} holds no results of a run; of several seeds each run has its own page'
+      f'{str(path)!r} holds no results of one run; name a run, such as that of one seed'
     )
   return found
 
@@ -165,7 +165,7 @@ def _cost(
   told = []
   if cost.get('seconds'):
     told.append(
-      ('training', f'{_duration(cost["seconds"])}, looks after epochs included')
+      ('training', f'{_duration(cost["seconds"])}, selection after epochs included')
     )
   if cost.get('steps'):
     told.append(

@@ -53,8 +53,8 @@ def build(
   }
   if teacher and len(found) == 1 and _place(teacher) in titles:
     raise InputError(
-      f'--teacher is {str(teacher)!r}, the one run of --runs; name the run that taught it, or '
-      'leave --teacher out'
+      f'--teacher is {str(teacher)!r}, but --runs has only this run; name the run that '
+      'taught it, or leave --teacher out'
     )
   for number, path in enumerate(dict.fromkeys(p for p in teachers.values() if p)):
     titles.setdefault(path, 'teacher' if number == 0 else f'teacher {number + 1}')
@@ -73,8 +73,7 @@ def build(
   if len(places) < len(titles):
     twice = next(t for t in places if list(titles.values()).count(t) > 1)
     raise InputError(
-      f'a run is named {twice!r}, as another one here is; write --runs=NAME=PATH with another '
-      'NAME'
+      f'two runs have the name {twice!r}; write --runs=NAME=PATH with another NAME'
     )
   for title, path in places.items():
     if not recording_path(path[0], split, path[1]).is_file():

@@ -117,7 +117,7 @@ def _check_column(study: Study, column: Shown) -> None:
   if isinstance(column.value, Recorded):
     _check_recorded(study, column.value)
   if column.particles:
-    one_of(column.particles, tuple(particle_statistics.UNITS), 'a set is described by')
+    one_of(column.particles, tuple(particle_statistics.UNITS), 'a column of particles')
   if column.attack and column.attack not in study.protocol.attacks:
     raise InputError(
       f'column {column.title!r} reads {column.value!r}, which the protocol does not '
@@ -138,7 +138,7 @@ def _check_row(study: Study, row: Row) -> None:
       study.row(key)
   if bool(row.config) == bool(row.mean_of):
     what = 'both a config and' if row.config else 'neither a config nor'
-    raise InputError(f'row {row.key!r} has {what} rows to be the mean of; give one')
+    raise InputError(f'row {row.key!r} has {what} `mean_of`; give exactly one of the two')
   for key in row.mean_of:
     if not study.row(key).config:
       raise InputError(f'row {row.key!r} is the mean of {key!r}, which is a mean itself')
@@ -146,8 +146,8 @@ def _check_row(study: Study, row: Row) -> None:
     one_of(row.particles, tuple(particle_sets.SEARCHES), f'particles of row {row.key!r}')
     if row.epoch or row.network:
       raise InputError(
-        f'row {row.key!r} shows sets of images, of the checkpoint alone; leave its epoch and '
-        'network out'
+        f'row {row.key!r} shows sets of adversarial images of the checkpoint alone; '
+        'leave out its epoch and its network'
       )
 
 
@@ -191,12 +191,13 @@ def _check_figure(study: Study, figure: Figure) -> None:
       one_of(recorded.what, ('entropy', 'probability'), f'a curve of {figure.name}')
   elif not figure.recorded or (figure.kind == 'gallery' and len(figure.recorded) > 1):
     raise InputError(
-      f'{figure.name} is drawn of {len(figure.recorded)} recorded quantities; a gallery takes '
-      'one, figures of images one or more'
+      f'{figure.name} has {len(figure.recorded)} recorded quantities; give one to a '
+      'gallery, and one or more to a figure of images'
     )
   if figure.kind in ('images', 'gallery') and not study.difficulty:
     raise InputError(
-      f'{figure.name} orders images, but the study names no row of which the `difficulty` is'
+      f'{figure.name} orders images by difficulty, but the study does not say which row '
+      'measures it; set `difficulty` of the study to the key of a row'
     )
 
 
@@ -211,7 +212,7 @@ def _check_shown(figure: Figure, titles: Collection[str]) -> None:
 
 
 def _check_recorded(study: Study, chosen: Recorded) -> None:
-  one_of(chosen.what, dynamics.QUANTITIES, 'what is recorded')
+  one_of(chosen.what, dynamics.QUANTITIES, 'a recorded quantity')
   one_of(chosen.images, dynamics.IMAGES, 'images')
   one_of(chosen.part, dynamics.PARTS, 'part')
   if chosen.split not in study.protocol.record:
@@ -221,6 +222,6 @@ def _check_recorded(study: Study, chosen: Recorded) -> None:
     )
   if chosen.part != 'all' and not study.difficulty:
     raise InputError(
-      f'the study reads the {chosen.part} images, but names no row of which the '
-      '`difficulty` is'
+      f'the study reads the {chosen.part} images, but does not say which row measures '
+      'their difficulty; set `difficulty` of the study to the key of a row'
     )

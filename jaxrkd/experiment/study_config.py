@@ -67,8 +67,8 @@ def teacher_config(
       own.append(text.removeprefix(f'{prefix}config.'))
     elif name and text.startswith((f'{prefix}file', f'{prefix}workdir')):
       raise InputError(
-        f'--config.{text}: images of other rows are made on this teacher, too; give its file '
-        'by --files=RECIPE=FILE'
+        f'--config.{text} replaces a teacher on which the study makes images of other '
+        'rows, too; give its file by --files=RECIPE=FILE instead'
       )
   return row_config(study, Row(spec, spec), scale, seed, own)
 

@@ -139,8 +139,8 @@ def _gallery(figure: Figure, study: Study, recordings: Recordings, data_dir: str
   split = getattr(experiment.dataset(config, data_dir), chosen.split)
   if not np.array_equal(split.index, recorded.place):
     raise InputError(
-      f'the images of {study.difficulty!r} are not those that were recorded; the data have '
-      'changed since'
+      f'the images of {study.difficulty!r} are not those that were recorded, because the '
+      'data have changed; restore the data, or use another --workdir'
     )
   hard = dynamics.measure('difficulty', 'clean', recorded)
   ends = dynamics.extremes(hard, recorded.label)

@@ -145,9 +145,14 @@ def plan(
   if seeds is None:
     seeds = study.protocol.seeds[: size.seeds or None]
   if not seeds or not any(row.config for row in study.rows):
-    raise InputError('the study has no seeds, or no row that trains anything')
+    raise InputError(
+      'the study has no seeds, or no row with a config; give at least one of each'
+    )
   if len(set(seeds)) < len(seeds):
-    raise InputError(f'seeds of a study is {list(seeds)}, which has one twice')
+    raise InputError(
+      f'the seeds of the study are {list(seeds)}, and the list has one twice; give each '
+      'once'
+    )
   public = _public(study, size, files or {}, overrides)
   for row in (row for row in study.rows if row.config):
     for seed in seeds:
@@ -170,8 +175,8 @@ def plan(
   for recipe in files or {}:
     if recipe not in used:
       raise InputError(
-        f'--files names {recipe!r}, but no row takes it: none of the chosen ones has that '
-        'teacher, or an override of a teacher trains it here'
+        f'--files names {recipe!r}, but no row takes it: no chosen row has this teacher, '
+        'or an override makes the study train the teacher; leave it out of --files'
       )
   _check_seeds(made)
   _check_teachers(made)
@@ -219,8 +224,8 @@ def _check_teachers(made: Plan) -> None:
     taught_by = made.trainings[one.mark].teachers.values()
     if named and named not in taught_by:
       raise InputError(
-        f'row {one.row.key!r} is compared with {one.row.teacher!r}, which did not teach it: '
-        'they are trained otherwise. An override of the row is given to its teacher as '
+        f'row {one.row.key!r} is compared with {one.row.teacher!r}, which did not teach '
+        'it: its own teacher has another config. Give the override to the teacher, too: '
         '--config.teachers.NAME.config.KEY=VALUE'
       )
 
@@ -237,7 +242,7 @@ def _public(
   for recipe in files:
     if recipe not in known:
       raise InputError(
-        f'--files names {recipe!r}, which no teacher of the study is (there: '
+        f'--files names {recipe!r}, but the study has no such teacher (there: '
         f'{", ".join(sorted(known)) or "none"})'
       )
   return {
@@ -268,8 +273,8 @@ def _add_row(
   config = row_config(made.study, row, made.scale, seed, overrides)
   if made.study.protocol.record and config.members > 1:
     raise InputError(
-      f'row {row.key!r} is an ensemble of {config.members}, whose members record each by '
-      'itself; a study that records takes single networks'
+      f'row {row.key!r} is an ensemble of {config.members} networks, but a study with '
+      'recordings needs single networks; set config.members to 1'
     )
   mark = _add(made.trainings, config, f'{row.key}, seed {seed}', row.key, public)
   surrogates = {}

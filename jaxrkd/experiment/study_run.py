@@ -81,7 +81,7 @@ def do(plan: Plan, root: str | pathlib.Path, data_dir: str = '') -> Outcome:
     say(f'\n{number} of {len(plan.trainings)}: {training.title}')
     broken = [mark for mark in training.teachers.values() if mark in failed]
     if broken:
-      failed[training.mark] = f'a teacher of it failed: {failed[broken[0]]}'
+      failed[training.mark] = f'one of its teachers failed: {failed[broken[0]]}'
       continue
     _try(
       failed,
@@ -162,7 +162,7 @@ def _try(failed: dict[str, str], mark: str, title: str, work: Callable[[], Any])
   except Exception as error:
     traceback.print_exc()
     failed[mark] = f'{type(error).__name__}: {" ".join(str(error).split())[:300]}'
-  say(f'{title}: failed, and the others go on: {failed[mark]}')
+  say(f'{title}: failed; the study goes on without it: {failed[mark]}')
   return None
 
 

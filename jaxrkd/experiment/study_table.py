@@ -96,7 +96,10 @@ def read_printed(file: str) -> list[dict[str, str]]:
   """
   path = configs.SHIPPED / 'studies' / 'printed' / file
   if not path.is_file():
-    raise InputError(f'{str(path)!r}, the numbers of a paper, is not there')
+    raise InputError(
+      f'the file {str(path)!r}, with the numbers of a paper, is not there; name a file '
+      'of that folder in `printed` of the study'
+    )
   with path.open(encoding='utf-8', newline='') as lines:
     return list(csv.DictReader(lines))
 
@@ -119,8 +122,8 @@ def printed(
     return None
   if len(fits) > 1:
     raise InputError(
-      f'{len(fits)} printed numbers fit row {row.key!r} and column {column.title!r}; say '
-      'more in `printed`'
+      f'{len(fits)} printed numbers fit row {row.key!r} and column {column.title!r}; add '
+      'keys to `printed` of the row or the column until only one fits'
     )
   (line,) = fits
   if not line[column.printed_in]:

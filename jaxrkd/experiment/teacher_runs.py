@@ -62,14 +62,14 @@ def check_finished(name: str, place: pathlib.Path) -> None:
   if not sharding.agreed(done or is_imported(place)):
     read_config(place)
     raise InputError(
-      f'teacher {name!r} is to come from {str(place)!r}, whose training is not finished; '
+      f'teacher {name!r} comes from {str(place)!r}, whose training is not finished; '
       'finish it first by running the command that began it'
     )
   seeds = read_config(place).get('seeds', ())
   if seeds:
     first = str(seed_folder(place, seeds[0]))
     raise InputError(
-      f'teacher {name!r} is to come from {str(place)!r}, which holds the runs of '
+      f'teacher {name!r} comes from {str(place)!r}, which holds the runs of '
       f'{len(seeds)} seeds; name one of them, such as {first!r}'
     )
 
@@ -92,7 +92,7 @@ def import_teacher(
   """Converts the file of a teacher into a run of its own."""
   options = teacher_options(entry, data)
   if is_imported(place) and not pathlib.Path(entry.file).exists():
-    say(f'teacher {name}: {entry.file} is gone; what was imported from it is in {place}')
+    say(f'teacher {name}: {entry.file} does not exist; using its import in {place}')
     return
   found = import_network(entry.file, place, data=config.data.to_dict(), **options)
   check = found['logit_check']

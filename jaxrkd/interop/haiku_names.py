@@ -36,25 +36,30 @@ def to_torch_names(tree: Any, where: str) -> State:
     or not all(isinstance(part, Mapping) for part in tree)
   ):
     raise InputError(
-      f'{where} holds no pair of parameters and state, as the .npy files of DeepMind do'
+      f'{where} does not hold a pair of parameters and state; take a .npy file that '
+      'DeepMind published'
     )
   params, state = tree
   for module, leaves in (*params.items(), *state.items()):
     if not isinstance(module, str) or not isinstance(leaves, Mapping):
-      raise InputError(f'{where} has a module that is no dictionary of named arrays')
+      raise InputError(
+        f'{where} has a module that is not a dictionary of named arrays; take the file '
+        'that its authors published'
+      )
     for name, array in leaves.items():
       if not isinstance(array, np.ndarray | np.generic):
         what = array.name if isinstance(array, Opaque) else type(array).__name__
         raise InputError(
-          f'{where} has {f"{module}/{name}"[:NAME]!r} as {what}, which is no array; take the '
-          'file that its authors published'
+          f'{where} has {f"{module}/{name}"[:NAME]!r} as {what}, which is not an array; '
+          'take the file that its authors published'
         )
   found = {}
   for module, leaves in params.items():
     for name, array in leaves.items():
       if name not in PARAMS:
         raise InputError(
-          f'{where} has {f"{module}/{name}"[:NAME]!r}, which no network here has'
+          f'{where} has {f"{module}/{name}"[:NAME]!r}, which no network of jaxrkd has; '
+          'only a DeepMind WideResNet is converted'
         )
       found[f'{_module(module, where)}.{PARAMS[name]}'] = _to_torch(
         np.asarray(array), name
@@ -75,8 +80,8 @@ def _module(path: str, where: str) -> str:
   last = path.split('/')[-1]
   if last not in PLAIN:
     raise InputError(
-      f'{where} has a module {path[:NAME]!r}, which is none of a DeepMind WideResNet '
-      f'({", ".join(PLAIN)}, resnet_lay_G_block_B/...); only those are converted'
+      f'{where} has a module {path[:NAME]!r}, which a DeepMind WideResNet does not have '
+      f'({", ".join(PLAIN)}, resnet_lay_G_block_B/...); only such networks are converted'
     )
   return last
 

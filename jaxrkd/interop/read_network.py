@@ -169,8 +169,8 @@ def _classes(
     )
   if not count:
     raise InputError(
-      f'{where}: no last layer named linear, fc or logits tells the classes; say how many '
-      '(--classes), or name less in --ignore if that took the layer away'
+      f'{where} has no last layer named linear, fc or logits, so the number of classes '
+      'is not known; give it (jaxrkd convert --classes), or ignore fewer names (--ignore)'
     )
   return count
 
@@ -235,7 +235,8 @@ def _weights(
     return unwrap(found.tree, where, key, ignore)
   if key:
     raise InputError(
-      f'{where} holds one pair of parameters and state; nothing in it has a key ({key!r})'
+      f'{where} holds one pair of parameters and state and has no keys, but the key is '
+      f'{key!r}; leave the key out'
     )
   state = to_torch_names(found.tree, where)
   # As PyTorch's: `--ignore` acts on the names that messages show.
@@ -260,8 +261,8 @@ def _choose(
   both = {one.inside.prefix for one in (took, *different)}
   if different and any(set(prefix.split('.')) & ROLES for prefix in both):
     raise InputError(
-      f'{where} holds more than one network that would do, under '
-      f'{", ".join(repr(prefix) for prefix in sorted(both))}; say which one, such as '
+      f'{where} holds more than one network that fits, under '
+      f'{", ".join(repr(prefix) for prefix in sorted(both))}; choose one, such as '
       f'--key={_key_of(took.inside)}'
     )
   if len(inside) > 1:
@@ -307,9 +308,9 @@ def _node(
     more = f' and {len(begin) - 2 * SHOWN} more' if len(begin) > 2 * SHOWN else ''
     raise InputError(
       f'{where}: its names are those of no network here (they begin with '
-      f'{", ".join(begin[: 2 * SHOWN])}{more}); name one, such as '
-      '--config.student.name=resnet18, or a recipe; or say which part it is (--key) or what '
-      'is not wanted (--ignore)'
+      f'{", ".join(begin[: 2 * SHOWN])}{more}); give the network, such as '
+      '--config.student.name=resnet18, or a recipe; or give the part of the file that '
+      'holds it (--key), or the names to ignore (--ignore)'
     )
   return network_options(node)
 
@@ -336,7 +337,7 @@ def _misfit(
   differs = any(other.get(key) != node.get(key) for key in ('name', *own))
   hint = 'take another file'
   if found.unused and not found.missing:
-    hint += ', or ignore names that belong to nothing wanted (--ignore)'
+    hint += ', or ignore the names that the network does not need (--ignore)'
   if guessed and differs:
     options = f' with {", ".join(f"{k}={v}" for k, v in own.items())}' if own else ''
     hint = (
@@ -382,9 +383,9 @@ def _check_constants(
   for name, array in found.items():
     if array.size not in (1, channels) or array.dtype.kind in 'OSUMmc':
       raise InputError(
-        f'{where} has {name} of shape {list(array.shape)}, which looks like a normalisation '
-        f'but is none of {channels} channels; if it is none, leave it out '
-        f'(--ignore={name})'
+        f'{where} has {name} of shape {list(array.shape)}, which looks like a '
+        f'normalisation but does not fit {channels} channels; if it is something else, '
+        f'leave it out (--ignore={name})'
       )
     module, _, word = name.rpartition('.')
     what = 'mean' if word.endswith(MEANS) else 'std'

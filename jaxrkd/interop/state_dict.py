@@ -29,8 +29,8 @@ def names_and_leaves(params: Tree, stats: Tree) -> Iterator[tuple[str, str, Any]
       *module, last = (str(part.key) for part in path)
       if last not in words:
         raise InputError(
-          f'a network with {"/".join([*module, last])} has no PyTorch state_dict here; '
-          'only convolutions, linear layers and BatchNorm have'
+          f'a network with {"/".join([*module, last])} cannot become a PyTorch '
+          'state_dict; only convolutions, linear layers and BatchNorm can'
         )
       yield '.'.join([*module, words[last]]), last, leaf
 

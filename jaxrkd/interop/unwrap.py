@@ -196,8 +196,8 @@ def _no_weights(tree: Any, inside: Any, path: list[str]) -> str:
   hints = _hints(tree)
   hint = f'; it has named tensors elsewhere: {", ".join(hints[:SHOWN])}' if hints else ''
   return (
-    f'holds {what}{under}, but no weights; expected named tensors, bare or under one of '
-    f'{", ".join(WRAPPERS)}, or where --key says{hint}'
+    f'holds {what}{under}, but no weights; expected named tensors at the top, under one '
+    f'of {", ".join(WRAPPERS)}, or under the --key that you give{hint}'
   )
 
 

@@ -40,8 +40,8 @@ def cat_aka(
   """
   if students < 2:
     raise InputError(
-      f'method.students is {students}; it must be at least 2, because one has nobody to '
-      'learn from'
+      f'method.students is {students}; it must be at least 2, because students learn '
+      'from each other'
     )
   in_range(alpha, 0, 1, 'method.alpha')
   if amalgamation == 'pareto':

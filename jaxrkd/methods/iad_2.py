@@ -50,8 +50,8 @@ def iad_2(
   in_range(alpha2, 0, 1, 'method.alpha2')
   if alpha1 + alpha2 > 1 + 1e-9:
     raise InputError(
-      f'method.alpha1 + method.alpha2 is {alpha1 + alpha2:g}; they are shares, and the '
-      'label has the rest, so their sum must be at most 1'
+      f'method.alpha1 + method.alpha2 is {alpha1 + alpha2:g}; their sum must be at most '
+      '1, because the label has the rest of the share; lower one of them'
     )
   in_range(beta, 0, float('inf'), 'method.beta')
   in_range(begin, 0, float('inf'), 'method.begin')

@@ -50,8 +50,8 @@ def as_net(network: Any, what: str = 'the network') -> Net:
   name = getattr(network, '__name__', type(network).__name__)
   if isinstance(network, linen.Module):
     raise InputError(
-      f'{what} is the Linen module {name}, which does not know its images; give '
-      'models.from_linen(module, (32, 32, 3))'
+      f'{what} is the Linen module {name}, which does not know the shape of its images; '
+      'give models.from_linen(module, (32, 32, 3))'
     )
   if callable(network):
     raise InputError(

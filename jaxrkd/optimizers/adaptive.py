@@ -103,13 +103,13 @@ def _built(
     above_zero(options['eps'], 'optimizer.eps')
   if schedule.momentum is not None:
     raise InputError(
-      f'the schedule moves momentum along with the rate, and {name} has none; take '
-      'optimizer.name=sgd, or another schedule'
+      f'the schedule moves momentum along with the rate, but {name} has no momentum to '
+      'move; take optimizer.name=sgd, or another schedule'
     )
   if schedule.peak > MOST:
     raise InputError(
-      f'schedule.peak is {schedule.peak:g}, a rate of SGD, with which {name} diverges; give '
-      '--config.schedule.peak=0.001 or so'
+      f'schedule.peak is {schedule.peak:g}, a rate of SGD, at which {name} diverges; '
+      'give a lower one, such as --config.schedule.peak=0.001'
     )
   more: dict[str, Any] = {}
   if weight_decay is not None:

@@ -41,7 +41,7 @@ def _define_shared() -> None:
     'of a TPU pod says, auto asks the TPU machine, too.',
   )
   flags.DEFINE_integer('processes', 0, 'Number of processes of the job.')
-  flags.DEFINE_integer('process_id', -1, 'Which process this is, from 0.')
+  flags.DEFINE_integer('process_id', -1, 'Number of this process in the job, from 0.')
   flags.DEFINE_float(
     'join_timeout', 300, 'Seconds to wait for the other processes of the job.'
   )
@@ -159,7 +159,7 @@ def required_workdir() -> str:
   """--workdir, which must be given, from the root."""
   if not flags.FLAGS.workdir:
     raise InputError(
-      'no --workdir; name a folder for what is made, such as --workdir=runs/first'
+      'no --workdir; give a folder for the results, such as --workdir=runs/first'
     )
   if '://' in flags.FLAGS.workdir:
     raise InputError(

@@ -6,10 +6,10 @@ Usage: jaxrkd compare --workdir=runs/digits --seeds=0,1,2 \\
        jaxrkd compare --workdir=runs/aka --seeds=0,1,2 \\
          --study=aka_digits
 
-`--words=digits` takes every method, with these words as the config's argument; `--study`
-the rows of a table of a paper (a name, or a Python file). Teachers with the same config and
-seed are trained once. Run again, it continues where it was; `--config.key=value` overrides
-a key of all experiments.
+`--words=digits` takes every method, with these words as the config's argument. `--study`
+takes the rows of a table of a paper (a name, or a Python file). Teachers with the same
+config and seed are trained once. If you run the same command again, it continues where it
+stopped. `--config.key=value` overrides a key of all experiments.
 """
 
 import json
@@ -49,7 +49,7 @@ def define() -> None:
   flags.DEFINE_list('configs', [], 'Config files, each optionally with :word.')
   flags.DEFINE_string('words', '', 'Take every method with this argument, e.g. digits.')
   flags.DEFINE_string(
-    'study', '', 'Python file with ROWS = {name of a row: config:words}.'
+    'study', '', 'Name of a table, or Python file with ROWS = {name: config:words}.'
   )
   flags.DEFINE_list('seeds', ['0'], 'Seeds of the students and their teachers.')
   flags.DEFINE_enum(

@@ -8,10 +8,11 @@ Usage: jaxrkd convert --file=model_cifar_wrn.pt --recipe=trades_wrn_34_10 \\
        jaxrkd convert --workdir=runs/mtard --out=student.pt
        jaxrkd convert --list
 
-Names and shapes in a file tell its network, but neither its activation (ReLU if nothing else
-is said) nor its normalisation (none); a recipe knows both. What comes out can teach
-(`--config.teachers.NAME.workdir`), be measured (`jaxrkd evaluate`) and be examined
-(`jaxrkd doctor`). Nothing in the file is executed; what is left out of it is said.
+The names and shapes in a file tell its network, but not its activation (ReLU, unless you
+give another) and not its normalisation (none, unless you give one); a recipe knows both.
+The run can be a teacher (`--config.teachers.NAME.workdir`), and you can measure it
+(`jaxrkd evaluate`) and examine it (`jaxrkd doctor`). Nothing in the file is executed. The
+program says which parts of the file it leaves out.
 """
 
 from absl import flags
@@ -29,22 +30,22 @@ OF_FILES = ('recipe', 'classes', 'image_shape', 'key', 'ignore')
 def define() -> None:
   """Defines the flags."""
   flags.DEFINE_string(
-    'file', '', 'Weights: .pt, .pth, .th, .t7, .safetensors, .npz (ours) or .npy.'
+    'file', '', 'Weights: .pt, .pth, .th, .t7, .safetensors, .npz (of export) or .npy.'
   )
   flags.DEFINE_string(
-    'recipe', '', 'Which public teacher the file is; --list shows them.'
+    'recipe', '', 'Recipe of the public teacher that the file holds; --list shows all.'
   )
-  flags.DEFINE_integer('classes', 0, 'Refuse a file with another number; 0 takes any.')
+  flags.DEFINE_integer('classes', 0, 'Number of classes of the file; 0 takes any.')
   flags.DEFINE_list(
-    'image_shape', [], 'height,width,channels; by default 32,32 and its own.'
+    'image_shape', [], "height,width,channels; by default 32,32 and the file's channels."
   )
   flags.DEFINE_string(
     'key', '', 'Where in the file the weights are: state_dict_ema, ema.model, student.'
   )
-  flags.DEFINE_list('ignore', [], 'Beginnings of names in the file that are not wanted.')
-  flags.DEFINE_string('out', '', 'The other way: a file for the network of --workdir.')
+  flags.DEFINE_list('ignore', [], 'Names in the file that begin with these are left out.')
+  flags.DEFINE_string('out', '', 'File to write with the network of the run --workdir.')
   flags.DEFINE_string('checkpoint', 'best', 'best, last or ema, with --out.')
-  flags.DEFINE_bool('list', False, 'List the recipes and leave.')
+  flags.DEFINE_bool('list', False, 'List the recipes and exit.')
 
 
 def main(overrides: list[str]) -> None:
@@ -65,11 +66,12 @@ def main(overrides: list[str]) -> None:
     given = [name for name in OF_FILES if found[name].present]
     if given:
       raise InputError(
-        f'--{given[0]} is about --file; with --out there is nothing to read'
+        f'--{given[0]} says how --file is read, but --out reads no file; leave '
+        f'--{given[0]} out'
       )
     if overrides:
       raise InputError(
-        f'--config.{overrides[0]}: with --out there is nothing to override'
+        f'--config.{overrides[0]}: --out takes no config keys; leave it out'
       )
     options = dict(checkpoint=found.checkpoint, data_dir=found.data_dir)
     experiment.export(workdir, [out], **options)

@@ -46,8 +46,10 @@ def define() -> None:
   flags.DEFINE_list('runs', [], 'Workdirs of finished runs, each [NAME=]PATH[:network].')
   flags.DEFINE_integer('images', 100, 'Test images to average over.')
   flags.DEFINE_integer('particles', 10, 'Adversarial images of each image.')
-  flags.DEFINE_integer('ddof', 0, 'Of the standard deviation: 0, or 1 for a sample.')
-  flags.DEFINE_integer('picture', 0, 'Which of the images to draw.')
+  flags.DEFINE_integer(
+    'ddof', 0, 'Delta degrees of freedom of the standard deviation: 0, or 1 for a sample.'
+  )
+  flags.DEFINE_integer('picture', 0, 'Number of the test image to draw, from 0.')
 
 
 def main(overrides: list[str]) -> None:
@@ -180,7 +182,7 @@ def _check(runs, images, count, picture, ddof, overrides) -> None:
   if overrides and not any('.py' in spec for spec in runs.values()):
     raise InputError(
       f'--config.{overrides[0]} is for configs that are trained here, but all networks '
-      'come from finished runs, whose own configs hold'
+      'come from finished runs; leave it out'
     )
 
 

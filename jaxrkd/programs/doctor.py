@@ -44,17 +44,17 @@ def define() -> None:
   flags.DEFINE_string(
     'teacher', '', 'Workdir of a run or an import, or a file of weights.'
   )
-  flags.DEFINE_string('recipe', '', 'Which public teacher a file is.')
+  flags.DEFINE_string('recipe', '', 'Recipe of the public teacher that a file holds.')
   flags.DEFINE_string(
     'student', '', "Workdir of a run: try its student's adversarial images."
   )
-  flags.DEFINE_string('kind', '', 'robust or clean; empty takes what is known of it.')
+  flags.DEFINE_string('kind', '', 'robust or clean; empty asks the recipe or the run.')
   flags.DEFINE_integer('images', 1000, 'Test images for accuracies; 0 takes all.')
   flags.DEFINE_integer('attacked', 200, 'How many of them are attacked; 0 takes all.')
   flags.DEFINE_list(
     'image_shape', [], 'height,width,channels of a file; by default 32,32.'
   )
-  flags.DEFINE_float('seconds', 60, 'About how long it may take on images; 0: no limit.')
+  flags.DEFINE_float('seconds', 60, 'Seconds for the images, about; 0 is no limit.')
 
 
 def main(overrides: list[str]) -> None:
@@ -199,7 +199,7 @@ def _conclude(found: list[Finding], examined: Examined, kind: str) -> list[Findi
   as_clean = kind == 'clean' and verdict != 'fail'
   say(
     f'teacher: {verdict}'
-    + (', as a clean one: nothing robust can be learnt from it' if as_clean else '')
+    + (', as a clean teacher: it cannot teach robustness' if as_clean else '')
   )
   if examined.home is not None and sharding.is_first_process():
     rows = [dataclasses.asdict(finding) for finding in found]

@@ -4,8 +4,9 @@ Usage: jaxrkd dynamics --runs=AKD=runs/akd --workdir=runs/dynamics
        jaxrkd dynamics --runs=AKD=runs/akd,stopped=runs/akd_es --teacher=runs/at \\
          --difficulty=runs/std --workdir=runs/dynamics
 
-Reads what runs recorded that were trained with --config.trajectories.splits=test (or train,
-heldout), and trains nothing. Leaves a page, its figures, a table, and every image's numbers.
+Reads the recordings of runs that were trained with --config.trajectories.splits=test (or
+train, heldout), and trains nothing. Writes a page, its figures, a table, and the numbers
+of every image.
 """
 
 import pathlib

@@ -5,11 +5,12 @@ Usage: jaxrkd evaluate --workdir=runs/mtard_digits
        jaxrkd evaluate --workdir=runs/mtard_digits \\
          --attacks=pgd_40,square_100,pgd_trades@robust --config.evaluation.threat.eps=4/255
 
-Overrides may touch `evaluation`, `seed` and the teachers' `workdir`. What was measured before
-with the same settings is taken from the run's folder; new settings go to a file named after
-them, such as results-autoattack-1f0c2d5e.json, and leave results.json alone; --epochs=20
-measures what was kept after epoch 20. Killed, the same
-command goes on. Of several seeds (--config.seeds) all runs are measured.
+Overrides may change `evaluation`, `seed` and the teachers' `workdir`. Measurements that
+were made before with the same settings are read from the run's folder. New settings go to
+a file with their name, such as results-autoattack-1f0c2d5e.json; results.json stays as it
+is. --epochs=20 measures the checkpoint that was kept after epoch 20. If the program is
+killed, run the same command again: it continues. If the run has several seeds
+(--config.seeds), all of them are measured.
 """
 
 import pathlib
@@ -104,7 +105,7 @@ def remeasure(
     if group not in FREE and not (group == 'teachers' and key.endswith('.workdir')):
       raise InputError(
         f'config.{key} belongs to training, which is done; evaluation can change '
-        f'{", ".join(FREE)}'
+        f'{", ".join(FREE)} and teachers.NAME.workdir'
       )
     if group == 'seed' and old.get('seeds'):
       raise InputError(

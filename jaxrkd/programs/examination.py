@@ -191,8 +191,9 @@ class Examination:
       known,
       floor=LEAST_ROBUST if kind == 'robust' else 0.0,
       at_least=bound,
-      advice='It is not robust as it should be: a clean teacher, another radius, or weights '
-      'of another network. As a clean teacher it passes with --kind=clean.',
+      advice='The teacher is less robust than it should be: it may be a clean teacher, '
+      'be trained for another radius, or have the weights of another network. If it is a '
+      'clean teacher, give --kind=clean.',
     )
 
   def try_student(self, trained: Trained | None) -> Finding:

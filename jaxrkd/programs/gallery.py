@@ -3,8 +3,9 @@
 Usage: jaxrkd gallery --workdir=runs/mtard_digits
        jaxrkd gallery --workdir=runs/sat --attacks=fog,snow,gabor --images=10
 
-The picture is `gallery.png` in the run's workdir; wrong images have a red frame. Attacks of
-the run's evaluation have its settings, all others their defaults, with its eps.
+The picture is `gallery.png` in the run's workdir; wrong images have a red frame. The
+attacks of the run's evaluation keep their settings. All others have their defaults, and
+the eps of that evaluation.
 """
 
 import pathlib

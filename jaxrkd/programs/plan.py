@@ -100,8 +100,8 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
   images = config.batch_size * max(len(config.seeds), 1)
   say(
     f'arithmetic: {_amount(flops / images / 1e9)} GFLOP per image, {flops / 1e12:.3g} '
-    f'TFLOP per step; at the {rate / 1e12:.3g} TFLOP/s of a matrix product here in '
-    f'{config.precision} at least {_clock(least)} a step'
+    f'TFLOP per step. A matrix product reaches {rate / 1e12:.3g} TFLOP/s here in '
+    f'{config.precision}; at this rate a step takes at least {_clock(least)}'
   )
   if not _tell_memory(compiled, config, setup, nodes, arguments):
     _tell_hours('at least', least, config, setup)
@@ -151,7 +151,7 @@ def _tell_hours(how: str, seconds: float, config: ConfigDict, setup: Setup) -> N
   """What all steps take; those of teachers that are missing are a dry run of their own."""
   hours = seconds * setup.total_steps * config.members / 3600
   missing = [name for name, e in config.teachers.items() if not e.workdir and not e.file]
-  more = f'; training {" and ".join(missing)} first is not in that' if missing else ''
+  more = f', without the training of {" and ".join(missing)}' if missing else ''
   say(f'training the student would take {how} {hours:.2g} hours here{more}')
 
 
@@ -184,7 +184,7 @@ def _tell_memory(
     return predict.memory_of(program.step.lower(*arguments).compile())
 
   if None in nodes.values():
-    say('it does not fit; what would is not looked for with an ensemble as teacher')
+    say('it does not fit; with an ensemble as a teacher, smaller settings are not tried')
     return False
   batch, devices = config.batch_size, setup.mesh.size
   # With statistics of the batch in the attack, images are not apart.

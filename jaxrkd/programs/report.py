@@ -49,7 +49,8 @@ def report(workdir: pathlib.Path) -> list[pathlib.Path]:
   found = _of_run(workdir)
   if not found:
     raise InputError(
-      f'{str(workdir)!r} has no results yet; the command that trained it measures it, too'
+      f'{str(workdir)!r} has no results yet; run the command that trained it again: it '
+      'also measures the run'
     )
   return found
 

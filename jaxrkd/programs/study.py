@@ -4,9 +4,10 @@ Usage: jaxrkd study --list
        jaxrkd study --name=mtard_table2 --workdir=runs/studies
        jaxrkd study --name=mtard_table2 --workdir=runs/studies --scale=small --seeds=0,1,2
 
-All studies in one folder share their runs; `--name=all` does all. `--scale=small` takes small
-networks and a part of CIFAR-10, `--scale=smoke` only shows that every stage works. Killed or
-interrupted, the same command goes on. `--config.key=value` overrides a key of every row.
+All studies in one folder share their runs; `--name=all` does all. `--scale=small` takes
+small networks and a part of CIFAR-10, `--scale=smoke` only shows that every stage works.
+If the program is killed or interrupted, run the same command again: it continues.
+`--config.key=value` overrides a key of every row.
 """
 
 import shlex
@@ -90,8 +91,8 @@ def main(overrides: list[str]) -> None:
   if failed:
     first, why = next(iter(failed.items()))
     raise InputError(
-      f'{len(failed)} rows could not be done, the others are there; the first is {first}: '
-      f'{why}'
+      f'{len(failed)} rows failed, and all other rows are done; the first that failed is '
+      f'{first}: {why}'
     )
 
 

@@ -42,10 +42,10 @@ def listing() -> str:
       f'{hours} on one H200'
     )
   return '\n'.join(lines) + (
-    '\n\nThat is at the scale of the papers, with every teacher trained here. Hours are those '
-    f'of the arithmetic at {SUSTAINED / 1e12:g} TFLOP/s, one H200 in bfloat16; measuring comes on '
-    'top. jaxrkd study --name=NAME --dry_run says what each training costs on this device, '
-    '--scale=small or --scale=smoke takes less.'
+    '\n\nThis is the cost at the scale of the papers, if every teacher is trained here. '
+    f'The hours are those of the arithmetic at {SUSTAINED / 1e12:g} TFLOP/s, one H200 in '
+    'bfloat16, without the measurements. jaxrkd study --name=NAME --dry_run shows what '
+    'each training costs on this device. --scale=small or --scale=smoke takes less.'
   )
 
 
@@ -89,8 +89,8 @@ def describe(made: Plan, data_dir: str = '') -> None:
     whole, seconds = (sum(column) for column in zip(*flop))
     say(
       f'\n{len(flop)} trainings: {_told(_hours(seconds))} here at the rate of a matrix product, '
-      f'{_told(whole / SUSTAINED / 3600)} on one H200 at {SUSTAINED / 1e12:g} TFLOP/s; measuring '
-      'comes on top'
+      f'{_told(whole / SUSTAINED / 3600)} on one H200 at {SUSTAINED / 1e12:g} TFLOP/s, '
+      'without the measurements'
     )
   if wrong:
     told = '; '.join(f'{_some(names)}: {why}' for why, names in wrong.items())

@@ -2,8 +2,8 @@
 
 Usage: jaxrkd train --config=mtard_digits --workdir=runs/mtard_digits
 
-Run again, it continues where it was. `--config.key=value` overrides a key; a config file
-may take an argument after a colon, such as `:smoke`.
+If you run the same command again, it continues where it stopped. `--config.key=value`
+overrides a key; a config file may take an argument after a colon, such as `:smoke`.
 """
 
 import pathlib

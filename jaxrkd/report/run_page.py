@@ -35,7 +35,7 @@ VERDICTS = {
   'fail': ('bad', 'Do not rely on these numbers. What failed: {names}.'),
   'none': (
     'open',
-    'No check could be made: nothing is known of whether these numbers hold.',
+    'No check could be made, so it is not known whether these numbers can be trusted.',
   ),
 }
 RESULTS = {'pass': 'good', 'warn': 'open', 'fail': 'bad', 'skip': 'soft'}

@@ -112,9 +112,9 @@ def _tell_without_srun(environment: Mapping[str, str]) -> None:
   alone = _number(environment, 'SLURM_STEP_NUM_TASKS') < 2
   if tasks > 1 and alone and _number(environment, 'SLURM_PROCID') == 0:
     put(
-      f'Slurm gave this job {tasks} tasks, but the program was started without srun and '
-      'runs in one process, with the devices of this machine; srun in front of it starts '
-      'all'
+      f'Slurm gave this job {tasks} tasks, but the program was started without srun. It '
+      'runs in one process, with the devices of this machine; put srun in front of the '
+      'command to start all tasks'
     )
 
 

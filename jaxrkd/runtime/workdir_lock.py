@@ -67,7 +67,7 @@ def hold(workdir: pathlib.Path) -> Iterator[None]:
   if not sharding.agreed(not trouble):
     raise InputError(
       trouble
-      or f'the first process cannot take the workdir {str(workdir)!r}; it says why'
+      or f'the first process cannot take the workdir {str(workdir)!r}; read its message'
     )
   with contextlib.ExitStack() as opened:
     if first:
@@ -127,14 +127,12 @@ class Lock:
         continue
       if gone is None and self._watched in (None, found):
         if self._watched is None:
-          put(
-            f'{self._at_work(found)}; waiting until it shows that it lives, or does not'
-          )
+          put(f'{self._at_work(found)}; waiting to see whether that process still runs')
         self._watched = found
         return False
       self.refusal = (
-        f'{self._at_work(found)}; wait for it or use another --workdir, and if that process '
-        f'is gone, delete {str(self.path)!r}'
+        f'{self._at_work(found)}; wait for it or use another --workdir. If that process '
+        f'has ended, delete {str(self.path)!r}'
       )
       return True
     self._seen = time.time()
@@ -215,7 +213,7 @@ class Lock:
       f'process {owner.get("process", "(unknown)")} on {owner.get("host", "(unknown)")}'
     )
     return (
-      f'{str(self.path.parent)!r} is taken: {who} is at work there since '
+      f'{str(self.path.parent)!r} is taken: {who} has been at work there since '
       f'{owner.get("since", "(unknown)")}, last sign of life {silent:.0f} s ago'
     )
 
@@ -239,8 +237,9 @@ class Lock:
         os.utime(self.path)
       else:
         self._lost = (
-          f'{self._at_work(found)}; this process, which was there before, had been silent '
-          f'for more than {SILENCE:g} s and stops: what it saved until then is kept'
+          f'{self._at_work(found)}. This process had the folder before, but gave no sign '
+          f'of life for more than {SILENCE:g} s, and stops: what it saved until then is '
+          'kept'
         )
       self._seen = time.time()
 

@@ -105,8 +105,9 @@ def distill(
   whole_number(micro_batch, 0, 'micro_batch')
   if micro_batch and attack_bn != 'eval':
     raise InputError(
-      f'attack_bn is {attack_bn!r}, where BatchNorm sees the whole batch, and micro_batch '
-      f'would attack {micro_batch} images at once; set one of them to its default'
+      f'attack_bn is {attack_bn!r}, where BatchNorm sees the whole batch, but '
+      f'micro_batch attacks only {micro_batch} images at once; set one of the two to its '
+      'default'
     )
   mesh = sharding.data_mesh() if mesh is None else mesh
   if micro_batch:
@@ -162,9 +163,9 @@ def _check(
     )
   if attack is not None and not isinstance(attack, Search):
     raise InputError(
-      f'attack is {told(attack)}; give a search, which raises any objective, such as '
-      'attacks.pgd_search(attacks.Linf(8 / 255)): an attack from attacks.ATTACKS raises '
-      'its own'
+      f'attack is {told(attack)}; give a search, which maximises any objective, such as '
+      'attacks.pgd_search(attacks.Linf(8 / 255)). An attack from attacks.ATTACKS has its '
+      'own objective'
     )
   for name, one in (('optimizer', optimizer), ('weights_optimizer', weights_optimizer)):
     if not (hasattr(one, 'init') and hasattr(one, 'update')):
@@ -192,8 +193,9 @@ def _members(method: Method, net: Any, student: Net, online: Any) -> dict[str, N
       )
     if begins_as_it_is(net):
       raise InputError(
-        f'the method trains {method.students} students that must begin differently, and net '
-        'is a module with values; give models.from_nnx(make), make a function from nnx.Rngs'
+        f'the method trains {method.students} students that must begin differently, but '
+        'net is a module that has its weights already; give models.from_nnx(make), where '
+        'make is a function from nnx.Rngs to a module'
       )
     return {f'student_{k + 1}': student for k in range(method.students)}
   if not method.group:
@@ -212,8 +214,8 @@ def _members(method: Method, net: Any, student: Net, online: Any) -> dict[str, N
   begun = [id(one) for one in named.values() if begins_as_it_is(one)]
   if len(set(begun)) < len(begun):
     raise InputError(
-      'one module is there twice in online, and its networks would begin and stay equal; give '
-      'modules of their own, or models.from_nnx(make)'
+      'one module is there twice in online, and its two networks would stay equal; give '
+      'a module for each network, or models.from_nnx(make)'
     )
   return {name: as_net(one, f'online network {name!r}') for name, one in named.items()}
 

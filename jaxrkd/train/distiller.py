@@ -105,8 +105,8 @@ class Distiller:
     """
     if any(leaf.is_deleted() for leaf in jax.tree.leaves(state)):
       raise InputError(
-        'the state was given to a step before, which has reused its memory; go on with the '
-        'one that step returned, or copy it first: jax.tree.map(jnp.copy, state)'
+        'the state was given to a step before, which has reused its memory; use the '
+        'state that this step returned, or copy it first: jax.tree.map(jnp.copy, state)'
       )
     batch = self._checked(images, labels, index, mask)
     return self._step(state, self.teacher_variables, batch)
@@ -182,8 +182,8 @@ class Distiller:
     sharding.check_batch_size(count, mesh, 'the number of images in a batch')
     if self.micro_batch and count % self.micro_batch:
       raise InputError(
-        f'there are {count} images in a batch, which micro_batch, {self.micro_batch}, does '
-        'not divide'
+        f'there are {count} images in a batch, but micro_batch is {self.micro_batch}, '
+        'which does not divide it; change one of the two'
       )
     labels = labels if hasattr(labels, 'dtype') else np.asarray(labels)
     kind = (shape, dtype, np.shape(labels))

@@ -108,9 +108,9 @@ class Log:
     broken = [name for name, value in values.items() if not math.isfinite(value)]
     if broken:
       raise InputError(
-        f'training diverged{name}: {", ".join(broken)} not finite by step {step}; the last '
-        'checkpoint is kept, and a lower --config.schedule.peak, in a new --workdir, '
-        'usually helps'
+        f'training diverged{name}: by step {step}, values of {", ".join(broken)} are not '
+        'finite. The last checkpoint is kept; a lower --config.schedule.peak, in a new '
+        '--workdir, usually helps'
       )
 
 

@@ -112,7 +112,7 @@ class Selection:
     if most and fall > most:
       self._tell(
         f'{self._title}: stopped after epoch {done}, because robust accuracy fell by '
-        f'{fall:.3f}; the last checkpoint is that of the look before'
+        f'{fall:.3f}; the last checkpoint is from before the fall'
       )
       return False
     record.robust = scores.get('robust', 0)
