@@ -113,7 +113,7 @@ class ColumnsTest(absltest.TestCase):
     self.assertEqual(found['cw_inf']['steps'], 4)  # as the config has it
     self.assertEqual(found['fgsm_from_robust']['surrogate'], 'robust')
     self.assertEqual(found['svgd'], {'name': 'svgd'})
-    with self.assertRaisesRegex(InputError, 'two columns .pgd_7_from_x'):
+    with self.assertRaisesRegex(InputError, 'two columns with the name .pgd_7_from_x'):
       experiment.columns(['pgd_7@a/x', 'pgd_7@b/x'], config)
 
   def test_a_transfer_column_stays_one(self):

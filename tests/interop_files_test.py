@@ -148,6 +148,14 @@ class FileTest(parameterized.TestCase):
     state = {name: tensor.numpy() for name, tensor in tensors(module).items()}
     safetensors.numpy.save_file(state, self.path)  # told by its contents
     self.assertEqual(self.check_logits(module).about['kind'], 'safetensors')
+    with self.subTest('whose first byte is that of a pickle'):
+      for letters in range(256):
+        about = {'about': 'x' * letters}
+        safetensors.numpy.save_file(state, self.path, metadata=about)
+        if self.path.read_bytes()[0] == 0x80:
+          break
+      self.assertEqual(self.path.read_bytes()[0], 0x80)
+      self.assertEqual(self.check_logits(module).about['kind'], 'safetensors')
 
   @parameterized.parameters(True, False)
   def test_npy_of_deepmind(self, mappings):

@@ -1,5 +1,6 @@
 """The programs as a user runs them: whole runs, kills, several processes, mistakes."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -72,7 +73,8 @@ class ProgramTest(parameterized.TestCase):
 
   def student(self, workdir, kind='last'):
     found = load_trained(self.folder / workdir, kind, sharding.data_mesh())
-    return found.state, found.record
+    # Without what a clock said.
+    return found.state, dataclasses.replace(found.record, seconds=0.0)
 
   def test_the_whole_path(self):
     out = self.train('a')

@@ -1,5 +1,6 @@
 """The results of a finished run: every network measured, results.json, the table."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -79,7 +80,7 @@ def evaluate_run(
   found['data_notes'] = list(data.notes)
   found['title'], found['data'] = title, data.name
   found['class_names'] = list(data.test.names)
-  found['command'] = commands.started()
+  found['command'] = _command(path)
   found['evaluation'] = json.loads(config.evaluation.to_json())
   found['seed'] = config.seed
   found['members'] = config.members
@@ -170,6 +171,15 @@ def _measure_networks(
       nets = best.of(name), searched['best'].of(name)
       found['online'][name] = measured(*nets, 'best', f'online {name}', name)
   return found, best
+
+
+def _command(path: pathlib.Path) -> str:
+  """What made these results first; measured again they are those of the same command."""
+  with contextlib.suppress(OSError, ValueError):
+    before = json.loads(path.read_text(encoding='utf-8')).get('command', '')
+    if before:
+      return before
+  return commands.started()
 
 
 def _cost(config: ConfigDict, last: Trained) -> dict[str, Any]:

@@ -149,7 +149,9 @@ def _reader(path: pathlib.Path, head: bytes) -> tuple[str, Callable[..., Any]]:
     return 'pytorch', torch_pickle.read_zip
   if head.startswith(b'\x93NUMPY'):
     return 'haiku', read_npy
-  if head.startswith(b'\x80'):
+  # The length of its head may begin like a pickle, whose first bytes are no such length.
+  whole = int.from_bytes(head[:8], 'little') <= path.stat().st_size - 8
+  if head.startswith(b'\x80') and not (whole and head[8:9] == b'{'):
     return 'pytorch', torch_pickle.read_legacy
   if len(head) > 8 and head[8:9] == b'{':
     return 'safetensors', _read_safetensors
