@@ -276,7 +276,7 @@ class PlanTest(parameterized.TestCase):
   @parameterized.parameters(
     (dict(rows=[]), 'no rows'),
     (dict(rows=[study.Row('a', 'sat'), study.Row('a', 'sat')]), "two rows named 'a'"),
-    (dict(rows=[study.Row('a')]), 'neither a config nor rows'),
+    (dict(rows=[study.Row('a')]), 'neither a config nor'),
     (dict(columns=[study.Shown('x', 'pgd')]), "reads 'pgd', which the protocol does not"),
     (dict(rows=[study.Row('a', 'sat', checkpoint='b')]), "shows the checkpoint 'b'"),
     (dict(rows=[study.Row('a', 'sat', baseline='b')]), "no row 'b'"),
@@ -287,7 +287,7 @@ class PlanTest(parameterized.TestCase):
     (dict(figures=[study.Figure('F', 'pie', ('Clean',))]), "kind of F is 'pie'"),
     (dict(figures=[study.Figure('F', 'bars', ('Cleen',))]), "draws the column 'Cleen'"),
     (dict(figures=[study.Figure('F', 'bars')]), 'draws no column'),
-    (dict(figures=[study.Figure('F', 'gallery')]), 'of 0 recorded quantities'),
+    (dict(figures=[study.Figure('F', 'gallery')]), 'has 0 recorded quantities'),
     (
       dict(figures=[study.Figure(n, 'bars', ('Clean',)) for n in ('A b', 'a B')]),
       "two figures named 'a_b'",
