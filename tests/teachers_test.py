@@ -11,7 +11,7 @@ from absl.testing import absltest, parameterized
 
 from jaxrkd import attacks, experiment
 from jaxrkd.errors import InputError
-from jaxrkd.experiment import evaluate_run
+from jaxrkd.experiment import subjects
 from jaxrkd.experiment.load import load_trained
 from jaxrkd.methods import INNERS, METHODS
 from jaxrkd.models import AVERAGES, Net, ensemble, from_nnx
@@ -380,7 +380,7 @@ class StagesTest(absltest.TestCase):
 
     with self.subTest('members that were best at different epochs are measured twice'):
       at = lambda *steps: whole._replace(members=tuple(RunRecord(step=s) for s in steps))
-      marks = [evaluate_run._identity(t) for t in (at(4, 8), at(8, 8))]
+      marks = [subjects.identity_of(t) for t in (at(4, 8), at(8, 8))]
       self.assertNotEqual(*marks)
       self.assertEqual(whole.step, [m.record.step for m in each])
     with self.subTest('a finished ensemble keeps its config'):
