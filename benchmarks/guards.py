@@ -303,7 +303,9 @@ GUARDS = (
   ),
   Guard(
     'a panel that fails is a status',
-    *('jaxrkd/programs/evaluate.py', "STATUS = {'fail': 3, 'none': 4}", 'STATUS = {}'),
+    'jaxrkd/programs/evaluate.py',
+    "STATUS = {'fail': exit_status.FAILED, 'none': exit_status.UNKNOWN}",
+    'STATUS = {}',
     'tests/trust_test.py::exit_status',
   ),
   # Doors.
