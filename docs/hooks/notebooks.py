@@ -29,7 +29,24 @@ def run(path: pathlib.Path) -> nbformat.NotebookNode:
   for cell in notebook.cells:
     # Times would make every run another file.
     cell.metadata.pop('execution', None)
+    if 'outputs' in cell:
+      cell.outputs = tidied(cell.outputs, folder)
   return notebook
+
+
+def tidied(outputs: list, folder: str) -> list:
+  """One box of text for what a cell printed, without warnings and the folder it ran in."""
+  found: list = []
+  for output in outputs:
+    if output.output_type != 'stream':
+      found.append(output)
+    elif output.name == 'stdout':
+      output.text = output.text.replace('\r\n', '\n').replace(f'{folder}/', '')
+      if found and found[-1].output_type == 'stream':
+        found[-1].text += output.text
+      else:
+        found.append(output)
+  return found
 
 
 def main() -> None:
