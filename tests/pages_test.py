@@ -155,6 +155,20 @@ class RunTest(parameterized.TestCase):
     self.assertEqual(changed['student.name'], ('resnet18', 'convnet'))
     self.assertEqual(changed['epochs'], ('300', '2'))
     self.assertNotIn('method.name', changed)
+    with self.subTest('of a teacher it is the part of the recipe that trains it'):
+      place = self.run_folder / 'teachers' / 'clean'
+      own = run_report.content(place, place / 'results.json')
+      changed = {key: (was, now) for key, was, now in own.changes}
+      self.assertEqual(own.recipe, 'mtard, teacher clean')
+      self.assertEqual(changed['epochs'][1], '2')
+      self.assertNotIn('method.name', changed)
+    with self.subTest('results of the training that cannot be read'):
+      place = self.folder / 'unread'
+      shutil.copytree(self.run_folder, place)
+      shutil.copy(place / 'results.json', place / 'results-other.json')
+      (place / 'results.json').write_text('{"half')
+      own = run_report.content(place, place / 'results-other.json')
+      self.assertEqual(own.recipe, 'mtard')
 
   def test_measured_again_with_another_attack(self):
     place = self.folder / 'again'

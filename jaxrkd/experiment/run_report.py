@@ -5,7 +5,7 @@ import json
 import pathlib
 import shlex
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,13 @@ from jaxrkd.errors import InputError
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment.beside_table import EXAMPLES
 from jaxrkd.experiment.load import is_imported, read_config
+from jaxrkd.experiment.logged import logged_rows
 from jaxrkd.experiment.resolve import resolve
 from jaxrkd.experiment.summary import page_head, table_rows
 from jaxrkd.report.example_cards import Examples
 from jaxrkd.report.run_page import Content, page
 from jaxrkd.runtime import files
+from jaxrkd.runtime.progress import duration
 
 RESULTS = 'results'
 # Keys that say where things lie.
@@ -59,6 +61,7 @@ def content(workdir: pathlib.Path, results: pathlib.Path) -> Content:
   head, about = page_head(config, workdir, name, found, is_imported(workdir))
   stands = _stands(found, rows, title)
   best = found['selection']['best']
+  metrics = logged_rows(workdir)
   recipe, changes = _changes(workdir, config)
   return Content(
     title=head,
@@ -67,11 +70,11 @@ def content(workdir: pathlib.Path, results: pathlib.Path) -> Content:
     rows=rows,
     stands=stands,
     found=found,
-    metrics=_metrics(workdir),
+    metrics=metrics,
     best_step=best['step'] if isinstance(best, dict) else None,
     classes=found.get('class_names', ()),
     examples=_examples(results),
-    cost=_cost(workdir, found, rows),
+    cost=_cost(metrics, found, rows),
     recipe=recipe,
     changes=changes,
     command=found.get('command', ''),
@@ -128,21 +131,6 @@ def _short(value: float) -> str:
   return f'{value:.4g}'
 
 
-def _metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
-  """Rows of metrics.jsonl; half a line, from a kill, is left out."""
-  if (workdir / 'members' / '0').is_dir():
-    workdir = workdir / 'members' / '0'
-  path = workdir / 'metrics.jsonl'
-  found = []
-  if path.is_file():
-    for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
-      try:
-        found.append(json.loads(line))
-      except ValueError:
-        continue
-  return found
-
-
 def _examples(results: pathlib.Path) -> Examples | None:
   """The images that were kept with these results."""
   folder = results.name.replace(RESULTS, 'eval', 1).removesuffix('.json')
@@ -156,16 +144,16 @@ def _examples(results: pathlib.Path) -> Examples | None:
 
 
 def _cost(
-  workdir: pathlib.Path, found: Mapping[str, Any], rows: Mapping[str, Any]
+  metrics: Sequence[Mapping[str, Any]],
+  found: Mapping[str, Any],
+  rows: Mapping[str, Any],
 ) -> list[tuple[str, str]]:
   cost = found.get('cost', {})
-  speeds = [
-    row['images_per_second'] for row in _metrics(workdir) if 'images_per_second' in row
-  ]
+  speeds = [row['images_per_second'] for row in metrics if 'images_per_second' in row]
   told = []
   if cost.get('seconds'):
     told.append(
-      ('training', f'{_duration(cost["seconds"])}, selection after epochs included')
+      ('training', f'{duration(cost["seconds"])}, selection after epochs included')
     )
   if cost.get('steps'):
     told.append(
@@ -188,17 +176,9 @@ def _cost(
     for attack in row['attacks'].values()
     for stage in attack['stages'].values()
   )
-  told.append(('attacks of the table', f'{_duration(measured)} for {len(rows)} networks'))
+  told.append(('attacks of the table', f'{duration(measured)} for {len(rows)} networks'))
   told.append(('measured on', found['versions']['device']))
   return told
-
-
-def _duration(seconds: float) -> str:
-  if seconds < 60:
-    return f'{seconds:.1f} s'
-  if seconds < 3600:
-    return f'{seconds / 60:.1f} min'
-  return f'{seconds / 3600:.1f} h'
 
 
 def _amount(flop: float) -> str:
@@ -219,6 +199,12 @@ def _changes(
       recipe = resolve(configs.load_spec(spec))
     except InputError:
       continue
+    if workdir.parent.name == 'teachers':
+      # Trained on the way: its recipe is a part of the other's.
+      entry = recipe.teachers.get(workdir.name)
+      if not entry or not entry.config:
+        continue
+      spec, recipe = f'{spec}, teacher {workdir.name}', entry.config
     return spec, _differences(recipe, config)
   return '', []
 
@@ -226,9 +212,9 @@ def _changes(
 def _recipes(workdir: pathlib.Path, config: ConfigDict) -> list[str]:
   """Where the recipe may be, most exact first."""
   found = []
-  own = workdir / f'{RESULTS}.json'
-  if own.is_file():
-    command = json.loads(own.read_text(encoding='utf-8')).get('command', '')
+  # Those of the training; where they cannot be read, the method's recipe is left.
+  with contextlib.suppress(InputError):
+    command = read(workdir / f'{RESULTS}.json').get('command', '')
     given = iter(shlex.split(command))
     for word in given:
       if word.startswith(('--config=', '-config=')):

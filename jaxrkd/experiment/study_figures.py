@@ -1,6 +1,5 @@
 """The figures of a study, out of what was measured and recorded."""
 
-import json
 import pathlib
 import statistics
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from jaxrkd import experiment
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import dynamics
 from jaxrkd.experiment.load import read_config
+from jaxrkd.experiment.logged import logged_rows
 from jaxrkd.experiment.study import Figure, Study
 from jaxrkd.experiment.study_recordings import Recordings
 from jaxrkd.experiment.study_run import Outcome
@@ -157,13 +157,10 @@ def _gallery(figure: Figure, study: Study, recordings: Recordings, data_dir: str
 
 def by_epochs(run: pathlib.Path, scalar: str) -> dict[int, float]:
   """Epoch -> a scalar's mean over it, as far as metrics.jsonl has whole epochs."""
-  path = run / 'metrics.jsonl'
-  if not path.is_file():
-    return {}
-  rows = map(json.loads, path.read_text(encoding='utf-8').splitlines())
   found: dict[int, list[float]] = {}
-  for row in rows:
-    if scalar in row and 'epoch' in row:
+  for row in logged_rows(run):
+    # What was not finite is null.
+    if row.get(scalar) is not None and 'epoch' in row:
       # A line is the mean of the updates before it.
       found.setdefault(max(-int(-row['epoch'] // 1), 1), []).append(row[scalar])
   return {epoch: statistics.fmean(values) for epoch, values in found.items()}

@@ -15,6 +15,7 @@ from jaxrkd.evaluate import intervals
 from jaxrkd.evaluate.intervals import OfImages
 from jaxrkd.evaluate.results import star
 from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment.logged import logged_rows
 from jaxrkd.experiment.study import Cell, Claim, Recorded, Row, Shown, Study
 from jaxrkd.experiment.study_recordings import Recordings
 from jaxrkd.experiment.study_run import Measured, Outcome
@@ -270,11 +271,7 @@ def _images(one: Measured, column: Shown) -> OfImages | None:
 
 def seconds_per_epoch(workdir: pathlib.Path) -> float | None:
   """Training time of an epoch, compilation and evaluation left out; None if unknown."""
-  if (workdir / 'members' / '0').is_dir():
-    workdir = workdir / 'members' / '0'
-  path = workdir / 'metrics.jsonl'
-  lines = path.read_text(encoding='utf-8').splitlines() if path.is_file() else []
-  rows = [row for row in map(json.loads, lines) if 'images_per_second' in row]
+  rows = [row for row in logged_rows(workdir) if 'images_per_second' in row]
   if not rows:
     return None
   last = rows[-1]

@@ -20,7 +20,7 @@ from jaxrkd.interop import read_network
 from jaxrkd.models.named import PRECISIONS, named_network
 from jaxrkd.programs import predict
 from jaxrkd.runtime import sharding
-from jaxrkd.runtime.progress import say
+from jaxrkd.runtime.progress import duration, say
 from jaxrkd.train.flops import count_flops
 
 # Written by benchmarks/study_costs.py, and tested.
@@ -35,7 +35,7 @@ def listing() -> str:
   lines = []
   for name in names():
     study, cost = load_study(name), costs[name]
-    hours = _told(cost['flop'] / SUSTAINED / 3600)
+    hours = duration(cost['flop'] / SUSTAINED)
     lines.append(
       f'{name:14} {study.paper}, {study.item}: {study.asks}\n{"":14} {len(study.rows)} rows, '
       f'{cost["trainings"]} trainings, {cost["epochs"]:,} epochs in all, '
@@ -47,14 +47,6 @@ def listing() -> str:
     'bfloat16, without the measurements. jaxrkd study --name=NAME --dry_run shows what '
     'each training costs on this device. --scale=small or --scale=smoke takes less.'
   )
-
-
-def _told(hours: float) -> str:
-  if hours < 1 / 60:
-    return f'{3600 * hours:.2g} s'
-  if hours < 0.5:
-    return f'{60 * hours:.1f} min'
-  return f'{hours:.1f} h' if hours < 10 else f'{hours:,.0f} h'
 
 
 def cost(made: Plan) -> dict[str, int]:
@@ -88,8 +80,9 @@ def describe(made: Plan, data_dir: str = '') -> None:
   if flop:
     whole, seconds = (sum(column) for column in zip(*flop))
     say(
-      f'\n{len(flop)} trainings: {_told(_hours(seconds))} here at the rate of a matrix product, '
-      f'{_told(whole / SUSTAINED / 3600)} on one H200 at {SUSTAINED / 1e12:g} TFLOP/s, '
+      f'\n{len(flop)} trainings: {duration(seconds / jax.device_count())} here at the rate '
+      'of a matrix product, '
+      f'{duration(whole / SUSTAINED)} on one H200 at {SUSTAINED / 1e12:g} TFLOP/s, '
       'without the measurements'
     )
   if wrong:
@@ -111,8 +104,8 @@ def _line(made: Plan, training: Training, flop: float, seconds: float) -> str:
   more = f'\n    taught by {taught}' if taught else ''
   return (
     f'{training.folder}: {config.data.name}, seed {config.seed}, {config.epochs} epochs, '
-    f'{_told(_hours(seconds))} here, {_told(flop / SUSTAINED / 3600)} on one H200\n    for '
-    f'{_some(training.users)}{more}'
+    f'{duration(seconds / jax.device_count())} here, {duration(flop / SUSTAINED)} on one H200\n'
+    f'    for {_some(training.users)}{more}'
   )
 
 
@@ -120,11 +113,6 @@ def _some(names: Sequence[str], most: int = 4) -> str:
   """The first names, and how many more there are."""
   more = f' and {len(names) - most} more' if len(names) > most else ''
   return '; '.join(names[:most]) + more
-
-
-def _hours(seconds: float) -> float:
-  """Of all devices together, from seconds of one."""
-  return seconds / jax.device_count() / 3600
 
 
 def _members(training: Training) -> int:

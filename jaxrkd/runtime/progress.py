@@ -127,3 +127,13 @@ def clock(seconds: float) -> str:
   minutes, seconds = divmod(int(seconds + 0.5), 60)
   hours, minutes = divmod(minutes, 60)
   return f'{hours}:{minutes:02}:{seconds:02}' if hours else f'{minutes}:{seconds:02}'
+
+
+def duration(seconds: float) -> str:
+  """'0.14 s', '2.5 min', '3.1 h' or '1,200 h'."""
+  if seconds < 60:
+    return f'{seconds:.2g} s'
+  if seconds < 1800:
+    return f'{seconds / 60:.1f} min'
+  hours = seconds / 3600
+  return f'{hours:.1f} h' if hours < 10 else f'{hours:,.0f} h'

@@ -1,0 +1,24 @@
+"""What a run logged while it trained."""
+
+import json
+import pathlib
+from typing import Any
+
+from jaxrkd.experiment.load import member_folder
+
+
+def logged_rows(workdir: pathlib.Path) -> list[dict[str, Any]]:
+  """The rows of metrics.jsonl, oldest first; of an ensemble of runs those of its first.
+
+  Half a line, from a kill, is left out. A run without the file has no rows.
+  """
+  first = member_folder(workdir, 0)
+  path = (first if first.is_dir() else workdir) / 'metrics.jsonl'
+  found = []
+  if path.is_file():
+    for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
+      try:
+        found.append(json.loads(line))
+      except ValueError:
+        continue
+  return found
