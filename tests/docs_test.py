@@ -1,8 +1,9 @@
 """Nothing that a user can name lacks documentation: keys, rows, options, flags, statuses."""
 
-import importlib.util
+import importlib
 import pathlib
 import re
+import sys
 from unittest import mock
 
 from absl.testing import absltest, parameterized
@@ -33,14 +34,8 @@ TABLES = {
 OWN = 'jaxrkd.'
 
 
-def hook(name):
-  spec = importlib.util.spec_from_file_location(name, DOCS / 'hooks' / f'{name}.py')
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
-
-
-REFERENCE = hook('reference')
+sys.path.insert(0, str(DOCS / 'hooks'))
+REFERENCE, ROW_DOCS = map(importlib.import_module, ('reference', 'row_docs'))
 PAGES = REFERENCE.pages()
 
 
@@ -59,7 +54,7 @@ class ReferenceTest(parameterized.TestCase):
     told = sections(PAGES[path])
     for table in TABLES[path]:
       for name, row in table.items():
-        if not REFERENCE._function(row).__module__.startswith(OWN):
+        if not ROW_DOCS._function(row).__module__.startswith(OWN):
           continue
         self.assertIn(name, told)
         self.assertGreater(len(told[name].strip()), 10, name)
@@ -146,7 +141,7 @@ class SiteTest(absltest.TestCase):
     self.assertEqual(listed, there | set(PAGES))
 
   def test_pictures_are_those_of_the_script(self):
-    pictures = hook('pictures')
+    pictures = importlib.import_module('pictures')
     for name, draw in pictures.PICTURES.items():
       text = (DOCS / 'pictures' / name).read_text(encoding='utf-8')
       self.assertEqual(draw(), text, f'run docs/hooks/pictures.py: {name}')

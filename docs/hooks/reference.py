@@ -5,31 +5,27 @@ Whatever stands in a table is on a page, so that nothing can be forgotten. `mkdo
 """
 
 import ast
-import functools
 import inspect
 import pathlib
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import flags
+from markdown_tables import escaped, table, value_text
+from row_docs import Row, file_docstring, rows
 
-from jaxrkd import attacks as attack_room
 from jaxrkd.amalgamation import AMALGAMATIONS, AVERAGES
 from jaxrkd.attacks import ATTACKS, SEARCHES, THREATS, UNFORESEEN
 from jaxrkd.data import SOURCES
 from jaxrkd.evaluate.trust_limits import LIMITS
 from jaxrkd.experiment import config_files, meanings, method, resolve
 from jaxrkd.experiment.study_files import load_study, names
-from jaxrkd.experiment.tables import options
 from jaxrkd.methods import INNERS, METHODS
 from jaxrkd.models import NETWORKS
 from jaxrkd.optimizers import OPTIMIZERS, SCHEDULES
 from jaxrkd.programs import cli, command_line, exit_status
 
 ROOT = pathlib.Path(__file__).parents[2]
-# A row of a table, whose options a config may set.
-Row = Callable[..., Any]
 # What `import jaxrkd` and its rooms give, in the order of the page.
 ROOMS = ('attacks', 'losses', 'methods', 'models', 'data', 'evaluate', 'interop')
 
@@ -66,7 +62,7 @@ def config_keys() -> str:
   """Every key of a config."""
   lines = [['key', 'default', 'meaning']]
   lines += [
-    [f'`{key}`', _value(value, key), told] for key, value, told in meanings.rows()
+    [f'`{key}`', value_text(value, key), told] for key, value, told in meanings.rows()
   ]
   parts = [
     '# Config keys',
@@ -76,12 +72,12 @@ def config_keys() -> str:
     "`name` picks a row of a table, and has that row's options as further keys: "
     '`--config.method=ard --config.method.temperature=5`. A key that does not exist is '
     'refused with the nearest one that does. `--dry_run` prints every key of a config.',
-    _table(lines),
+    table(lines),
   ]
   for title, (told, defaults) in meanings.BESIDE.items():
     lines = [['key', 'default', 'meaning']]
-    lines += [[f'`{key}`', _value(defaults[key]), told[key]] for key in told]
-    parts += [f'## {title}', _table(lines)]
+    lines += [[f'`{key}`', value_text(defaults[key]), told[key]] for key in told]
+    parts += [f'## {title}', table(lines)]
   return '\n\n'.join(parts) + '\n'
 
 
@@ -99,22 +95,22 @@ def configs() -> str:
         str(config.epochs),
         str(config.batch_size),
         _schedule(config.schedule.to_dict()),
-        _value(config.optimizer.get('weight_decay', 0.0)).strip('`'),
-        _value(config.threat.eps, 'eps').strip('`') if attacked else 'none',
+        value_text(config.optimizer.get('weight_decay', 0.0)).strip('`'),
+        value_text(config.threat.eps, 'eps').strip('`') if attacked else 'none',
         _climb(config) if attacked else 'none',
         config.student.name,
         ', '.join([*config.teachers, *config.online]) or 'none',
       ]
     )
-    told += [f'## {name}', _docstring(ROOT / 'configs' / f'{name}.py')]
+    told += [f'## {name}', file_docstring(ROOT / 'configs' / f'{name}.py')]
   told += [
     '## Teachers',
     'Configs of `teachers/` train the teachers that the papers use.',
   ]
   for name in config_files.own('teachers'):
     file = ROOT / 'configs' / 'teachers' / f'{name}.py'
-    told += [f'### teachers/{name}', _docstring(file)]
-  setting = _docstring(ROOT / 'configs' / 'setting.py')
+    told += [f'### teachers/{name}', file_docstring(file)]
+  setting = file_docstring(ROOT / 'configs' / 'setting.py')
   return '\n\n'.join(
     [
       '# Configs',
@@ -122,7 +118,7 @@ def configs() -> str:
       'word prints all that a config takes. Without words it is the recipe on CIFAR-10, whose '
       'values stand here (`mtard_cifar100` on CIFAR-100, `mtard_digits` on digits). '
       '[Methods](../methods.md) says where they come from. `--dry_run` prints every key.',
-      _table(lines),
+      table(lines),
       'Words that all of them share:',
       setting,
       *told,
@@ -142,14 +138,8 @@ def _schedule(node: Mapping[str, Any]) -> str:
 def _climb(config: Any) -> str:
   attack = config.attack
   size = attack.get('step_size')
-  step = 'own step' if size is None else _value(size, 'step_size').strip('`')
+  step = 'own step' if size is None else value_text(size, 'step_size').strip('`')
   return f'{attack.name}, {attack.get("steps", 1)} x {step}, bn {attack.bn}'
-
-
-def _docstring(path: pathlib.Path) -> str:
-  told = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or ''
-  head, _, rest = told.partition('\n\n')
-  return f'{head}\n\n```text\n{rest}\n```' if rest else head
 
 
 def methods() -> str:
@@ -159,14 +149,14 @@ def methods() -> str:
       '# Options of methods',
       'A method is `method.name`. [Methods](../methods.md) has the formulas and the differences '
       'between papers and code.',
-      *_rows(METHODS),
+      *rows(METHODS),
       '## Inner problems',
       'What the attack raises in training: `inner.name`.',
-      *_rows(INNERS, '###'),
+      *rows(INNERS, '###'),
       '## Amalgamations',
       'How several teachers become one: `ensemble.name`. '
       f'Plain means are {", ".join(f"`{name}`" for name in AVERAGES)}.',
-      *_rows(AMALGAMATIONS, '###'),
+      *rows(AMALGAMATIONS, '###'),
     ]
   )
 
@@ -179,15 +169,15 @@ def attacks() -> str:
       'An attack is a column of `evaluation.attacks`, a name of `jaxrkd evaluate --attacks`, or '
       'a function of `jaxrkd.attacks`. [Attacks](../attacks.md) explains them.',
       '## In a ball',
-      *_rows(ATTACKS, '###'),
+      *rows(ATTACKS, '###'),
       '## Without a ball',
-      *_rows(UNFORESEEN, '###'),
+      *rows(UNFORESEEN, '###'),
       '## Searches',
       'What moves training images: `attack.name`. It takes any objective.',
-      *_rows(SEARCHES, '###'),
+      *rows(SEARCHES, '###'),
       '## Balls',
       'Where images may move: `threat.name`, `evaluation.threat.name`.',
-      *_rows(THREATS, '###'),
+      *rows(THREATS, '###'),
     ]
   )
 
@@ -199,17 +189,17 @@ def training() -> str:
       '# Optimisers and schedules',
       '## Optimisers',
       'An optimiser is `optimizer.name`.',
-      *_rows(OPTIMIZERS, '###'),
+      *rows(OPTIMIZERS, '###'),
       '## Schedules',
       'A schedule of learning rates is `schedule.name`.',
-      *_rows(SCHEDULES, '###'),
+      *rows(SCHEDULES, '###'),
     ]
   )
 
 
-def table_page(title: str, told: str, table: Mapping[str, Row]) -> str:
+def table_page(title: str, told: str, of: Mapping[str, Row]) -> str:
   """A page of one table."""
-  return '\n\n'.join([f'# {title}', told, *_rows(table)])
+  return '\n\n'.join([f'# {title}', told, *rows(of)])
 
 
 def commands() -> str:
@@ -233,16 +223,16 @@ def commands() -> str:
     parts += [more] if more else []
     own = _flags(name)
     if own:
-      parts.append(_table([['flag', 'default', 'meaning'], *own]))
+      parts.append(table([['flag', 'default', 'meaning'], *own]))
   shared = list(_shared_flags())
   statuses = [[f'`{number}`', told] for number, told in exit_status.MEANINGS.items()]
   parts += [
     '## Flags of every command',
-    _table([['flag', 'default', 'meaning'], *shared]),
+    table([['flag', 'default', 'meaning'], *shared]),
     '`--config.KEY=VALUE` overrides a [config key](config.md), any number of times. '
     '`--flagfile=FILE` reads flags from a file, one a line; `#` begins a comment.',
     '## Exit statuses',
-    _table([['status', 'meaning'], *statuses]),
+    table([['status', 'meaning'], *statuses]),
   ]
   return '\n\n'.join(parts) + '\n'
 
@@ -265,7 +255,7 @@ def _defined(define: Callable[[], None]) -> list[list[str]]:
   for name in [name for name in flags.FLAGS if name not in before]:
     flag = flags.FLAGS[name]
     # How to say no to a truth value is a flag to absl, too.
-    found.append([f'`--{name}`', _value(flag.default), _escaped(flag.help or '')])
+    found.append([f'`--{name}`', value_text(flag.default), escaped(flag.help or '')])
     delattr(flags.FLAGS, name)
   return found
 
@@ -281,7 +271,7 @@ def studies() -> str:
       '# Studies',
       '`jaxrkd study --name=NAME` runs one; `jaxrkd study --list` also says what each costs. '
       '[Reproduce tables and figures](../studies.md) explains scales, pages and claims.',
-      _table(lines),
+      table(lines),
     ]
   )
 
@@ -300,7 +290,7 @@ def checks() -> str:
       'for any classifier. Shares are of images that are right without an attack, and count '
       'where their 95 % interval lies above the limit. '
       '[Measure robustness](../robustness.md) explains them.',
-      _table(lines),
+      table(lines),
     ]
   )
 
@@ -335,102 +325,3 @@ def public(module: Any) -> Sequence[str]:
     for name, made in vars(module).items()
     if not name.startswith('_') and getattr(made, '__module__', '') == module.__name__
   ]
-
-
-def _rows(table: Mapping[str, Row], head: str = '##') -> Iterator[str]:
-  for name in table:
-    yield f'{head} {name}'
-    yield _text(table[name])
-    told = _table_of_options(table[name])
-    if told:
-      yield told
-
-
-def _text(row: Row) -> str:
-  """What a row is: its docstring up to the arguments."""
-  told = inspect.getdoc(_function(row)) or ''
-  told = re.split(r'\n\n?(?:Args|Attributes|Raises|Returns):', told)[0]
-  # A formula that is indented would be a list to some readers, and code to others.
-  return re.sub(r'[ ,;]*[Aa]rguments as `\w+`[^.]*\.?', '.', told).replace('..', '.')
-
-
-def _table_of_options(row: Row) -> str:
-  told = arguments(row)
-  lines = [
-    [f'`{name}`', _value(value, name), told.get(name, '')]
-    for name, value in options(row).items()
-  ]
-  return _table([['option', 'default', 'meaning'], *lines]) if lines else ''
-
-
-def arguments(row: Row) -> dict[str, str]:
-  """What the docstring of a row says of each argument, also by naming another function."""
-  function = _function(row)
-  told = (inspect.getdoc(function) or '') if function is not None else ''
-  found: dict[str, str] = {}
-  for other in re.findall(r'[Aa]rguments as `(\w+)`', told):
-    found |= arguments(_named(function, other))
-  section = re.search(r'^(?:Args|Attributes):\n((?:  .*\n?|\n)*)', told, re.MULTILINE)
-  if section:
-    lines = re.findall(
-      r'^  (\w+(?:, \w+)*): ((?:.*)(?:\n    .*)*)', section[1], re.MULTILINE
-    )
-    for given, text in lines:
-      for name in given.split(', '):
-        found[name] = ' '.join(text.split())
-  for name, text in found.items():
-    also = re.match(r'see `(?:\w+\.)?(\w+)`(.*)', text)
-    if also:
-      elsewhere = arguments(_named(function, also[1])).get(name, '')
-      found[name] = f'{elsewhere.rstrip(".")}{also[2]}' if elsewhere else text
-  return found
-
-
-def _named(function: Any, name: str) -> Any:
-  """The function that a docstring names; None where it names something else."""
-  module = inspect.getmodule(inspect.unwrap(function))
-  homes = [module, attack_room, *(vars(module).values())]
-  for home in homes:
-    found = vars(home).get(name) if inspect.ismodule(home) else None
-    if callable(found):
-      return found
-  return None
-
-
-def _function(row: Any) -> Any:
-  return row.func if isinstance(row, functools.partial) else row
-
-
-def _value(value: Any, name: str = '') -> str:
-  if value in ('', None, (), [], {}):
-    return 'none' if value is None else 'empty'
-  if callable(value) or not isinstance(value, bool | int | float | str | tuple | list):
-    return 'empty'
-  if isinstance(value, list | tuple):
-    return f'`{", ".join(map(str, value))}`'
-  if isinstance(value, float):
-    levels = round(value * 255, 6)
-    # Radii and steps are read in levels of 255.
-    if name.split('.')[-1] in ('eps', 'step_size') and levels == int(levels) > 0:
-      return f'`{int(levels)}/255`'
-    return f'`{value:g}`'
-  return f'`{value}`'
-
-
-def _escaped(text: str) -> str:
-  return ' '.join(text.split()).replace('<', '&lt;')
-
-
-def _table(lines: Sequence[Sequence[str]]) -> str:
-  head, *rest = lines
-  return '\n'.join(
-    [
-      f'| {" | ".join(head)} |',
-      f'|{" --- |" * len(head)}',
-      *(f'| {" | ".join(map(_cell, line))} |' for line in rest),
-    ]
-  )
-
-
-def _cell(text: str) -> str:
-  return re.sub(r'(?<!\\)[|]', '&#124;', text.replace('\n', ' '))
