@@ -2,8 +2,8 @@
 
 Usage: python benchmarks/small_studies.py --root=runs/studies mtard_table2-small-... [...]
 
-Each argument is the folder of a study below `--root`. Figures are copied into
-docs/pictures/small_scale/.
+Each argument is the folder of a study below `--root`. Sections of other studies stay as they are,
+and new ones follow them. Figures are copied into docs/pictures/small_scale/.
 """
 
 import argparse
@@ -13,13 +13,13 @@ import shutil
 
 DOCS = pathlib.Path(__file__).parent.parent / 'docs'
 PICTURES = DOCS / 'pictures' / 'small_scale'
-HEAD = """# The papers' studies on two CPU cores
+HEAD = """# What the papers claim, at a small scale
 
 These numbers are not the papers'. `--scale=small` takes networks of three convolutions, 10,000
 training and 1,000 test images of CIFAR-10 and 20 epochs, so that a table takes hours on two CPU
 cores. What may carry over is the order of the rows. A claim of a paper that does not hold here may
-hold at the paper's scale, and the other way round. [studies.md](studies.md) says how claims are
-judged. `python benchmarks/small_studies.py` writes this page.
+hold at the paper's scale, and the other way round. [Reproduce tables and figures](studies.md) says
+how claims are judged. `python benchmarks/small_studies.py` writes this page.
 
 """
 VERDICTS = ('holds here', 'does not hold', 'cannot be told')
@@ -55,7 +55,7 @@ def claims(found) -> list[str]:
   return lines
 
 
-def section(folder: pathlib.Path) -> tuple[list[str], list[int]]:
+def section(folder: pathlib.Path) -> list[str]:
   found = json.loads((folder / 'table.json').read_text(encoding='utf-8'))
   name = folder.name.split('-')[0]
   seeds = len(found['seeds'])
@@ -85,8 +85,14 @@ def section(folder: pathlib.Path) -> tuple[list[str], list[int]]:
         f'{found["paper"]}, {figure}. {caption}'.strip(),
         '',
       ]
-  counts = [sum(c['verdict'] == verdict for c in found['claims']) for verdict in VERDICTS]
-  return lines, counts
+  return lines
+
+
+def present() -> dict[str, str]:
+  """Heading -> section, of the page as it is."""
+  page = DOCS / 'small_scale.md'
+  parts = page.read_text(encoding='utf-8').split('\n## ')[1:] if page.exists() else []
+  return {part.partition('\n')[0]: f'## {part.strip()}\n' for part in parts}
 
 
 def main() -> None:
@@ -94,17 +100,17 @@ def main() -> None:
   parser.add_argument('--root', type=pathlib.Path, required=True)
   parser.add_argument('studies', nargs='+')
   options = parser.parse_args()
-  shutil.rmtree(PICTURES, ignore_errors=True)
-  body: list[str] = []
-  overview = [
-    '| study | holds here | does not hold | cannot be told |',
-    '| --- | --- | --- | --- |',
-  ]
+  sections = present()
   for name in options.studies:
-    lines, counts = section(options.root / name)
-    overview.append(f'| {lines[0][3:]} | {" | ".join(map(str, counts))} |')
-    body += lines
-  text = '\n'.join(['Claims of the papers, counted:', '', *overview, '', *body])
+    lines = section(options.root / name)
+    sections[lines[0].removeprefix('## ')] = '\n'.join(lines).strip() + '\n'
+  overview = [f'| study | {" | ".join(VERDICTS)} |', '| --- | --- | --- | --- |']
+  for title, text in sections.items():
+    counts = [str(text.count(f' | {verdict} | ')) for verdict in VERDICTS]
+    overview.append(f'| {title} | {" | ".join(counts)} |')
+  text = '\n'.join(
+    ['Claims of the papers, counted:', '', *overview, '', *sections.values()]
+  )
   (DOCS / 'small_scale.md').write_text(HEAD + text, encoding='utf-8')
 
 
