@@ -13,7 +13,7 @@ from jaxrkd.attacks import ATTACKS, SEARCHES, THREATS, UNFORESEEN
 from jaxrkd.data import SOURCES
 from jaxrkd.evaluate.trust_limits import LIMITS
 from jaxrkd.experiment import config_files, meanings
-from jaxrkd.experiment.study_files import names
+from jaxrkd.experiment.study_files import load_study, names
 from jaxrkd.experiment.tables import options
 from jaxrkd.interop import RECIPES
 from jaxrkd.methods import INNERS, METHODS
@@ -109,6 +109,7 @@ class ReferenceTest(parameterized.TestCase):
       self.assertIn(f'| [`{name}`](#{name}) |', PAGES['reference/configs.md'])
     for name in names():
       self.assertIn(f'| `{name}` |', PAGES['reference/studies.md'])
+      self.assertIn(f'| {load_study(name).paper} |', PAGES['reference/studies.md'])
     for name in LIMITS:
       self.assertIn(f'| {name} |', PAGES['reference/checks.md'])
     for name in AVERAGES:

@@ -24,6 +24,7 @@ from jaxrkd.methods import INNERS, METHODS
 from jaxrkd.models import NETWORKS
 from jaxrkd.optimizers import OPTIMIZERS, SCHEDULES
 from jaxrkd.programs import cli, command_line, exit_status
+from jaxrkd.report.papers import CITED
 
 ROOT = pathlib.Path(__file__).parents[2]
 # What `import jaxrkd` and its rooms give, in the order of the page.
@@ -272,6 +273,8 @@ def studies() -> str:
       '`jaxrkd study --name=NAME` runs one; `jaxrkd study --list` also says what each costs. '
       '[Reproduce tables and figures](../studies.md) explains scales, pages and claims.',
       table(lines),
+      '## Papers',
+      table([['name', 'paper'], *map(list, CITED.items())]),
     ]
   )
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxrkd.report.markup import text, whole
+from jaxrkd.report.papers import CITED
 
 MARKS = {'holds here': 'good', 'does not hold': 'bad', 'cannot be told': 'open'}
 
@@ -18,6 +19,7 @@ def page(found: Mapping[str, Any], figures: Mapping[str, str]) -> str:
   title = ', '.join(filter(None, (found['paper'], found['item'])))
   parts = [
     f'<h1>{text(title)}</h1><p class="lead">{text(found["asks"])}</p>',
+    *(f'<p>{text(CITED[name])}</p>' for name in (found['paper'],) if name in CITED),
     _scale(found),
     *_overrides(found['overrides']),
     *_failures(found['failed']),
