@@ -30,5 +30,6 @@ def command(name: str) -> str:
   """
   started = pathlib.Path(sys.argv[0] if sys.argv else '')
   if started.suffix == '.py' and started.parent.name == 'launch':
-    return f'python {started.parent / FILES.get(name, name)}.py'
+    path = started.parent / f'{FILES.get(name, name)}.py'
+    return f'python {shlex.quote(str(path))}'
   return f'jaxrkd {name}'

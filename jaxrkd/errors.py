@@ -42,7 +42,7 @@ def choose(table: Mapping[str, T], name: str, what: str, more: str = '') -> T:
   if name not in table:
     known = ', '.join(sorted(table))
     raise InputError(
-      f'unknown {what} {name!r}{nearest(name, table)} (known: {known}{more})'
+      f'unknown {what} {name!r}{nearest(name, table)}{more} (known: {known})'
     )
   return table[name]
 

@@ -1,5 +1,6 @@
 """Pages of runs: complete, self-contained, small, made again from files alone."""
 
+import contextlib
 import html.parser
 import json
 import pathlib
@@ -22,9 +23,9 @@ from jaxrkd.evaluate.given import Given
 from jaxrkd.evaluate.robustness import load_split
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.evaluate.verdicts import Verdicts
-from jaxrkd.experiment import examples, run_report, runs_report
+from jaxrkd.experiment import examples, recipe_changes, run_report, runs_report
 from jaxrkd.programs import evaluate, report
-from jaxrkd.report import charts, training_charts
+from jaxrkd.report import charts, pictures, training_charts
 from jaxrkd.report.example_cards import LARGEST, Examples, cards
 from jaxrkd.runtime import sharding
 
@@ -219,8 +220,177 @@ class RunTest(parameterized.TestCase):
     with self.assertRaisesRegex(InputError, 'cannot be read'):
       report.report(place)
 
+  def copy(self, name):
+    place = self.folder / name
+    shutil.copytree(self.run_folder, place)
+    return place
+
+  def edited(self, name, change):
+    """The text of the page of a run whose results were changed."""
+    place = self.copy(name)
+    path = place / 'results.json'
+    found = json.loads(path.read_text())
+    change(found)
+    path.write_text(json.dumps(found))
+    (page,) = report.report(place)
+    return Page(page.read_text(encoding='utf-8')).text
+
+  def test_radii_of_columns_are_told(self):
+    def smaller(found):
+      found['evaluation']['attacks']['fgsm']['eps'] = 0.01
+      found['evaluation']['attacks']['cw_inf']['eps'] = 0.02
+
+    text = self.edited('radii', smaller)
+    self.assertIn('in linf balls of eps 0.01 to 0.02', text)
+    self.assertNotIn('eps 0.1 ', text.partition('Accuracy')[0])
+    self.assertIn('fgsm, eps 0.01', text)
+
+  def test_transferred_images_are_told(self):
+    def moved(found):
+      for node in found['evaluation']['attacks'].values():
+        node['surrogate'] = 'robust'
+
+    self.assertIn('were made on other networks', self.edited('moved', moved))
+
+  def test_attacks_that_failed_are_told_at_the_top_and_in_the_table_of_runs(self):
+    def failing(found):
+      found['student']['best']['attacks']['fgsm']['not_finite'] = 5
+
+    text = self.edited('failing', failing)
+    self.assertIn('the number may be too high', text.partition('Accuracy')[0])
+    page = runs_report.write(self.folder / 'failing')
+    self.assertIn('did not work as it should', page.read_text(encoding='utf-8'))
+
+  def test_no_checks_and_no_end_are_told(self):
+    def unchecked(found):
+      del found['trust'], found['curves']
+      found['finished'] = False
+
+    text = self.edited('unchecked', unchecked)
+    self.assertIn('No trust checks were made', text)
+    self.assertIn('This measurement was interrupted', text)
+
+  def test_a_verdict_outlives_a_measurement_without_checks(self):
+    place = self.copy('verdict')
+    before = json.loads((place / 'results.json').read_text())
+    evaluate.remeasure(place, ['evaluation.trust.images=0'])
+    after = json.loads((place / 'results.json').read_text())
+    self.assertEqual(after['trust'], before['trust'])
+
+  def test_curves_say_how_many_images_they_rest_on(self):
+    self.assertIn('on the first 8 images', self.page.text)
+    self.assertIn('eps (linf)', self.page.text)
+
+  def test_other_images_stand_in_another_table(self):
+    folder = self.folder / 'images'
+    for name in ('one', 'two'):
+      shutil.copytree(self.run_folder, folder / name)
+    path = folder / 'two/results.json'
+    found = json.loads(path.read_text())
+    found['images'] = 'ffffffffffff'
+    path.write_text(json.dumps(found))
+    text = runs_report.write(folder).read_text(encoding='utf-8')
+    self.assertEqual(text.count('<h2>'), 2)
+    self.assertIn('(images ffffffff)', text)
+
+  def test_another_precision_stands_in_another_table(self):
+    folder = self.folder / 'precision'
+    for name in ('one', 'two'):
+      shutil.copytree(self.run_folder, folder / name)
+    path = folder / 'two/results.json'
+    found = json.loads(path.read_text())
+    found['evaluation']['search_precision'] = 'bfloat16'
+    path.write_text(json.dumps(found))
+    text = runs_report.write(folder).read_text(encoding='utf-8')
+    self.assertEqual(text.count('<h2>'), 2)
+
+  def test_a_teacher_from_elsewhere_differs(self):
+    place = self.run_folder
+    for key, value, shown in (
+      ('workdir', str(place / 'teachers' / 'robust'), False),
+      ('workdir', '/elsewhere/clean', True),
+      ('file', '/elsewhere/x.pt', True),
+    ):
+      config = experiment.resolve(tiny.config('mtard', epochs=2))
+      other = experiment.resolve(tiny.config('mtard', epochs=2))
+      other.teachers.robust[key] = value
+      found = [k for k, *_ in recipe_changes.differences(config, other, place)]
+      self.assertEqual(found, [f'teachers.robust.{key}'] if shown else [])
+
+  def test_a_file_of_the_same_name_is_not_run(self):
+    place = self.copy('moved_recipe')
+    path = place / 'results.json'
+    found = json.loads(path.read_text())
+    del found['recipe']
+    found['command'] = 'jaxrkd train --config=tiny_recipe.py'
+    path.write_text(json.dumps(found))
+    elsewhere = self.folder / 'elsewhere'
+    elsewhere.mkdir()
+    (elsewhere / 'tiny_recipe.py').write_text('raise AssertionError("was run")')
+    with contextlib.chdir(elsewhere):
+      self.assertEqual(run_report.content(place, path).recipe, 'mtard')
+
+  def test_a_folder_called_teachers_makes_no_teacher(self):
+    place = self.folder / 'teachers' / 'first'
+    shutil.copytree(self.run_folder, place)
+    self.assertFalse(recipe_changes.is_teacher(place))
+    self.assertTrue(recipe_changes.is_teacher(self.run_folder / 'teachers' / 'clean'))
+
+  def test_one_bad_run_leaves_the_page_of_all(self):
+    folder = self.folder / 'bad'
+    for name in ('good', 'half', 'config'):
+      shutil.copytree(self.run_folder, folder / name)
+    (folder / 'half/results.json').write_text('{"half')
+    (folder / 'config/config.json').write_text('{"half')
+    made = report.report(folder)
+    self.assertEqual(made[-1].name, 'runs.html')
+    self.assertIn('Not shown', made[-1].read_text(encoding='utf-8'))
+
+  @parameterized.parameters(
+    ('config.json', '[]'),
+    ('results.json', '5'),
+    ('results.json', '{"student": {}, "evaluation": {}}'),
+    ('results.json', '{"student": {"best": {}}, "evaluation": {}}'),
+  )
+  def test_damaged_files_are_one_sentence(self, name, text):
+    place = self.copy(f'damaged_{abs(hash((name, text)))}')
+    (place / name).write_text(text)
+    with self.assertRaises(InputError) as caught:
+      report.report(place)
+    self.assertNotIn('\n', str(caught.exception))
+
+  @parameterized.parameters(b'', b'PK no archive')
+  def test_damaged_examples_leave_the_page(self, data):
+    place = self.copy(f'examples_{len(data)}')
+    (place / 'eval/examples.npz').write_bytes(data)
+    (page,) = report.report(place)
+    self.assertNotIn('Images and their attacks', page.read_text(encoding='utf-8'))
+
+  def test_rows_that_are_none_are_left_out(self):
+    place = self.copy('rows')
+    with (place / 'metrics.jsonl').open('a') as file:
+      file.write('null\n1\n')
+    self.assertLen(report.report(place), 1)
+
+  def test_one_measurement_in_two_rows_counts_once(self):
+    content = run_report.content(self.run_folder, self.run_folder / 'results.json')
+    told = dict(content.cost)['attacks of the table']
+    rows = [json.dumps(row['attacks'], sort_keys=True) for row in content.rows.values()]
+    self.assertIn(f'for {len(set(rows))} networks', told)
+
+  def test_a_missing_page_is_written_by_the_same_command(self):
+    place = self.copy('missing')
+    (place / 'report.html').unlink()
+    experiment.train_and_evaluate(self.config, place)
+    self.assertTrue((place / 'report.html').is_file())
+
 
 class PartsTest(parameterized.TestCase):
+  @parameterized.parameters(2, 4, 5)
+  def test_images_of_any_number_of_channels(self, channels):
+    pixels = np.zeros((4, 4, channels))
+    self.assertStartsWith(pictures.png(pixels), b'\x89PNG')
+
   def test_images_are_taken_class_by_class(self):
     label = np.array([0, 0, 0, 1, 2, 2, 1])
     right = np.array([0, 1, 1, 1, 1, 1, 0], bool)

@@ -48,10 +48,19 @@ class StagesTest(parameterized.TestCase):
       pass
     self.assertEqual(stages.left(0.5, 1.0), 0.0)
 
+  def test_what_was_done_before_is_neither_left_nor_speed(self):
+    plan = lambda: [Stage('a', lambda: 100.0), Stage('b', lambda: 100.0)]
+    with stages.planned(plan):
+      stages.begin('a')
+      # A twentieth in 5 s, after nine tenths: a twentieth and all of b are left.
+      self.assertAlmostEqual(stages.left(0.05, 5.0, 0.9), 105.0)
+
   def test_progress_shows_all_of_it(self):
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-      shown = progress.Progress('student', 10, in_all=lambda share, s: 600 * share)
+      shown = progress.Progress(
+        'student', 10, in_all=lambda share, s, before: 600 * share
+      )
       shown.note('best 81.2 % at epoch 3')
       shown.show(5, {'loss': 0.5}, 0.0)
     self.assertIn('best 81.2 % at epoch 3  left 0:0', said.getvalue())

@@ -177,8 +177,23 @@ def class_count(logits_fn: Callable[[Array], Any], images: Array) -> int:
   return check_logits(given, images.shape)
 
 
+# What JAX says of a function that leaves it for numpy or Python's own numbers.
+UNTRACEABLE = (
+  jax.errors.TracerArrayConversionError,
+  jax.errors.TracerBoolConversionError,
+  jax.errors.TracerIntegerConversionError,
+  jax.errors.ConcretizationTypeError,
+)
+
+
 def fails(error: Exception, shape: tuple[int, ...], dtype: Any) -> InputError:
   """The sentence for a function that cannot be asked about images."""
+  if isinstance(error, UNTRACEABLE):
+    return InputError(
+      f'logits_fn cannot be traced by JAX ({type(error).__name__}): it computes in numpy or '
+      'another framework; give it by jaxrkd.interop.from_numpy(function, classes), which '
+      'attacks without gradients can ask, or write it in jax.numpy'
+    )
   text = (str(error).strip() or 'no message').split('\n')[0]
   return InputError(
     f'logits_fn fails on images of shape {shape} and type {dtype}: '

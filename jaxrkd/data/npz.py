@@ -3,6 +3,8 @@
 import zipfile
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from jaxrkd.paths import expanded
 
 DAMAGED = (zipfile.BadZipFile, zlib.error)
 KEYS = ('train_images', 'train_labels', 'test_images', 'test_labels')
+NAMES = 'class_names'
 EXTRA_KEYS = ('image', 'label')
 # How files begin that are taken for .npz files.
 OTHER_FILES = {
@@ -27,19 +30,31 @@ OTHER_FILES = {
 
 
 def npz(path: str = '') -> tuple[Split, Split]:
-  """Reads train_images, train_labels, test_images and test_labels.
+  """Reads train_images, train_labels, test_images, test_labels and, if there, class_names.
 
   Args:
-    path: the file. Images are uint8 or floats in [0, 1], [N, H, W, C] or [N, H, W].
+    path: the file. Images are uint8 or floats in [0, 1], [N, H, W, C] or [N, H, W];
+      `class_names` are strings, in the order of the labels.
 
   Raises:
     InputError: no such file, not a .npz, or an array is missing.
   """
-  arrays = _arrays(path, KEYS, 'data.path')
+  *arrays, names = _arrays(path, KEYS, 'data.path', NAMES)
+  most = 1 + max((int(np.max(labels, initial=-1)) for labels in arrays[1::2]), default=0)
+  told = () if names is None else _class_names(names, most, path)
   return (
-    make_split(arrays[0], arrays[1], f'{path} train'),
-    make_split(arrays[2], arrays[3], f'{path} test'),
+    replace(make_split(arrays[0], arrays[1], f'{path} train'), names=told),
+    replace(make_split(arrays[2], arrays[3], f'{path} test'), names=told),
   )
+
+
+def _class_names(names: np.ndarray, classes: int, path: str) -> tuple[str, ...]:
+  if names.ndim != 1 or names.dtype.kind not in 'US' or len(names) < classes:
+    raise InputError(
+      f'class_names in {path} has shape {names.shape} and type {names.dtype}; give one string '
+      f'for each of the {classes} classes, or leave it out'
+    )
+  return tuple(x.decode() if isinstance(x, bytes) else str(x) for x in names.tolist())
 
 
 def extra_images(path: str) -> Split:
@@ -51,7 +66,7 @@ def extra_images(path: str) -> Split:
   Raises:
     InputError: as `npz`.
   """
-  images, labels = _arrays(path, EXTRA_KEYS, 'extra.path')
+  images, labels, _ = _arrays(path, EXTRA_KEYS, 'extra.path')
   return make_split(images, labels, path)
 
 
@@ -66,7 +81,8 @@ def _kind(path: str) -> str:
   return next(ways, '')
 
 
-def _arrays(path: str, keys: Sequence[str], what: str) -> list[np.ndarray]:
+def _arrays(path: str, keys: Sequence[str], what: str, also: str = '') -> list[Any]:
+  """The arrays of a file, and last the one that may be there, or None."""
   try:
     # Opened here because np.load leaves a file that it cannot read open.
     with open(expanded(path), 'rb') as file, np.load(file, allow_pickle=False) as archive:
@@ -76,7 +92,7 @@ def _arrays(path: str, keys: Sequence[str], what: str) -> list[np.ndarray]:
           f'{path} has no array {missing[0]!r}; it needs {", ".join(keys)} '
           f'(found: {", ".join(archive) or "none"})'
         )
-      return [archive[key] for key in keys]
+      return [*(archive[k] for k in keys), archive.get(also)]
   except (OSError, ValueError, EOFError, TypeError, *DAMAGED) as error:
     if isinstance(error, InputError):
       raise

@@ -14,6 +14,7 @@ from jaxrkd.attacks import (
   AnyAttack,
   Attack,
   Cascade,
+  Linf,
   LogitsFn,
   Stepwise,
   Threat,
@@ -21,6 +22,7 @@ from jaxrkd.attacks import (
   doors,
 )
 from jaxrkd.attacks.code import DependsOnBatch
+from jaxrkd.attacks.lanes import ladder
 from jaxrkd.attacks.stepwise import Plain
 from jaxrkd.attacks.threat import check_threat, told
 from jaxrkd.errors import InputError
@@ -37,6 +39,7 @@ from jaxrkd.evaluate.inputs import (
   check_finite,
 )
 from jaxrkd.evaluate.partial import Partial, Sketch
+from jaxrkd.evaluate.probe import Probe
 from jaxrkd.evaluate.results import versions
 from jaxrkd.evaluate.robustness import Loaded, evaluate_clean, measure
 from jaxrkd.evaluate.task import Images, Subject
@@ -48,6 +51,8 @@ from jaxrkd.runtime.progress import say
 # classifier is known the answers only confirm it; of one that calls into another framework
 # they are all there is to tell it by, so that they may move by rounding alone.
 KNOWN, OPAQUE = 1e-3, 4e-6
+# Robust images on which a classifier is asked whether it has a gradient.
+ASKED_FOR_SLOPES = 32
 # Bytes of adversarial images that are kept without being asked for.
 MOST_KEPT = 2**30
 
@@ -128,6 +133,14 @@ def attack_images(
   except DependsOnBatch:
     # Compiled by themselves, functions may close over other arrays at each size.
     return run(share=False)
+  except ValueError as error:
+    if 'callbacks do not support' not in str(error):
+      raise
+    raise InputError(
+      'logits_fn calls out of JAX and has no gradient, which this attack needs; give it by '
+      'jaxrkd.interop.from_numpy(function, classes), whose gradient is zero, and take '
+      'attacks.square or a surrogate'
+    ) from error
 
 
 def _attacked(
@@ -197,7 +210,7 @@ def _attacked(
       )
 
     if path is None:
-      return _marked(compute(None))
+      return _marked(compute(None), own, loaded)
     assert about is not None
     path = expanded(path)
     if path.suffix != '.npz':
@@ -219,7 +232,8 @@ def _attacked(
     answers = [clean.margin]
     answers += [_margins(subject, loaded, key) for subject in subjects.values()]
     sketch = _sketch(asked, loaded, answers, about.found)
-    return _marked(stored([path], fingerprint(settings), compute, sketch, told=True))
+    found = stored([path], fingerprint(settings), compute, sketch, told=True)
+    return _marked(found, own, loaded)
 
 
 def _known(logits_fn: LogitsFn, loaded: Loaded, check: bool, share: bool) -> Known:
@@ -298,8 +312,9 @@ def _is_plain(attack: AnyAttack) -> TypeGuard[Callable[..., jax.Array]]:
   return not isinstance(attack, Attack | Stepwise | Cascade)
 
 
-def _marked(found: Verdicts) -> Verdicts:
+def _marked(found: Verdicts, own: Known, loaded: Loaded) -> Verdicts:
   """Says what makes accuracies too high, where it happened."""
+  _tell_flat(found, own.subject, loaded)
   count = len(found.label)
   if np.any(found.not_finite):
     broken = int(found.not_finite.any(axis=1).sum())
@@ -315,6 +330,33 @@ def _marked(found: Verdicts) -> Verdicts:
       'high'
     )
   return found
+
+
+def _tell_flat(found: Verdicts, subject: Subject, loaded: Loaded) -> None:
+  """Says so where a classifier has no gradient on images that it is called robust on."""
+  robust = np.flatnonzero(found.robust)[:ASKED_FOR_SLOPES]
+  if not len(robust):
+    return
+  every, size = loaded.images, loaded.batch_size
+  part = Images(every.image[robust], every.label[robust], every.index[robust])
+  size = next((s for s in ladder(size, loaded.mesh.size) if s >= len(robust)), size)
+  probe = Probe(Loaded(part, size, loaded.mesh), jax.random.key(0), Linf(1.0), subject)
+  try:
+    flat = int(np.sum(probe.slopes()[0]))
+  except ValueError as error:
+    if 'callbacks do not support' not in str(error):
+      raise
+    say(
+      'attack_images: the classifier has no gradients, so that only attacks without them '
+      'could search: the robust accuracy may be far too high'
+    )
+    return
+  if flat:
+    say(
+      f'attack_images: the gradient is zero on {flat} of {len(robust)} robust images, where '
+      'attacks that follow it stand still: the robust accuracy may be far too high; '
+      'evaluate.trust_panel tells more'
+    )
 
 
 def _check_same_ball(searched: Threat | None, threat: Threat) -> None:

@@ -135,7 +135,10 @@ def known(logits_fn: LogitsFn, loaded: Loaded, share: bool = True) -> Known:
   """
   image = loaded.images.pixels(np.arange(1))
   batch = jax.ShapeDtypeStruct((loaded.batch_size, *image.shape[1:]), image.dtype)
-  code = coded(logits_fn, batch) if share else None
+  try:
+    code = coded(logits_fn, batch) if share else None
+  except doors.UNTRACEABLE as error:
+    raise doors.fails(error, image.shape, image.dtype) from error
   return Known(logits_fn, image, code, loaded.mesh)
 
 

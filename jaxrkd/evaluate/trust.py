@@ -48,6 +48,15 @@ class Panel:
   curve: tuple[tuple[float, float], ...]
   images: int
 
+  def __str__(self) -> str:
+    lines = [f'{self.status}: checks on {self.images} images that are right']
+    for one in self.checks:
+      value = '' if one.value is None else f'  {one.value:.3g} {one.unit}'.rstrip()
+      lines.append(f'  {one.status}  {one.name}{value}')
+      if one.status in ('warn', 'fail'):
+        lines.append(f'        {one.advice}')
+    return '\n'.join(lines)
+
   @property
   def status(self) -> str:
     """The worst of the checks; 'none' if none could be made."""

@@ -8,8 +8,9 @@ from ml_collections import ConfigDict
 
 from jaxrkd.evaluate import trust
 from jaxrkd.evaluate.eps_curve import accuracy_against_eps
+from jaxrkd.evaluate.task import Subject
 from jaxrkd.experiment import examples, make
-from jaxrkd.experiment.load import Trained, load_teacher
+from jaxrkd.experiment.load import Trained, load_teacher, load_trained
 from jaxrkd.experiment.measurement import Measurement
 from jaxrkd.experiment.subjects import identity_of, subject_of
 from jaxrkd.experiment.summary import tell_checks
@@ -62,6 +63,7 @@ def check_trust(
 
 def keep_examples(
   config: ConfigDict,
+  workdir: pathlib.Path,
   mesh: jax.sharding.Mesh,
   measure: Measurement,
   trained: Trained,
@@ -70,6 +72,11 @@ def keep_examples(
 ) -> None:
   """Adversarial images for the page; see `examples.keep`."""
   way = examples.strongest(measure.ways(place))
+  precision, search = config.evaluation.search_precision, None
+  if way is not None and precision != 'float32':
+    # As in the table: the same weights, in the precision that attacks search in.
+    net = load_trained(workdir, 'best', mesh, precision).net
+    search = Subject(net, subject_of(trained).variables)
   if way is not None:
     examples.keep(
       folder / EXAMPLES,
@@ -79,4 +86,5 @@ def keep_examples(
       jax.random.key(config.seed),
       config.evaluation.gallery.images,
       identity_of(trained),
+      search,
     )

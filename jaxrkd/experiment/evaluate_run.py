@@ -15,7 +15,7 @@ from jaxrkd import commands
 from jaxrkd.data import Dataset
 from jaxrkd.evaluate import results
 from jaxrkd.evaluate.task import Subject
-from jaxrkd.experiment import make
+from jaxrkd.experiment import make, recipe_changes
 from jaxrkd.experiment.beside_table import check_trust, keep_examples
 from jaxrkd.experiment.load import (
   Trained,
@@ -80,12 +80,18 @@ def evaluate_run(
   found['data_notes'] = list(data.notes)
   found['title'], found['data'] = title, data.name
   found['class_names'] = list(data.test.names)
-  found['command'] = _command(path)
+  before = _before(path)
+  found['command'] = before.get('command') or commands.started()
+  found['recipe'] = before.get('recipe') or _recipe(config, workdir)
+  found['images'] = measure.images
   found['evaluation'] = json.loads(config.evaluation.to_json())
   found['seed'] = config.seed
   found['members'] = config.members
   found['precision'] = 'float32'
   found['versions'] = results.versions()
+  if not (checks and config.evaluation.trust.images) and _same_numbers(before, found):
+    # What was checked stays so: leaving the checks out must not clear a verdict.
+    found |= {key: before[key] for key in ('trust', 'curves') if key in before}
   found['finished'] = False
   # Printed first: numbers on a screen survive a full disk.
   tell(config, workdir, data.name, found, title)
@@ -105,7 +111,7 @@ def evaluate_run(
     found |= check_trust(config, workdir, mesh, measure, stands, place, title)
   if checks and config.evaluation.gallery.images and not versions:
     preemption.end_if_asked()
-    keep_examples(config, mesh, measure, stands, place, workdir / folder)
+    keep_examples(config, workdir, mesh, measure, stands, place, workdir / folder)
   found['finished'] = True
   _write(path, found)
   if sharding.is_first_process():
@@ -173,13 +179,29 @@ def _measure_networks(
   return found, best
 
 
-def _command(path: pathlib.Path) -> str:
-  """What made these results first; measured again they are those of the same command."""
+def _before(path: pathlib.Path) -> dict[str, Any]:
+  """The results that are there already; measured again they are those of their command."""
   with contextlib.suppress(OSError, ValueError):
-    before = json.loads(path.read_text(encoding='utf-8')).get('command', '')
-    if before:
-      return before
-  return commands.started()
+    found = json.loads(path.read_text(encoding='utf-8'))
+    if isinstance(found, dict):
+      return found
+  return {}
+
+
+def _same_numbers(before: dict[str, Any], found: dict[str, Any]) -> bool:
+  """Whether results that are there are of the same network, images and attacks."""
+  told = ('step', 'clean', 'worst_case', 'images', 'index_hash')
+  rows = before.get('student', {}), found['student']
+  same = [{k: {t: row.get(t) for t in told} for k, row in r.items()} for r in rows]
+  return same[0] == same[1] and before.get('images') == found['images']
+
+
+def _recipe(config: ConfigDict, workdir: pathlib.Path) -> dict[str, Any]:
+  """What differs from the recipe, noted while the command's files are those that it named."""
+  spec, changes = recipe_changes.changes(
+    workdir, config, commands.started(), read_files=True
+  )
+  return {'spec': spec, 'changes': changes}
 
 
 def _cost(config: ConfigDict, last: Trained) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """A few adversarial images of a measured network, kept for its page."""
 
 import pathlib
+import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -66,6 +68,7 @@ def keep(
   key: jax.Array,
   count: int,
   identity: Mapping[str, Any],
+  search: Subject | None = None,
 ) -> None:
   """Attacks a few images as the table did, and writes them; nothing if they are there.
 
@@ -78,6 +81,7 @@ def keep(
     key: that of the table.
     count: images at most.
     identity: of the network.
+    search: the same network in the precision that attacks search in.
   """
   rows = chosen(way.verdicts, count)
   mark = fingerprint([dict(identity), way.name, told(way.threat), rows.tolist()])
@@ -92,6 +96,7 @@ def keep(
     key,
     name=way.name,
     threat=way.threat,
+    search=search,
     keep=True,
   )
   assert found.images is not None
@@ -118,5 +123,5 @@ def _mark(path: pathlib.Path) -> str:
   try:
     with np.load(path) as found:
       return str(found['mark'])
-  except (OSError, ValueError, KeyError):
+  except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
     return ''

@@ -87,7 +87,17 @@ def read_config(workdir: pathlib.Path) -> ConfigDict:
       f'{str(workdir)!r} is not the workdir of a run: it has no config.json; name the '
       'folder that --workdir named when it was trained'
     )
-  return following(ConfigDict(json.loads(path.read_text(encoding='utf-8'))))
+  try:
+    found = json.loads(path.read_text(encoding='utf-8'))
+  except ValueError as error:
+    raise InputError(
+      f'{str(path)!r} is damaged ({error}); restore it from a copy'
+    ) from error
+  if not isinstance(found, dict):
+    raise InputError(
+      f'{str(path)!r} is damaged: it holds no config; restore it from a copy'
+    )
+  return following(ConfigDict(found))
 
 
 def load_trained(

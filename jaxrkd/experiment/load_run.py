@@ -19,7 +19,7 @@ Tree = Any
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LoadedNetwork:
-  """images [B, H, W, C] in [0, 1] -> logits [B, classes], in evaluation mode.
+  """images [B, H, W, C] in [0, 1] or uint8 -> logits [B, classes], in evaluation mode.
 
   Attributes:
     net: its functions.
@@ -39,6 +39,9 @@ class LoadedNetwork:
     return f'LoadedNetwork({self.classes} classes of images {self.image_shape})'
 
   def __call__(self, images: jax.Array) -> jax.Array:
+    # What was trained on images / 255 says nothing sensible of 8-bit numbers.
+    if images.dtype == np.uint8:
+      images = images.astype(np.float32) / 255
     return self.net.logits_fn(*self.variables)(images)
 
 

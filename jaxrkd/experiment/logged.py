@@ -10,7 +10,7 @@ from jaxrkd.experiment.load import member_folder
 def logged_rows(workdir: pathlib.Path) -> list[dict[str, Any]]:
   """The rows of metrics.jsonl, oldest first; of an ensemble of runs those of its first.
 
-  Half a line, from a kill, is left out. A run without the file has no rows.
+  Half a line, from a kill, and what is no row are left out. Without the file there are none.
   """
   first = member_folder(workdir, 0)
   path = (first if first.is_dir() else workdir) / 'metrics.jsonl'
@@ -18,7 +18,9 @@ def logged_rows(workdir: pathlib.Path) -> list[dict[str, Any]]:
   if path.is_file():
     for line in path.read_text(encoding='utf-8', errors='replace').splitlines():
       try:
-        found.append(json.loads(line))
+        row = json.loads(line)
       except ValueError:
         continue
+      if isinstance(row, dict):
+        found.append(row)
   return found

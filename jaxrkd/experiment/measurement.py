@@ -79,6 +79,11 @@ class Measurement:
     self.surrogates = surrogates or {}
     self._measured: dict[pathlib.Path, dict[str, Verdicts]] = {}
 
+  @property
+  def images(self) -> str:
+    """A mark of the measured images: equal for equal pixels and labels."""
+    return str(self._settings['images'])
+
   def __call__(
     self,
     subject: Subject,

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from jaxrkd.data import Dataset
 from jaxrkd.evaluate import results
 from jaxrkd.experiment import make, seeds, stage_plan
+from jaxrkd.experiment.check import schedule_note
 from jaxrkd.experiment.claim import claim
 from jaxrkd.experiment.data_notes import tell
 from jaxrkd.experiment.evaluate_run import evaluate_run, threat_note
@@ -69,6 +70,7 @@ def train_and_evaluate(
   if sharding.seen_by_all(found is not None) and found is not None:
     claim(workdir, config)
     say(f'{title}: finished before; {done} holds the results, and there is nothing to do')
+    _page_if_missing(workdir, done)
     if alone:
       say(seeds.table(found) if config.seeds else results.table(table_rows(found, title)))
     return found
@@ -134,8 +136,22 @@ def _introduce(config: ConfigDict, data: Dataset, title: str) -> None:
     f'{len(data.test)} test images of {data.classes} classes{more}'
   )
   tell(data)
-  if note := threat_note(config):
-    say(f'{title}: note: {note}')
+  for note in (threat_note(config), schedule_note(config)):
+    if note:
+      say(f'{title}: note: {note}')
+
+
+def _page_if_missing(workdir: pathlib.Path, done: pathlib.Path) -> None:
+  """Writes the page of a finished run whose writing failed."""
+  from jaxrkd.experiment import run_report
+
+  several = (workdir / 'seeds').is_dir()
+  if (
+    sharding.is_first_process()
+    and not several
+    and not done.with_name('report.html').is_file()
+  ):
+    say(f'report: {run_report.write(workdir, done)}')
 
 
 def _train_and_evaluate(

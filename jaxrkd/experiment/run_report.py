@@ -3,17 +3,17 @@
 import contextlib
 import json
 import pathlib
-import shlex
 import statistics
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
-from jaxrkd.attacks import UNFORESEEN
 from jaxrkd.errors import InputError
-from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment import measured_words, recipe_changes
 from jaxrkd.experiment.beside_table import EXAMPLES
 from jaxrkd.experiment.load import is_imported, read_config
 from jaxrkd.experiment.logged import logged_rows
@@ -25,8 +25,8 @@ from jaxrkd.runtime import files
 from jaxrkd.runtime.progress import duration
 
 RESULTS = 'results'
-# Keys that say where things lie.
-PLACES = ('workdir', 'file')
+# What reading a file of another version, or a damaged one, may end in.
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, StopIteration)
 
 
 def write(workdir: pathlib.Path, results: pathlib.Path) -> pathlib.Path:
@@ -48,6 +48,18 @@ def write(workdir: pathlib.Path, results: pathlib.Path) -> pathlib.Path:
 def content(workdir: pathlib.Path, results: pathlib.Path) -> Content:
   """What the page shows; arguments and errors as `write`."""
   found = read(results)
+  try:
+    return _content(workdir, results, found)
+  except UNREADABLE as error:
+    raise InputError(
+      f'{str(results)!r} cannot be shown ({type(error).__name__}: {error}): it is damaged, or '
+      'comes from a version that is no longer understood; measure the run again'
+    ) from error
+
+
+def _content(
+  workdir: pathlib.Path, results: pathlib.Path, found: dict[str, Any]
+) -> Content:
   config = read_config(workdir)
   config.evaluation = ConfigDict(found['evaluation'])
   # With the defaults of keys that are newer than the run; one of a version that is no longer
@@ -62,10 +74,12 @@ def content(workdir: pathlib.Path, results: pathlib.Path) -> Content:
   stands = _stands(found, rows, title)
   best = found['selection']['best']
   metrics = logged_rows(workdir)
-  recipe, changes = _changes(workdir, config)
+  recipe, changes = _changes(workdir, config, found)
+  kept = found['evaluation'].get('gallery', {}).get('images', 1)
   return Content(
     title=head,
-    lead=_lead(config, rows[stands]),
+    lead=measured_words.lead(config.evaluation, rows[stands]),
+    heads=measured_words.heads(config.evaluation),
     about=about,
     rows=rows,
     stands=stands,
@@ -73,7 +87,7 @@ def content(workdir: pathlib.Path, results: pathlib.Path) -> Content:
     metrics=metrics,
     best_step=best['step'] if isinstance(best, dict) else None,
     classes=found.get('class_names', ()),
-    examples=_examples(results),
+    examples=_examples(results) if kept else None,
     cost=_cost(metrics, found, rows),
     recipe=recipe,
     changes=changes,
@@ -90,7 +104,7 @@ def read(path: pathlib.Path) -> dict[str, Any]:
     raise InputError(
       f'{str(path)!r} cannot be read ({error}); measure the run again'
     ) from error
-  if 'student' not in found or 'evaluation' not in found:
+  if not isinstance(found, dict) or not found.get('student') or 'evaluation' not in found:
     raise InputError(
       f'{str(path)!r} holds no results of one run; name a run, such as that of one seed'
     )
@@ -105,39 +119,13 @@ def _stands(found: Mapping[str, Any], rows: Mapping[str, Any], title: str) -> st
   return name if name in rows else list(rows)[-1]
 
 
-def _lead(config: ConfigDict, row: Mapping[str, Any]) -> str:
-  part = config.evaluation
-  eps = part.threat.eps
-  told = (
-    f'Of {row["images"]:,} images it is right on {100 * row["clean"]:.1f} % as they are, and '
-    f'stays right on {100 * row["worst_case"]:.1f} % under'
-  )
-  # The worst case is that of the attacks in the ball, where there are any.
-  attacks = [
-    name
-    for name in (node.get('name', key) for key, node in part.attacks.items())
-    if name not in UNFORESEEN
-  ]
-  if not attacks:
-    return f'{told} {", ".join(row["attacks"])}.'
-  under = attacks[0] if len(attacks) == 1 else f'all {len(attacks)} attacks'
-  ball = f'{part.threat.name} ball of eps {_short(eps)}'
-  if part.threat.name == 'linf':
-    ball += f' (no pixel moves by more than {_short(255 * eps)} of 255 levels)'
-  return f'{told} {under} in the {ball}.'
-
-
-def _short(value: float) -> str:
-  return f'{value:.4g}'
-
-
 def _examples(results: pathlib.Path) -> Examples | None:
   """The images that were kept with these results."""
   folder = results.name.replace(RESULTS, 'eval', 1).removesuffix('.json')
   try:
     with np.load(results.parent / folder / EXAMPLES) as found:
       told = {name: found[name] for name in Examples._fields}
-  except (OSError, ValueError, KeyError):
+  except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
     return None
   plain = {name: told[name].item() for name in ('attack', 'threat', 'eps')}
   return Examples(**{**told, **plain})
@@ -170,13 +158,15 @@ def _cost(
     told.append(
       ('arithmetic', f'{_amount(per_image)} per training image, {_amount(whole)} in all')
     )
+  # Where the last epoch was the best, both rows are one measurement.
+  each = {json.dumps(row['attacks'], sort_keys=True): row for row in rows.values()}
   measured = sum(
     stage['seconds']
-    for row in rows.values()
+    for row in each.values()
     for attack in row['attacks'].values()
     for stage in attack['stages'].values()
   )
-  told.append(('attacks of the table', f'{duration(measured)} for {len(rows)} networks'))
+  told.append(('attacks of the table', f'{duration(measured)} for {len(each)} networks'))
   told.append(('measured on', found['versions']['device']))
   return told
 
@@ -189,64 +179,16 @@ def _amount(flop: float) -> str:
 
 
 def _changes(
-  workdir: pathlib.Path, config: ConfigDict
-) -> tuple[str, list[tuple[str, str, str]]]:
-  """The recipe that a run is compared with, and each key that differs."""
-  if is_imported(workdir):
-    return '', []
-  for spec in _recipes(workdir, config):
-    try:
-      recipe = resolve(configs.load_spec(spec))
-    except InputError:
-      continue
-    if workdir.parent.name == 'teachers':
-      # Trained on the way: its recipe is a part of the other's.
-      entry = recipe.teachers.get(workdir.name)
-      if not entry or not entry.config:
-        continue
-      spec, recipe = f'{spec}, teacher {workdir.name}', entry.config
-    return spec, _differences(recipe, config)
-  return '', []
-
-
-def _recipes(workdir: pathlib.Path, config: ConfigDict) -> list[str]:
-  """Where the recipe may be, most exact first."""
-  found = []
-  # Those of the training; where they cannot be read, the method's recipe is left.
-  with contextlib.suppress(InputError):
-    command = read(workdir / f'{RESULTS}.json').get('command', '')
-    given = iter(shlex.split(command))
-    for word in given:
-      if word.startswith(('--config=', '-config=')):
-        found.append(word.partition('=')[2])
-      elif word in ('--config', '-config'):
-        found.append(next(given, ''))
-  name = config.method.name
-  return [*found, f'{name}:{config.data.name}', name]
-
-
-def _differences(recipe: ConfigDict, config: ConfigDict) -> list[tuple[str, str, str]]:
-  was, now = (
-    dict(configs.leaves(json.loads(made.to_json()))) for made in (recipe, config)
-  )
-  absent = object()
-  changed = [
-    key
-    for key in dict.fromkeys([*was, *now])
-    if was.get(key, absent) != now.get(key, absent)
-    # A place is no setting, and differs on every machine.
-    and key.split('.')[-1] not in PLACES
-  ]
-  tell = lambda values, key: _value(values[key]) if key in values else 'none'
-  return [(key, tell(was, key), tell(now, key)) for key in changed]
-
-
-def _value(value: Any) -> str:
-  if isinstance(value, list):
-    return ', '.join(map(_value, value)) or 'empty'
-  if isinstance(value, float):
-    return f'{value:.6g}'
-  return str(value) if value != '' else 'empty'
+  workdir: pathlib.Path, config: ConfigDict, found: Mapping[str, Any]
+) -> tuple[str, recipe_changes.Changes]:
+  """What the training noted; of older versions what can be found without running a file."""
+  noted = found.get('recipe')
+  if noted is None:
+    with contextlib.suppress(InputError):
+      noted = read(workdir / f'{RESULTS}.json').get('recipe')
+  if noted is not None:
+    return noted['spec'], [tuple(change) for change in noted['changes']]
+  return recipe_changes.changes(workdir, config, found.get('command', ''))
 
 
 def _links(workdir: pathlib.Path, results: pathlib.Path) -> list[tuple[str, str]]:

@@ -2,13 +2,15 @@
 
 import os
 import pathlib
+import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from jaxrkd.errors import InputError
-from jaxrkd.experiment import run_report
+from jaxrkd.evaluate import results as results_of
+from jaxrkd.experiment import measured_words, run_report
 from jaxrkd.experiment.load import read_config
 from jaxrkd.experiment.tables import COLUMN_KEYS, EVALUATIONS, options
 from jaxrkd.report.runs_page import Entry, page
@@ -28,16 +30,17 @@ def write(folder: pathlib.Path) -> pathlib.Path:
   Raises:
     InputError: there are no measured runs in the folder, or the page cannot be written.
   """
-  groups: dict[tuple[str, str], list[Entry]] = {}
+  ways: dict[tuple[str, str, str], list[Entry]] = {}
   left = []
   for run in runs(folder):
     name = run.relative_to(folder).as_posix()
     try:
       way, entry = _entry(run, name)
-    except InputError as error:
+    except (InputError, *run_report.UNREADABLE) as error:
       left.append(f'{name}: {error}')
     else:
-      groups.setdefault(way, []).append(entry)
+      ways.setdefault(way, []).append(entry)
+  groups = _named(ways)
   if not groups:
     raise InputError(
       f'{str(folder)!r} holds no measured runs; name the workdir of a run, or a folder of them'
@@ -45,6 +48,21 @@ def write(folder: pathlib.Path) -> pathlib.Path:
   path = folder / PAGE
   files.write_text(path, page(f'Runs in {folder.name}', groups, left))
   return path
+
+
+def _named(
+  ways: dict[tuple[str, str, str], list[Entry]],
+) -> dict[tuple[str, str], list[Entry]]:
+  """Groups by what they are called; where other images have the same name, with their mark."""
+  found: dict[tuple[str, str], list[Entry]] = {}
+  for (images, attacks, mark), entries in ways.items():
+    alike = [other for *words, other in ways if words == [images, attacks]]
+    if len(alike) > 1:
+      images += (
+        f' (images {mark[:8]})' if mark else ' (images of an older version, unknown)'
+      )
+    found[images, attacks] = entries
+  return found
 
 
 def runs(folder: pathlib.Path) -> Iterator[pathlib.Path]:
@@ -57,7 +75,7 @@ def runs(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     below[:] = sorted(name for name in below if not here or name == SEEDS)
 
 
-def _entry(run: pathlib.Path, name: str) -> tuple[tuple[str, str], Entry]:
+def _entry(run: pathlib.Path, name: str) -> tuple[tuple[str, str, str], Entry]:
   """How it was measured, and what came out."""
   results = run / f'{run_report.RESULTS}.json'
   config, found = read_config(run), run_report.read(results)
@@ -71,9 +89,11 @@ def _entry(run: pathlib.Path, name: str) -> tuple[tuple[str, str], Entry]:
     notes.append(found['threat_note'])
   if not found.get('finished', True):
     notes.append('not finished')
+  if any(results_of.star(attack) for attack in row['attacks'].values()):
+    notes.append('an attack did not work as it should; see the stars on its page')
   return _way(config, found, row), Entry(
     name=name,
-    address=f'{name}/report.html',
+    address=f'{urllib.parse.quote(name)}/report.html',
     method=config.method.name,
     network=config.student.name,
     clean=(row['clean'], row['clean_interval']),
@@ -85,10 +105,10 @@ def _entry(run: pathlib.Path, name: str) -> tuple[tuple[str, str], Entry]:
 
 def _way(
   config: ConfigDict, found: dict[str, Any], row: dict[str, Any]
-) -> tuple[str, str]:
-  """How a run was measured, in words: images and ball, attacks.
+) -> tuple[str, str, str]:
+  """How a run was measured: images and ball in words, attacks in words, mark of the images.
 
-  Equal words are comparable numbers.
+  What is equal in all three is comparable.
   """
   part = config.evaluation
   name = found.get('data', config.data.name)
@@ -99,8 +119,12 @@ def _way(
     usual = {**COLUMN_KEYS, **(options(row_of) if row_of else {}), 'name': column}
     changed = [f'{k} {v}' for k, v in sorted(node.items()) if v != usual.get(k)]
     told.append(f'{column} ({", ".join(changed)})' if changed else column)
+  precision = part.get('search_precision', 'float32')
+  if precision != 'float32':
+    told.append(f'searched in {precision}')
+  mark = found.get('images', '')
   return (
-    f'{name} {part.split}, {row["images"]:,} images, {part.threat.name} eps '
-    f'{part.threat.eps:.4g}',
+    f'{name} {part.split}, {row["images"]:,} images, {measured_words.ball(part)}',
     ', '.join(told),
+    mark if isinstance(mark, str) else '',
   )

@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 
 from jaxrkd.evaluate import results
 from jaxrkd.evaluate.trust import Panel
+from jaxrkd.experiment import measured_words
 from jaxrkd.runtime.progress import say
 
 
@@ -21,7 +22,7 @@ def tell(
   """Prints the table and what one must know to read it."""
   part = config.evaluation
   say(
-    f'\n{data} {part.split}, {part.threat.name} eps {part.threat.eps:.4g}, accuracy '
+    f'\n{data} {part.split}, {measured_words.ball(part)}, accuracy '
     f'in % (W: mean of clean and robust)\n{results.table(table_rows(found, title))}'
   )
   if 'chosen' in found:
@@ -85,13 +86,12 @@ def page_head(
   part, version = config.evaluation, found['versions']
   made = 'from a file' if imported else f'by {config.method.name}'
   many = f'{config.members} x ' if config.members > 1 else ''
-  title = (
-    f'{many}{config.student.name} {made}: {data} {part.split}, {part.threat.name} eps '
-    f'{part.threat.eps:.4g}'
-  )
+  title = f'{many}{config.student.name} {made}: {data} {part.split}, {measured_words.ball(part)}'
+  own = found.get('seed', config.seed)
+  again = '' if own == config.seed else f' with seed {own},'
   teachers = f', teachers {", ".join(config.teachers)}' if config.teachers else ''
   about = (
-    f'{workdir}: seed {config.seed}{teachers}; measured with jaxrkd {version["jaxrkd"]} and '
+    f'{workdir}: seed {config.seed}{teachers}; measured{again} with jaxrkd {version["jaxrkd"]} and '
     f'jax {version["jax"]} on {version["device"]}; written {time.strftime("%Y-%m-%d")}'
   )
   return title, about

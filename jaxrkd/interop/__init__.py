@@ -1,6 +1,7 @@
 """Weights in from PyTorch and Haiku files, students out to where they are used."""
 
 from jaxrkd.interop.formats import FORMATS, load_exported
+from jaxrkd.interop.from_numpy import from_numpy
 from jaxrkd.interop.read_network import ReadNetwork, read_network
 from jaxrkd.interop.recipes import RECIPES, Recipe
 
@@ -9,6 +10,7 @@ __all__ = [
   'RECIPES',
   'ReadNetwork',
   'Recipe',
+  'from_numpy',
   'load_exported',
   'read_network',
 ]

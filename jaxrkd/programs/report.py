@@ -42,10 +42,14 @@ def report(workdir: pathlib.Path) -> list[pathlib.Path]:
   if not sharding.is_first_process():
     return []
   if not (workdir / 'config.json').is_file() or (workdir / runs_report.SEEDS).is_dir():
-    return [
-      *(p for run in runs_report.runs(workdir) for p in _of_run(run)),
-      runs_report.write(workdir),
-    ]
+    made = []
+    for run in runs_report.runs(workdir):
+      try:
+        made += _of_run(run)
+      except InputError as error:
+        # The others are shown all the same, and the page says of this one what is wrong.
+        say(f'no page of {run}: {error}')
+    return [*made, runs_report.write(workdir)]
   found = _of_run(workdir)
   if not found:
     raise InputError(

@@ -147,7 +147,10 @@ def show(axis, image: np.ndarray) -> None:
 
 
 def png(pixels: np.ndarray) -> bytes:
-  """A PNG of an image [H, W, 1 or 3] with values in [0, 1]."""
+  """A PNG of an image [H, W, C] with values in [0, 1]; in grey unless C is 3."""
+  if pixels.shape[-1] not in (1, 3):
+    # No colours that anyone knows.
+    pixels = pixels.mean(axis=-1, keepdims=True)
   levels = np.round(255 * np.clip(pixels, 0, 1)).astype(np.uint8)
   buffer = io.BytesIO()
   grey = levels.shape[-1] == 1

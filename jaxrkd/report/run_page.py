@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxrkd.evaluate import results
+from jaxrkd.evaluate.confidence import wilson
 from jaxrkd.report import charts, training_charts
 from jaxrkd.report.example_cards import Examples, cards
 from jaxrkd.report.markup import sentence, table, text, whole
@@ -51,8 +52,9 @@ class Content:
     about: where it comes from: run, seed, versions.
     rows: network -> `results.summarize`.
     stands: the row that stands for the run.
-    found: what results.json holds; `trust`, `curves`, `selection`, `threat_note` and
-      `data_notes` are read.
+    heads: column -> its heading, where that is not its name.
+    found: what results.json holds; `trust`, `curves`, `selection`, `threat_note`,
+      `data_notes`, `evaluation` and `finished` are read.
     metrics: the rows of metrics.jsonl.
     best_step: of the best checkpoint; None where nothing was chosen.
     classes: names of the classes; empty shows their numbers.
@@ -70,6 +72,7 @@ class Content:
   rows: Mapping[str, Mapping[str, Any]]
   stands: str
   found: Mapping[str, Any]
+  heads: Mapping[str, str] = dataclasses.field(default_factory=dict)
   metrics: Sequence[Mapping[str, Any]] = ()
   best_step: int | None = None
   classes: Sequence[str] = ()
@@ -88,9 +91,10 @@ def page(content: Content) -> str:
   parts = [
     f'<h1>{text(content.title)}</h1><p class="lead">{text(content.lead)}</p>',
     *_verdict(found.get('trust')),
+    *_unfinished(found),
     *(f'<p class="note">{sentence(note)}</p>' for note in notes),
     _accuracies(content),
-    *_curves(found.get('curves')),
+    *_curves(found),
     *_classes(content),
     *cards(content.examples, content.classes),
     *_checks(found.get('trust')),
@@ -107,7 +111,10 @@ def page(content: Content) -> str:
 
 def _verdict(trust: Mapping[str, Any] | None) -> list[str]:
   if not trust:
-    return []
+    return [
+      '<p class="note open">No trust checks were made of these numbers, so it is not known '
+      'whether the attacks were strong enough.</p>'
+    ]
   kind, told = VERDICTS[trust['status']]
   names = [
     check['name'] for check in trust['checks'] if check['status'] == trust['status']
@@ -120,11 +127,21 @@ def _verdict(trust: Mapping[str, Any] | None) -> list[str]:
   return [f'<p class="note {kind}">{told} <a href="#trust">See the checks.</a></p>']
 
 
+def _unfinished(found: Mapping[str, Any]) -> list[str]:
+  if found.get('finished', True):
+    return []
+  return [
+    '<p class="note bad">This measurement was interrupted: checks, curves or images may be '
+    'missing. The command that measured it finishes it.</p>'
+  ]
+
+
 def _accuracies(content: Content) -> str:
   rows = content.rows
   first = next(iter(rows.values()))
   attacks = list(first['attacks'])
-  head = ['network', 'clean', *map(text, attacks), 'worst case']
+  named = [content.heads.get(attack, attack) for attack in attacks]
+  head = ['network', 'clean', *map(text, named), 'worst case']
   lines, notes = [], []
   for name, found in rows.items():
     cells = [_cell(found['clean'], found['clean_interval'])]
@@ -162,19 +179,36 @@ def _cell(
   )
 
 
-def _curves(curves: Mapping[str, Sequence[Sequence[float]]] | None) -> list[str]:
+def _curves(found: Mapping[str, Any]) -> list[str]:
+  curves = found.get('curves')
   if not curves:
     return []
   series = {}
   for name, points in curves.items():
     eps, accuracy = zip(*points)
     series[name] = charts.Line(eps, [100 * a for a in accuracy], dots=True)
+  part = found['evaluation']
   drawn = charts.lines(
-    'Accuracy under PGD-20', series, 'eps', 'accuracy in %', bottom=0.0
+    'Accuracy under PGD-20',
+    series,
+    f'eps ({part["threat"]["name"]})',
+    'accuracy in %',
+    bottom=0.0,
   )
+  some = next((row for row in found['student'].values()), {'images': 0})
+  count = min(part.get('trust', {}).get('images', 0), some['images'])
+  told = 'on the first images, right or wrong'
+  if count:
+    # The widest interval is that of one half.
+    low, high = wilson(count // 2, count)
+    told = (
+      f'on the first {count:,} images, right or wrong, so that a point may be off by '
+      f'{50 * (high - low):.0f}'
+    )
   return [
     '<h2>Accuracy against eps</h2><p>A robust network loses accuracy slowly, and has none '
-    'left in a ball that is large enough. Measured on the first images, right or wrong.</p>',
+    f'left in a ball that is large enough. Measured {told}. PGD-20 alone is asked, while the '
+    'table counts every attack: the table is the stricter one.</p>',
     f'<div class="charts"><figure>{drawn}</figure></div>',
   ]
 

@@ -227,7 +227,9 @@ def _doubts(found: Mapping[str, Any]) -> list[str]:
 def _claims(claims: Sequence[Mapping[str, Any]]) -> list[str]:
   if not claims:
     return []
-  lines = ['<tr><th>the paper says</th><th>here</th><th class="text">because</th></tr>']
+  lines = [
+    '<tr><th>the paper says, as tested here</th><th>here</th><th class="text">because</th></tr>'
+  ]
   for claim in claims:
     why = '<br>'.join(text(reason) for reason in claim['found'])
     lines.append(

@@ -51,8 +51,8 @@ class Progress:
     total: steps in all.
     start: steps already done.
     enabled: False shows nothing (all processes but the first).
-    in_all: (share of the work done here, seconds it took) -> seconds left of a larger job;
-      0 where that is not known.
+    in_all: (share of the work done here, seconds it took, share done before) -> seconds left
+      of a larger job; 0 where that is not known.
   """
 
   def __init__(
@@ -61,7 +61,7 @@ class Progress:
     total: int,
     start: int = 0,
     enabled: bool = True,
-    in_all: Callable[[float, float], float] | None = None,
+    in_all: Callable[[float, float, float], float] | None = None,
   ):
     self._in_all = in_all
     self._note = ''
@@ -88,7 +88,7 @@ class Progress:
     spent = time.monotonic() - self._began
     new = done - self._first
     whole = (
-      self._in_all(new / max(self._total - self._first, 1), spent)
+      self._in_all(new / max(self._total, 1), spent, self._first / max(self._total, 1))
       if (self._in_all and new > 0)
       else 0.0
     )

@@ -44,12 +44,13 @@ class Stages:
     told = f', about {clock(left)} left in all' if left else ''
     say(f'\nstage {self._place + 1} of {len(self._stages)}: {title}{told}')
 
-  def left(self, share: float, seconds: float) -> float:
+  def left(self, share: float, seconds: float, before: float = 0.0) -> float:
     """Seconds to the end of all stages; 0 where nothing is known yet.
 
     Args:
       share: of the current stage that was done in this process.
       seconds: in which it was.
+      before: share of it that an earlier process had done.
     """
     if self._place < 0:
       return 0.0
@@ -58,7 +59,7 @@ class Stages:
       self._rate = share * current.work() / seconds
     if not self._rate:
       return 0.0
-    rest = (1 - share) * current.work() + sum(stage.work() for stage in later)
+    rest = (1 - before - share) * current.work() + sum(stage.work() for stage in later)
     return rest / self._rate
 
 
@@ -91,7 +92,7 @@ def begin(title: str) -> None:
     stages.begin(title)
 
 
-def left(share: float, seconds: float) -> float:
+def left(share: float, seconds: float, before: float = 0.0) -> float:
   """See `Stages.left`; 0 where nothing was planned."""
   stages = _current.get()
-  return stages.left(share, seconds) if stages is not None else 0.0
+  return stages.left(share, seconds, before) if stages is not None else 0.0

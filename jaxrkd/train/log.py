@@ -65,8 +65,10 @@ class Log:
   def tell_best(self, best: Best | None) -> None:
     """Shows the best look so far with the progress."""
     if best is not None:
-      score = 100 * best.scores['score']
-      self._progress.note(f'best {score:.1f} % at epoch {best.epoch}')
+      there = [name for name in ('clean', 'robust') if name in best.scores]
+      names: list[str] = list(there) or ['score']
+      told = ', '.join(f'{name} {100 * best.scores[name]:.1f} %' for name in names)
+      self._progress.note(f'best epoch {best.epoch} ({told})')
 
   def restart(self, state: Any) -> None:
     """Leaves what happened since the last `flush` out of the speed."""
