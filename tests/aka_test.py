@@ -408,7 +408,7 @@ class PaddingTest(parameterized.TestCase):
     )
     params = {k: n.params for k, n in nets.items()}
     stats = {k: n.stats for k, n in nets.items()}
-    made, _ = attacker(params, stats, {}, batch)
+    made, _, _ = attacker(params, stats, {}, batch)
     seen = [*made.particles, made.student]
     for a, b in itertools.combinations(seen, 2):
       self.assertGreater(float(jnp.abs(a - b).max()), 0.01)

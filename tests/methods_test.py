@@ -239,9 +239,8 @@ class AnlTest(parameterized.TestCase):
     options = {'anl_ema': 0.0, 'anl_init': 'batch', **options}
     for step, (adv, nat) in enumerate(self.LOSSES):
       terms = {'adv': jnp.float32(adv), 'nat': jnp.float32(nat)}
-      memory = anl.observe(
-        memory, terms, jnp.int32(step // 2), jnp.bool_(step == 0), **options
-      )
+      moment = {'step': jnp.int32(step), 'epoch': jnp.int32(step // 2)}
+      memory = anl.observe(memory, terms, moment, **options)
       tree = {'adv': jnp.float32(weights[0]), 'nat': jnp.float32(weights[1])}
       pull = anl.gradient(tree, memory, beta=beta)
       weights = weights - rate * np.array([float(pull['adv']), float(pull['nat'])])

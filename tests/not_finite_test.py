@@ -122,7 +122,7 @@ class AttackTest(parameterized.TestCase):
       'key': attacks.example_keys(KEY, jnp.arange(4)),
     }
     search = attacks.SEARCHES[name](Linf(0.1), steps=12, start='none')
-    made, _ = adversarial_images(
+    made, _, _ = adversarial_images(
       Net(), ({}, {}), INNERS['ce'](), {}, batch, search, 'eval'
     )
     self.assertTrue(bool(jnp.isfinite(made).all()))

@@ -63,8 +63,10 @@ def config(method='mtard', teachers=True, **changes) -> ConfigDict:
     name: configs.teacher(config('natural', teachers=[]), kind=kind)
     for name, kind in teachers or []
   }
-  if METHODS[method]().group == 'teachers':
-    made.online = {name: dict(made.student) for name in ('t1', 't2')}
+  own = METHODS[method]()
+  if own.group == 'teachers':
+    names = ('t1', 't2') if own.attacks_group else ('t1',)
+    made.online = {name: dict(made.student) for name in names}
   for key, value in changes.items():
     node = made
     *groups, last = key.split('__')

@@ -78,6 +78,7 @@ def check(config: ConfigDict, past: bool = False) -> None:
   _check_scale(config)
   _check_seeds(config)
   check_decay(config.ema.decay)
+  make.weight_perturbation(config)
   for name, entry in config.teachers.items():
     _check_teacher(config, name, entry, past)
   method = make.method(config)
@@ -350,3 +351,16 @@ def _check_teacher(config: ConfigDict, name: str, entry: ConfigDict, past: bool)
       f'epochs; choose one of them, or 0 for its {entry.checkpoint} checkpoint'
     )
   check(entry.config, past)
+
+
+def schedule_note(config: ConfigDict) -> str:
+  """What is unusual about a schedule for the number of epochs; '' where nothing is."""
+  node, epochs = config.schedule, config.schedule_len or config.epochs
+  milestones = node.get('milestones', ())
+  if node.name != 'milestones' or not milestones or min(milestones) < epochs:
+    return ''
+  return (
+    f'the learning rate falls after epochs {", ".join(map(str, milestones))}, and the training '
+    f'has {config.epochs}: it never falls. Set schedule.milestones, or '
+    '--config.schedule.name=cosine'
+  )

@@ -93,6 +93,12 @@ def base() -> ConfigDict:
       # (weight decay on BatchNorm's scales and biases too). Others are those of optax, with
       # rates (`schedule.peak`) of their own.
       optimizer=dict(name='sgd'),
+      # Weights, too, move to raise the loss before its gradient is taken (AWP): `gamma`
+      # relative to their length, from epoch `warmup` on; 0 is off.
+      awp=dict(gamma=0.0, warmup=0),
+      # How the teacher's answer changes along an attack, as one more term of any method with
+      # one student and frozen teachers (IGDM); alpha 0 is off.
+      igdm=dict(alpha=0.0, beta=1.0, gamma=1.0, order='shared', ramp=0, teacher='robust'),
       # Moving average of the student's parameters; decay 0 keeps none.
       ema=dict(decay=0.0, warmup=True),
       # The checkpoint called best: highest `metric` ('weighted', the mean of clean and

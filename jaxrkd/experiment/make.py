@@ -22,10 +22,12 @@ from jaxrkd.data import Dataset, assemble, extra_images, read_source, with_extra
 from jaxrkd.errors import InputError, choose
 from jaxrkd.experiment.tables import PROBLEMS, data_keys
 from jaxrkd.methods import METHODS, Inner, Method
+from jaxrkd.methods.igdm import with_igdm
 from jaxrkd.models import Net
 from jaxrkd.models.named import named_network
 from jaxrkd.optimizers import OPTIMIZERS, SCHEDULES, Schedule
 from jaxrkd.rows import build
+from jaxrkd.train.weight_perturbation import WeightPerturbation
 
 
 def dataset(config: ConfigDict, data_dir: str = '') -> Dataset:
@@ -53,7 +55,17 @@ def method(config: ConfigDict) -> Method:
   problem: Inner | None = build(
     PROBLEMS, node.pop('name'), 'inner problem', Inner | None, chosen=node
   )
-  return made if problem is None else made._replace(inner=problem)
+  made = made if problem is None else made._replace(inner=problem)
+  # Runs of older versions have no such key.
+  more = config.get('igdm')
+  return with_igdm(made, **more.to_dict()) if more and more.alpha else made
+
+
+def weight_perturbation(config: ConfigDict) -> WeightPerturbation | None:
+  """Builds what moves weights before their gradient is taken; None where it is off."""
+  node = config.get('awp')
+  made = WeightPerturbation(**node.to_dict()) if node else None
+  return made if made and made.gamma else None
 
 
 def group(

@@ -69,6 +69,17 @@ MEANINGS: dict[str, str] = {
   'schedule.name': 'Learning-rate schedule: a row of the [schedules](training.md#schedules).',
   'optimizer.name': 'Optimiser of the student: a row of the '
   '[optimisers](training.md#optimisers).',
+  'awp.gamma': 'Adversarial weight perturbation: how far weights move to raise the loss before '
+  'its gradient is taken, relative to their length. 0 is off; the authors take 0.005 to 0.01.',
+  'awp.warmup': 'Epochs before the first such move; the authors take 10 with TRADES, 0 with SAT.',
+  'igdm.alpha': "Indirect gradient matching: weight of a further term, how the teacher's answer "
+  'changes along the attack. 0 is off; the paper searches 1 to 100.',
+  'igdm.beta': 'How far its first point lies along the attack; 1 is the adversarial image.',
+  'igdm.gamma': 'How far its second point lies in the other direction.',
+  'igdm.order': "In which order the student sees the points: 'shared', or such as "
+  "'plus_nat_minus_adv'. It moves BatchNorm's running statistics alone.",
+  'igdm.ramp': 'Epochs after which the term has its full weight. 0 takes those of the training.',
+  'igdm.teacher': "The teacher: 'all', a kind ('clean', 'robust'), or a name.",
   'ema.decay': "Decay of a moving average of the student's parameters, which is measured "
   'beside best and last. 0 keeps none.',
   'ema.warmup': 'Let the average follow quickly at the beginning.',

@@ -57,8 +57,9 @@ def learner(
     weights=weight_sgd(method.weight_rate, method.weight_rate_decays, schedule),
     ema_decay=config.ema.decay,
     ema_warmup=config.ema.warmup,
+    rate=lambda step: schedule.rate(step) / schedule.peak,
   )
-  return Learner(networks, method, optimizers, mesh)
+  return Learner(networks, method, optimizers, mesh, classes)
 
 
 def timetable(config: ConfigDict) -> Timetable:
@@ -101,7 +102,9 @@ def prepare(
     search=make.search(config),
     attack_bn=config.attack.bn,
     steps_per_epoch=per_epoch,
+    epochs=config.schedule_len or config.epochs,
     micro_batch=config.micro_batch,
+    awp=make.weight_perturbation(config),
   )
   extra = 0 if data.extra is None else len(data.extra)
   streamed = is_streamed(config.stream, data)

@@ -1,6 +1,6 @@
 """AdaAD: adaptive adversarial distillation (Huang et al., CVPR 2023)."""
 
-from jaxrkd.errors import in_range, one_of
+from jaxrkd.errors import InputError, in_range, one_of
 from jaxrkd.methods import inner
 from jaxrkd.methods.base import FORWARD_ORDERS, Method, forward_both
 from jaxrkd.methods.divergence import Divergence
@@ -25,10 +25,19 @@ def adaad(
     kl_reduction: 'batch_mean' sums over classes, 'element_mean' divides by their number.
     kl_scale: factor on both terms; 0.1 is the code's element mean on CIFAR-10, its
       CIFAR-100 runs use 1.
-    forward_order: 'nat_adv' as in the code, or 'adv_nat'.
+    forward_order: 'nat_adv' as in the code, 'adv_nat', or 'adv' without a clean pass, for
+      alpha = 1 alone (SAAD's code).
+
+  Raises:
+    InputError: an option out of range, or no clean pass where its term has a weight.
   """
   in_range(alpha, 0, 1, 'method.alpha')
-  one_of(forward_order, FORWARD_ORDERS, 'method.forward_order')
+  one_of(forward_order, (*FORWARD_ORDERS, 'adv'), 'method.forward_order')
+  if forward_order == 'adv' and alpha < 1:
+    raise InputError(
+      f"method.forward_order 'adv' has no clean pass, but method.alpha is {alpha:g}; set "
+      "alpha to 1, or the order to 'nat_adv'"
+    )
   divergence = Divergence(kl_reduction, kl_scale)
 
   def terms(student, stats, teachers, batch, adversarial):
@@ -37,10 +46,13 @@ def adaad(
     return {
       name: divergence(teachers[teacher](images[name]), logits[name], batch)
       for name in ('adv', 'nat')
+      if name in logits
     }, stats
 
   def total(terms, weights):
     del weights
+    if forward_order == 'adv':
+      return terms['adv']
     return alpha * terms['adv'] + (1 - alpha) * terms['nat']
 
   problem = inner.kl_teacher_adv(teacher, teacher_input_grad)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrkd.errors import InputError, in_range, one_of
-from jaxrkd.methods.base import Terms, Tree
+from jaxrkd.methods.base import Batch, Terms, Tree
 
 Array = jax.Array
 
@@ -32,8 +32,7 @@ def check_options(anl_ema: float, anl_init: str, anl_beta: float) -> None:
 def observe(
   memory: Tree,
   terms: Terms,
-  epoch: Array,
-  first_step: Array,
+  batch: Batch,
   *,
   anl_ema: float,
   anl_init: str,
@@ -43,13 +42,12 @@ def observe(
   Args:
     memory: see `initial_memory`.
     terms: the step's unweighted losses.
-    epoch: 0-based.
-    first_step: whether this is the first step of the run.
+    batch: for its `step` and `epoch`.
     anl_ema: share of the old smoothed loss that stays; 0 takes the losses as they are.
     anl_init: 'batch' takes L(0) from the first mini-batch (the code), 'epoch' from the
       mean over the first epoch.
   """
-  opening = first_step if anl_init == 'batch' else epoch == 0
+  opening = batch['step' if anl_init == 'batch' else 'epoch'] == 0
   seen = memory['seen'] + opening.astype(jnp.int32)
 
   def first(old: Array, new: Array) -> Array:

@@ -8,14 +8,20 @@ import jax.numpy as jnp
 import optax
 
 from jaxrkd.errors import InputError
+from jaxrkd.methods import epoch_sums
 from jaxrkd.methods.answering import at_the_door
 from jaxrkd.methods.inner import Inner
 
 Array = jax.Array
 Tree = Any
-# `image` [B, H, W, C] in [0, 1]; `label` [B]; `epoch`, a scalar from 0; where labels are
-# mixed or smoothed `target` [B, classes]; where rows are padding `mask` [B], 0 or 1.
-Batch = Mapping[str, Array]
+# `image` [B, H, W, C] in [0, 1]; `label` [B]; where labels are mixed or smoothed `target`
+# [B, classes]; where rows are padding `mask` [B], 0 or 1. What a step adds: `MOMENT`,
+# `memory`, the method's own, and for `Method.counts_withstood` `withstood` [B]. A method may
+# add `weight` [B], by which every term counts an image.
+Batch = Mapping[str, Any]
+# Scalars: updates done; the epoch, from 0; the share of all epochs that this one ends; the
+# student's learning rate relative to its peak.
+MOMENT = ('step', 'epoch', 'progress', 'rate')
 Terms = dict[str, Array]
 # (stats, images) -> (logits, new stats), in training mode. The order of calls is the
 # order in which BatchNorm sees images, and belongs to the method.
@@ -92,8 +98,13 @@ class Evaluated(NamedTuple):
   terms: Terms
 
 
-def _nothing_observed(memory: Tree, terms: Terms, epoch: Array, first: Array) -> Tree:
-  del terms, epoch, first
+def _nothing_observed(memory: Tree, terms: Terms, batch: Batch) -> Tree:
+  del terms, batch
+  return memory
+
+
+def _nothing_changes(memory: Tree, sums: Tree, counts: Array, batch: Batch) -> Tree:
+  del sums, counts, batch
   return memory
 
 
@@ -119,7 +130,7 @@ def sum_of_terms(terms: Terms, weights: Tree) -> Array:
 
 class _MethodFields(NamedTuple):
   inner: Inner
-  terms: Callable[[Any, Tree, Teachers, Batch, Any], tuple[Terms, Tree]]
+  terms: Callable[[Any, Tree, Teachers, Batch, Any], tuple[Any, ...]]
   teachers: tuple[str, ...] = ()
   total: Callable[[Terms, Tree], Array] = sum_of_terms
   weights: Tree = {}
@@ -127,12 +138,16 @@ class _MethodFields(NamedTuple):
   weight_rate_decays: bool = False
   weight_gradient: Callable[[Tree, Tree, Terms], Tree] = _no_gradient
   memory: Tree = {}
-  observe: Callable[[Tree, Terms, Array, Array], Tree] = _nothing_observed
+  observe: Callable[[Tree, Terms, Batch], Tree] = _nothing_observed
   report: Callable[[Tree, Tree, Terms], Terms] = _weights_as_metrics
   group: str = ''
   students: int = 0
   attacks_student: bool = False
   check_group: Callable[[int], None] = _any_size
+  attacks_group: bool = True
+  counts_withstood: bool = False
+  sums: Callable[[int], Mapping[str, Array]] | None = None
+  end_of_epoch: epoch_sums.EndOfEpoch = _nothing_changes
 
 
 class Method(_MethodFields):
@@ -148,9 +163,10 @@ class Method(_MethodFields):
     weight_rate: learning rate of `optax.sgd` on the weights.
     weight_rate_decays: whether it falls with the student's learning rate.
     weight_gradient: (weights, memory, terms) -> gradient of the weights.
-    memory: what it remembers between steps, initially.
-    observe: (memory, terms, epoch, is this the first step) -> memory; runs before
-      `weight_gradient`. Neither sees gradients.
+    memory: what it remembers between steps, initially; or a function from the number of
+      classes to that. `terms` and the inner problem find it in `batch['memory']`.
+    observe: (memory, terms, batch) -> memory; runs before `weight_gradient`. Neither sees
+      gradients.
     report: (weights, memory, terms) -> scalars worth logging beside the terms.
     group: networks that are trained together, each on its own particle: 'teachers' beside
       the student, named in `config.online`; 'students', which are all there is; or ''
@@ -159,6 +175,15 @@ class Method(_MethodFields):
     attacks_student: make adversarial images of the student beside a group, too.
     check_group: (number of members) -> None, raising `InputError` for one that the
       method cannot use.
+    attacks_group: make adversarial images of the members of a group. Without it the group
+      are teachers that learn: `terms` is given the student's images alone, and the inner
+      problem may ask for each member by its name, in evaluation mode.
+    counts_withstood: let `batch['withstood']` [B] be the number of gradients of the attack
+      at whose points the student was right.
+    sums: number of classes -> zeros [classes, ...] by name: what is added up for each class
+      over an epoch. `terms` then returns a third thing, by name the values [B, ...].
+    end_of_epoch: (memory, sums, images of each class [classes], batch of the new epoch) ->
+      memory; runs before the first step of an epoch. A class may have had no image.
   """
 
   __slots__ = ()
@@ -167,16 +192,47 @@ class Method(_MethodFields):
     made = super().__new__(cls, *arguments, **named)
     return made._replace(terms=at_the_door(made.terms, 2, lambda: made.teachers))
 
-  def init(self, optimizer: optax.GradientTransformation | None = None) -> MethodState:
+  def init(
+    self, optimizer: optax.GradientTransformation | None = None, classes: int = 0
+  ) -> MethodState:
     """The state of the method before the first update.
 
     Args:
       optimizer: moves its weights; None is `optax.sgd(weight_rate)`.
+      classes: how many there are, for a method that keeps something for each.
+
+    Raises:
+      InputError: the method needs to know the number of classes.
     """
+    if (callable(self.memory) or self.sums) and classes < 1:
+      raise InputError(
+        'the method keeps something for every class, but the number of classes is not '
+        'given; give it: classes=10'
+      )
     # Strongly typed: a weak type would become strong after a step and compile it again.
     weights = jax.tree.map(lambda w: jnp.asarray(w, jnp.result_type(float)), self.weights)
     opt = (optimizer or optax.sgd(self.weight_rate)).init(weights)
-    return MethodState(jnp.zeros((), jnp.int32), weights, opt, self.memory)
+    memory = self.memory(classes) if callable(self.memory) else self.memory
+    if self.sums:
+      memory = epoch_sums.nothing_seen(memory, self.sums(classes))
+    memory = jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), memory)
+    return MethodState(jnp.zeros((), jnp.int32), weights, opt, memory)
+
+  def begin(self, state: MethodState, batch: Batch) -> tuple[MethodState, Batch]:
+    """The state with which a step begins, and the batch with what a method finds in it.
+
+    Called twice it does the same as once.
+
+    Args:
+      state: after the step before.
+      batch: see `loss`.
+    """
+    start = {'step': state.step, 'epoch': jnp.zeros((), jnp.int32)}
+    batch = {**start, 'progress': jnp.ones(()), 'rate': jnp.ones(()), **batch}
+    if not self.sums:
+      return state, {**batch, 'memory': state.memory}
+    kept = epoch_sums.begun(state.memory, batch, self.end_of_epoch)
+    return state._replace(memory=kept), {**batch, 'memory': kept.own}
 
   def loss(
     self,
@@ -199,8 +255,8 @@ class Method(_MethodFields):
         method with a group.
       stats: of the student; anything, such as (), where it has none.
       teachers: by role, images -> logits [B, classes].
-      batch: `image` [B, H, W, C] in [0, 1] and `label` [B]; see `Batch`. `epoch` counts
-        as 0 where it is not there.
+      batch: `image` [B, H, W, C] in [0, 1] and `label` [B]; see `Batch`. Where they are
+        not there, `epoch` counts as 0, `progress` and `rate` as 1.
       adversarial: images [B, H, W, C]; `Attacked` for a method with a group.
       optimizer: that of `init`.
 
@@ -213,21 +269,56 @@ class Method(_MethodFields):
           f'the images of a loss are {images.dtype}; give floats in [0, 1], such as '
           'images / 255'
         )
-    batch = batch if 'epoch' in batch else {**batch, 'epoch': jnp.zeros((), jnp.int32)}
-    terms, stats = self.terms(student, stats, teachers, batch, adversarial)
-    fixed = jax.lax.stop_gradient(terms)
-    memory = self.observe(state.memory, fixed, batch['epoch'], state.step == 0)
-    pull = self.weight_gradient(state.weights, memory, fixed)
+    state, batch = self.begin(state, batch)
+    found = self.terms(student, stats, teachers, batch, adversarial)
+    terms, stats, *seen = _checked(found, 3 if self.sums else 2)
+    fixed, seen = jax.lax.stop_gradient((terms, seen))
+    own = self.observe(batch['memory'], fixed, batch)
+    pull = self.weight_gradient(state.weights, own, fixed)
     changes, opt = (optimizer or optax.sgd(self.weight_rate)).update(
       pull, state.weights_opt, state.weights
     )
     weights = optax.apply_updates(state.weights, changes)
+    memory = own
+    if self.sums:
+      memory = epoch_sums.added(state.memory._replace(own=own), seen[0], batch)
     moved = MethodState(state.step + 1, weights, opt, memory)
     return self.total(terms, weights), Evaluated(moved, stats, terms)
 
+  def own_memory(self, memory: Tree) -> Tree:
+    """What the method itself remembers, without what is added up for it."""
+    return memory.own if self.sums else memory
+
+
+def _checked(found: Any, count: int) -> tuple[Any, ...]:
+  """What `terms` gave, or what is wrong with it: the commonest mistakes in a new method."""
+  third = ', and the values of its sums' if count == 3 else ''
+  if (
+    not isinstance(found, tuple) or len(found) != count or not isinstance(found[0], dict)
+  ):
+    raise InputError(
+      f'terms of the method gives {_told(found)}; give a tuple of a dictionary of losses and '
+      f'the stats after the last pass of the student{third}'
+    )
+  for name, value in found[0].items():
+    if jnp.shape(value) != ():
+      raise InputError(
+        f'the term {name!r} of the method has shape {jnp.shape(value)}; give one number, such '
+        'as methods.base.batch_mean(values, batch) of one number for each image'
+      )
+  return found
+
+
+def _told(found: Any) -> str:
+  if isinstance(found, tuple):
+    return f'a tuple of {", ".join(type(one).__name__ for one in found) or "nothing"}'
+  return f'a {type(found).__name__}'
+
 
 def batch_mean(values: Array, batch: Batch) -> Array:
-  """Mean of [B] values over the rows that count."""
+  """Mean of [B] values over the rows that count, each with its `weight` where it has one."""
+  if 'weight' in batch:
+    values = values * batch['weight']
   if 'mask' not in batch:
     return jnp.mean(values)
   mask = batch['mask'].astype(values.dtype)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jaxrkd import losses
 from jaxrkd.errors import in_range
@@ -101,6 +102,16 @@ def kl_teacher_clean(teacher: str = 'robust') -> Inner:
   return Inner(prepare, (teacher,))
 
 
+def kl_learning_teacher() -> Inner:
+  """KL(P(x) || S(x')) with the network that is trained along as P, in evaluation mode: PeerAiD."""
+
+  def prepare(teachers, batch):
+    target = teachers['online'](batch['image'])
+    return lambda student: lambda x: losses.kl(target, student(x))
+
+  return Inner(prepare)
+
+
 def kl_teacher_adv(teacher: str = 'robust', input_grad: bool = True) -> Inner:
   """KL(T(x') || S(x')), the teacher asked again at every step: MMARD, AdaAD.
 
@@ -116,6 +127,34 @@ def kl_teacher_adv(teacher: str = 'robust', input_grad: bool = True) -> Inner:
     def target(x):
       logits = teachers[teacher](x)
       return logits if input_grad else jax.lax.stop_gradient(logits)
+
+    return lambda student: lambda x: losses.kl(target(x), student(x))
+
+  return Inner(prepare, (teacher,))
+
+
+def kl_teacher_linear(teacher: str = 'robust', slope: float = 1.0) -> Inner:
+  """KL(T(x) + slope <g, x' - x> e_y || S(x')), g the gradient of T_y at x: SAAD.
+
+  The teacher is asked once, and once for its gradient. The gradient of the attack passes
+  through the correction, too.
+
+  Args:
+    teacher: a kind, 'all', or a teacher's name.
+    slope: share of the correction; 0 is RSLAD's problem.
+  """
+  in_range(slope, 0, float('inf'), 'inner.slope')
+
+  def prepare(teachers, batch):
+    clean = batch['image']
+    logits, pull = jax.vjp(lambda x: teachers[teacher](x), clean)
+    own = jax.nn.one_hot(batch['label'], logits.shape[-1], dtype=logits.dtype)
+    (gradient,) = pull(own)
+
+    def target(x):
+      axes = tuple(range(1, x.ndim))
+      rise = jnp.sum(gradient * (x - clean), axis=axes)
+      return logits + slope * rise[:, None] * own
 
     return lambda student: lambda x: losses.kl(target(x), student(x))
 
@@ -150,5 +189,6 @@ INNERS: dict[str, Callable[..., Any]] = {
   'kl_clean_self': kl_clean_self,
   'kl_teacher_clean': kl_teacher_clean,
   'kl_teacher_adv': kl_teacher_adv,
+  'kl_teacher_linear': kl_teacher_linear,
   'mixed_target': mixed_target,
 }

@@ -3,9 +3,9 @@
 import jax
 
 from jaxrkd import losses
-from jaxrkd.errors import in_range, one_of
+from jaxrkd.errors import InputError, in_range, one_of
 from jaxrkd.methods import inner
-from jaxrkd.methods.base import Method, batch_mean, labels
+from jaxrkd.methods.base import FORWARD_ORDERS, Method, batch_mean, labels
 from jaxrkd.methods.divergence import Divergence
 
 
@@ -15,6 +15,7 @@ def trades(
   forwards: int = 3,
   variant: str = 'original',
   kl_reduction: str = 'batch_mean',
+  forward_order: str = 'nat_adv',
 ) -> Method:
   """mean CE(S(x), y) + beta * mean KL(S(x) || S(x')).
 
@@ -29,7 +30,13 @@ def trades(
       pass uses the batch's statistics without storing them, then x'. Its adversary is
       `config.attack.name=adam` with `bn=batch`.
     kl_reduction: 'batch_mean' as in the code, or 'element_mean'.
+    forward_order: 'nat_adv' as in the code: x, x', x; or 'adv_nat': x', x, x, as in AWP's.
   """
+  one_of(forward_order, FORWARD_ORDERS, 'method.forward_order')
+  if forward_order == 'adv_nat' and variant == 'deepmind':
+    raise InputError(
+      "method.variant 'deepmind' has an order of its own; leave method.forward_order out"
+    )
   in_range(beta, 0, float('inf'), 'method.beta')
   one_of(forwards, (2, 3), 'method.forwards')
   one_of(variant, ('original', 'deepmind'), 'method.variant')
@@ -37,8 +44,12 @@ def trades(
 
   def terms(student, stats, teachers, batch, adversarial):
     del teachers
-    clean, seen = student(stats, batch['image'])
-    logits, stats = student(stats if variant == 'deepmind' else seen, adversarial)
+    if forward_order == 'adv_nat':
+      logits, stats = student(stats, adversarial)
+      clean, stats = student(stats, batch['image'])
+    else:
+      clean, seen = student(stats, batch['image'])
+      logits, stats = student(stats if variant == 'deepmind' else seen, adversarial)
     target = clean
     if forwards == 3 and variant == 'original':
       target, stats = student(stats, batch['image'])

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jaxrkd.attacks import Search
 from jaxrkd.methods import Attacked, Inner, Method, Teacher
+from jaxrkd.methods.answering import answering
 from jaxrkd.models import Net
 from jaxrkd.train.networks import STUDENT, TrainedNetworks
 
@@ -27,7 +28,8 @@ def adversarial_images(
   batch: Batch,
   search: Search,
   attack_bn: str,
-) -> tuple[Array, Tree]:
+  counts: bool = False,
+) -> tuple[Array, Tree, dict[str, Array]]:
   """Solves the inner problem of a batch.
 
   Args:
@@ -39,28 +41,77 @@ def adversarial_images(
     search: the attack.
     attack_bn: 'eval' uses running statistics, 'batch' those of the batch, 'train' those
       of the batch, and every step of the attack moves the running ones.
+    counts: count at how many points of the search the network was right.
 
   Returns:
-    (images, stats after making them).
+    (images, stats after making them, {'withstood': [B]} if that is counted, else {}).
   """
   params, stats = variables
   mask = batch.get('mask')
+  nobody = jnp.zeros(batch['label'].shape) if counts else None
   if inner.prepare is None:
-    return batch['image'], stats
+    return batch['image'], stats, _withstood(nobody)
   problem = _counted(inner.prepare(teachers, batch), mask)
   if attack_bn == 'train':
 
     def moving(images, carry):
-      return _with_memory(net, (params, carry), problem, images, mask)
+      stats, hits = carry
+      watch = Watch(batch['label'])
+      values, stats = _with_memory(net, (params, stats), problem, images, mask, watch)
+      return values, (stats, hits if hits is None else hits + watch.right)
 
-    return search.with_carry(batch['key'], moving, batch['image'], stats)
+    start = (stats, nobody)
+    images, (stats, hits) = search.with_carry(batch['key'], moving, batch['image'], start)
+    return images, stats, _withstood(hits)
   if attack_bn == 'batch':
 
     def student(inputs):
       return net.apply_train(params, stats, inputs, mask)[0]
   else:
     student = net.logits_fn(params, stats)
-  return search(batch['key'], problem(student), batch['image']), stats
+  if not counts:
+    return search(batch['key'], problem(student), batch['image']), stats, {}
+  watch = Watch(batch['label'])
+  values = problem(watch.over(student))
+
+  def counting(images, hits):
+    watch.images = images
+    return values(images), hits + watch.right
+
+  images, hits = search.with_carry(batch['key'], counting, batch['image'], nobody)
+  return images, stats, _withstood(hits)
+
+
+def _withstood(hits: Array | None) -> dict[str, Array]:
+  return {} if hits is None else {'withstood': hits}
+
+
+class Watch:
+  """Whether a network is right about the images that an objective is asked about.
+
+  The objective gives values alone, so what it asks of the network is looked at in passing.
+
+  Attributes:
+    images: those the objective is asked about.
+    right: [B], 1 where the network's answer was the label.
+  """
+
+  def __init__(self, label: Array):
+    self._label = label
+    self.images: Array | None = None
+    self.right: Array = jnp.zeros(label.shape)
+
+  def over(self, student: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """The same network, watched."""
+
+    def watched(inputs: Array) -> Array:
+      logits = student(inputs)
+      if inputs is self.images:
+        answer = jnp.argmax(logits, axis=-1)
+        self.right = (answer == self._label).astype(self.right.dtype)
+      return logits
+
+    return watched
 
 
 def _counted(problem: Problem, mask: Array | None) -> Problem:
@@ -85,6 +136,7 @@ def _with_memory(
   problem: Problem,
   images: Array,
   mask: Array | None,
+  watch: Watch | None = None,
 ) -> tuple[Array, Tree]:
   """The problem's values in training mode, and the stats after it."""
   params, stats = variables
@@ -94,6 +146,9 @@ def _with_memory(
     logits, seen[0] = net.apply_train(params, seen[0], inputs, mask)
     return logits
 
+  if watch:
+    watch.images = images
+    student = watch.over(student)
   values = problem(student)(images)
   return values, seen[0]
 
@@ -115,9 +170,14 @@ class Attacker:
   bn: str = 'eval'
 
   @property
+  def has_particles(self) -> bool:
+    """Whether each member of a group gets images of its own."""
+    return bool(self.method.group) and self.method.attacks_group
+
+  @property
   def batch_axes(self) -> Any:
     """Which axis is the batch's in the images that a call returns."""
-    if not self.method.group:
+    if not self.has_particles:
       return 0
     axes: Any = (1, 0 if self.method.attacks_student else None)
     return Attacked(*axes)
@@ -128,8 +188,10 @@ class Attacker:
     stats: Mapping[str, Tree],
     teachers: Mapping[str, Teacher],
     batch: Batch,
-  ) -> tuple[Any, dict[str, Tree]]:
+  ) -> tuple[Any, dict[str, Tree], dict[str, Array]]:
     """What `method.terms` takes as adversarial images, and the stats after making them.
+
+    The third is what the batch then has more; see `adversarial_images`.
 
     Args:
       params: of all networks, by name.
@@ -139,17 +201,21 @@ class Attacker:
     """
     if not self.method.group:
       return self._student(params, stats, teachers, batch, self.search)
+    if not self.method.attacks_group:
+      learning = self.networks.answers(params, stats)
+      asked = answering({**teachers, **learning}, ())
+      return self._student(params, stats, asked, batch, self.search.alone())
     particles, moved = self._group(params, stats, teachers, batch)
     if not self.method.attacks_student:
-      return Attacked(particles), moved
+      return Attacked(particles), moved, {}
     # Its start is none of theirs.
     size = self.networks.group.size
     keys = jax.vmap(lambda key: jax.random.fold_in(key, size))(batch['key'])
     # Beside a group the student is attacked like one of them: by one particle.
-    images, moved = self._student(
+    images, moved, counted = self._student(
       params, moved, teachers, {**batch, 'key': keys}, self.search.alone()
     )
-    return Attacked(particles, images), moved
+    return Attacked(particles, images), moved, counted
 
   def _student(
     self,
@@ -158,14 +224,21 @@ class Attacker:
     teachers: Mapping[str, Teacher],
     batch: Batch,
     search: Search,
-  ) -> tuple[Array, dict[str, Tree]]:
+  ) -> tuple[Array, dict[str, Tree], dict[str, Array]]:
     student = self.networks.student
     assert student is not None
     variables = (params[STUDENT], stats[STUDENT])
-    images, own = adversarial_images(
-      student, variables, self.method.inner, teachers, batch, search, self.bn
+    images, own, counted = adversarial_images(
+      student,
+      variables,
+      self.method.inner,
+      teachers,
+      batch,
+      search,
+      self.bn,
+      self.method.counts_withstood,
     )
-    return images, {**stats, STUDENT: own}
+    return images, {**stats, STUDENT: own}, counted
 
   def _group(
     self,

@@ -21,6 +21,7 @@ from jaxrkd.train.learner import Learner
 from jaxrkd.train.networks import make_networks
 from jaxrkd.train.state import Optimizers
 from jaxrkd.train.teachers import Roles, freeze_teachers
+from jaxrkd.train.weight_perturbation import WeightPerturbation
 
 Array = jax.Array
 Tree = Any
@@ -41,7 +42,11 @@ def distill(
   weights_optimizer: optax.GradientTransformation | None = None,
   ema_decay: float = 0.0,
   ema_warmup: bool = True,
+  awp_gamma: float = 0.0,
+  awp_warmup: int = 0,
   steps_per_epoch: int = 1,
+  epochs: int = 0,
+  classes: int = 0,
   micro_batch: int = 0,
   stacking: str = 'auto',
   mesh: jax.sharding.Mesh | None = None,
@@ -81,7 +86,13 @@ def distill(
       that the method was given, which then does not fall.
     ema_decay: of a moving average of the parameters; 0 keeps none.
     ema_warmup: let its memory grow from nothing.
-    steps_per_epoch: for methods that count epochs (IAD).
+    awp_gamma: how far weights move to raise the loss before its gradient is taken, relative
+      to their length (AWP); 0 is off.
+    awp_warmup: epochs before the first such move.
+    steps_per_epoch: for methods that count epochs (IAD) or act after each (ABSLD).
+    epochs: of the whole training, for terms that grow until its end (SAAD, IGDM); 0 lets
+      them have their full weight from the start.
+    classes: how many, for methods that keep something for each (ABSLD, IKL, Fair-ARD).
     micro_batch: images at once in attacks and teachers, which saves memory; 0 is all.
     stacking: 'vmap' or 'loop' for networks of one architecture; 'auto' asks the device.
     mesh: devices, from `runtime.sharding.data_mesh`; None takes all.
@@ -101,7 +112,10 @@ def distill(
     )
   one_of(attack_bn, ATTACKED_BN, 'attack_bn')
   check_decay(ema_decay)
+  awp = WeightPerturbation(awp_gamma, awp_warmup)
   whole_number(steps_per_epoch, 1, 'steps_per_epoch')
+  whole_number(epochs, 0, 'epochs')
+  whole_number(classes, 0, 'classes')
   whole_number(micro_batch, 0, 'micro_batch')
   if micro_batch and attack_bn != 'eval':
     raise InputError(
@@ -130,12 +144,14 @@ def distill(
     average = choose(rules, average, 'average')
   frozen = freeze_teachers(nets, roles, average, mapped)
   return Distiller(
-    learner=Learner(networks, method, optimizers, mesh),
+    learner=Learner(networks, method, optimizers, mesh, classes),
     teachers=frozen,
     search=attack or Search(_no_attack),
     attack_bn=attack_bn,
     steps_per_epoch=steps_per_epoch,
+    epochs=epochs,
     micro_batch=micro_batch,
+    awp=awp if awp.gamma else None,
     teacher_variables=frozen.join(variables, mesh),
   )
 

@@ -18,6 +18,7 @@ from jaxrkd.train.networks import STUDENT
 from jaxrkd.train.state import TrainState
 from jaxrkd.train.step import Batch, Metrics, make_update
 from jaxrkd.train.teachers import FrozenTeachers
+from jaxrkd.train.weight_perturbation import WeightPerturbation
 
 Array = jax.Array
 Tree = Any
@@ -34,7 +35,9 @@ class Distiller:
     search: the attack that raises the inner problem.
     attack_bn: BatchNorm of those attacked: 'eval', 'batch' or 'train'.
     steps_per_epoch: updates per epoch.
+    epochs: of the whole training; 0 is not known.
     micro_batch: images at once in attacks and teachers; 0 is all.
+    awp: where the weights move before their gradient is taken.
     teacher_variables: what `step` gives the teachers, from `FrozenTeachers.join`.
   """
 
@@ -43,7 +46,9 @@ class Distiller:
   search: Search
   attack_bn: str = 'eval'
   steps_per_epoch: int = 1
+  epochs: int = 0
   micro_batch: int = 0
+  awp: WeightPerturbation | None = None
   teacher_variables: Tree = ()
 
   def __repr__(self) -> str:
@@ -62,8 +67,10 @@ class Distiller:
       learner.optimizers,
       attack_bn=self.attack_bn,
       steps_per_epoch=self.steps_per_epoch,
+      epochs=self.epochs,
       mesh=learner.mesh,
       micro_batch=self.micro_batch,
+      awp=self.awp,
     )
 
   def init(self, key: Array) -> TrainState:
@@ -116,6 +123,8 @@ class Distiller:
   ) -> Callable[[Array], Array]:
     """images [B, H, W, C] -> logits [B, classes] of a trained network, to be evaluated.
 
+    As in `step`, images are floats in [0, 1] or uint8.
+
     Args:
       state: between two steps. The function has copies and outlives the next step.
       network: which, where several are trained; empty takes the student.
@@ -125,9 +134,10 @@ class Distiller:
       InputError: no such network, or no average is kept.
     """
     name = self._name(network)
-    return self.learner.networks.nets[name].logits_fn(
+    own = self.learner.networks.nets[name].logits_fn(
       *self.variables(state, name, average)
     )
+    return lambda images: own(in_unit_range(images))
 
   def variables(
     self, state: TrainState, network: str = '', average: bool = False
@@ -160,9 +170,7 @@ class Distiller:
       key = jax.random.fold_in(state.key, state.step)
       # The other half of the keys is for augmenting, which is done before.
       _, attack_keys = keys_of(key, given['index'])
-      image = given['image']
-      scale = 255 if image.dtype == jnp.uint8 else 1
-      image = image.astype(jnp.result_type(float)) / scale
+      image = in_unit_range(given['image'])
       return self.update(
         state, teacher_variables, {**given, 'image': image, 'key': attack_keys}
       )
@@ -255,6 +263,12 @@ class Distiller:
         f'{listed}'
       )
     return next(iter(known.values()))
+
+
+def in_unit_range(images: Array) -> Array:
+  """Images as floats in [0, 1]: uint8 divided by 255."""
+  scale = 255 if images.dtype == jnp.uint8 else 1
+  return images.astype(jnp.result_type(float)) / scale
 
 
 def _classes_of(name: str, apply: Callable[..., Array], *given: Any) -> int:

@@ -24,12 +24,14 @@ class Learner:
     method: what trains them.
     optimizers: what moves them and the method's weights.
     mesh: the devices.
+    classes: how many there are, for a method that keeps something for each.
   """
 
   networks: TrainedNetworks
   method: Method
   optimizers: Optimizers
   mesh: jax.sharding.Mesh
+  classes: int = 0
 
   def init(self, key: Array) -> TrainState:
     """A run before its first step, on the devices.
@@ -62,6 +64,7 @@ class Learner:
       nets=dict(self.networks.nets),
       method=self.method,
       optimizers=self.optimizers,
+      classes=self.classes,
     )
 
   @functools.cached_property

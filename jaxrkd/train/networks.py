@@ -45,6 +45,18 @@ class TrainedNetworks:
       return None
     return self.student.logits_fn(params[STUDENT], stats[STUDENT])
 
+  def answers(
+    self, params: Mapping[str, Tree], stats: Mapping[str, Tree]
+  ) -> dict[str, LogitsFn]:
+    """The members of the group as teachers: name -> logits_fn in evaluation mode.
+
+    One alone also answers as 'online', so that a method need not know its name.
+    """
+    found = {
+      name: self.nets[name].logits_fn(params[name], stats[name]) for name in self.names
+    }
+    return {'online': found[self.names[0]], **found} if len(found) == 1 else found
+
   def members(
     self, params: Mapping[str, Tree], stats: Mapping[str, Tree]
   ) -> list[tuple[Tree, Tree]]:

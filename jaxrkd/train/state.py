@@ -1,6 +1,7 @@
 """The state of a run: everything that a checkpoint must hold to continue exactly."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -63,12 +64,15 @@ class Optimizers:
     weights: transformation of the method's weight gradients.
     ema_decay: share of the old average that stays; 0 keeps no average.
     ema_warmup: see `optimizers.ema.update_average`.
+    rate: updates done -> the student's learning rate relative to its peak, for methods
+      whose own rates fall with it; None is 1.
   """
 
   student: optax.GradientTransformation
   weights: optax.GradientTransformation
   ema_decay: float = 0.0
   ema_warmup: bool = True
+  rate: Callable[[Array], Array] | None = None
 
 
 def run_keys(key: Array) -> tuple[Array, Array, Array]:
@@ -84,6 +88,7 @@ def init_state(
   nets: dict[str, Net],
   method: Method,
   optimizers: Optimizers,
+  classes: int = 0,
 ) -> TrainState:
   """A run before its first step; a pure function of the keys."""
   states = {}
@@ -92,7 +97,7 @@ def init_state(
     # A copy, so that the parameters and their average never share a donated buffer.
     average = jax.tree.map(jnp.copy, params) if optimizers.ema_decay else {}
     states[name] = NetState(params, stats, optimizers.student.init(params), average)
-  own = method.init(optimizers.weights)
+  own = method.init(optimizers.weights, classes)
   return TrainState(
     step=own.step,
     key=step_key,

@@ -20,6 +20,7 @@ from jaxrkd.train.attack import Attacker
 from jaxrkd.train.networks import STUDENT, TrainedNetworks
 from jaxrkd.train.state import NetState, Optimizers, TrainState
 from jaxrkd.train.teachers import FrozenTeachers, StackLogits
+from jaxrkd.train.weight_perturbation import WeightPerturbation
 
 Array = jax.Array
 Tree = Any
@@ -36,8 +37,10 @@ def make_update(
   *,
   attack_bn: str = 'eval',
   steps_per_epoch: int = 1,
+  epochs: int = 0,
   mesh: jax.sharding.Mesh | None = None,
   micro_batch: int = 0,
+  awp: WeightPerturbation | None = None,
 ) -> Callable[[TrainState, Tree, Batch], tuple[TrainState, Metrics]]:
   """Builds (state, joined teacher variables, batch) -> (new state, scalars).
 
@@ -52,8 +55,11 @@ def make_update(
     optimizers: see `Optimizers`.
     attack_bn: BatchNorm of those attacked: 'eval', 'batch' or 'train'.
     steps_per_epoch: updates per epoch.
+    epochs: of the whole training, for methods with terms that grow until its end; 0 lets
+      them be at their end from the start.
     mesh: devices, where state and teachers may be split over some.
     micro_batch: images at once in attacks and teachers; 0 is all.
+    awp: where the weights move before their gradient is taken.
   """
   whole = functools.partial(sharding.gathered, mesh) if mesh else lambda tree: tree
   attacker = Attacker(networks, method, search, attack_bn)
@@ -67,22 +73,27 @@ def make_update(
     stats = whole({name: state.nets[name].stats for name in networks.nets})
     teacher_vars = whole(teacher_vars)
     student = networks.logits_fn(params, stats)
-    batch = {**batch, 'epoch': state.step // steps_per_epoch}
+    before = MethodState(state.step, state.weights, state.weights_opt, state.memory)
+    rows = batch
+    before, batch = method.begin(before, {**rows, **moment(state.step)})
     answers: StackLogits = {}
     teachers = frozen.by_role(teacher_vars, batch, student, micro_batch, mesh, answers)
     if micro_batch:
 
       def attacked(part):
         own: StackLogits = {}
+        # What is not of rows is not split.
+        part = {**batch, **part}
         asked = frozen.by_role(teacher_vars, part, student, answers=own)
-        return attacker(params, stats, asked, part)[0], own
+        images, _, counted = attacker(params, stats, asked, part)
+        return images, counted, own
 
-      axes = (attacker.batch_axes, 1)
-      images, found = micro.in_parts(attacked, batch, micro_batch, axes, mesh)
+      axes = (attacker.batch_axes, 0, 1)
+      images, counted, found = micro.in_parts(attacked, rows, micro_batch, axes, mesh)
       answers.update(found)
     else:
-      images, stats = attacker(params, stats, teachers, batch)
-    before = MethodState(state.step, state.weights, state.weights_opt, state.memory)
+      images, stats, counted = attacker(params, stats, teachers, batch)
+    batch = {**batch, **counted}
 
     def loss_fn(params):
       trained, own = trained_by(params, stats, batch)
@@ -90,14 +101,20 @@ def make_update(
         before, trained, own, teachers, batch, images, optimizers.weights
       )
 
-    (loss, found), grads = jax.value_and_grad(loss_fn, has_aux=True)(params)
+    at = params
+    if awp:
+      slope = jax.grad(lambda params: loss_fn(params)[0])
+      at = awp(slope, params, batch['epoch'])
+    (loss, found), grads = jax.value_and_grad(loss_fn, has_aux=True)(at)
     after, terms = found.state, found.terms
     stats = found.stats if method.group else {STUDENT: found.stats}
     new = TrainState(
       step=after.step,
       key=state.key,
       nets={
-        name: moved(state, state.nets[name], grads[name], stats[name])
+        name: moved(
+          state, state.nets[name], grads[name], stats[name], at[name] if awp else None
+        )
         for name in networks.nets
       },
       weights=after.weights,
@@ -105,11 +122,22 @@ def make_update(
       memory=after.memory,
     )
     scalars = {f'loss_{name}': value for name, value in terms.items()}
-    scalars.update(method.report(after.weights, after.memory, terms))
-    if method.group:
+    own = method.own_memory(after.memory)
+    scalars.update(method.report(after.weights, own, terms))
+    if attacker.has_particles:
       apart = spread(images.particles)
       scalars |= {f'particles_{k}': batch_mean(v, batch) for k, v in apart.items()}
     return new, {'loss': loss, **scalars, 'grad_norm': optax.tree.norm(grads)}
+
+  def moment(step):
+    """What a method may want to know of the time; see `methods.base.MOMENT`."""
+    epoch = step // steps_per_epoch
+    found = {'step': step, 'epoch': epoch}
+    if epochs:
+      found['progress'] = jnp.minimum((epoch + 1) / epochs, 1)
+    if optimizers.rate:
+      found['rate'] = optimizers.rate(step)
+    return found
 
   def trained_by(params, stats, batch):
     """What the method trains as functions of all parameters, and their stats."""
@@ -122,9 +150,10 @@ def make_update(
 
     return student, stats[STUDENT]
 
-  def moved(state, old, grads, stats):
-    """One network after its own optimiser's step."""
-    changes, opt = optimizers.student.update(grads, old.opt, old.params)
+  def moved(state, old, grads, stats, at):
+    """One network after its own optimiser's step; decay is that of where gradients are."""
+    at = old.params if at is None else at
+    changes, opt = optimizers.student.update(grads, old.opt, at)
     params = optax.apply_updates(old.params, changes)
     average = update_average(
       old.average, params, state.step, optimizers.ema_decay, optimizers.ema_warmup
