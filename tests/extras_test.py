@@ -97,8 +97,7 @@ class ExtrasTest(parameterized.TestCase):
 
     off = text()
     self.assertEqual(off, text(awp__warmup=5, igdm__beta=0.5))
-    convolutions = [found.count('stablehlo.convolution') for found in (off, text(**AWP))]
-    self.assertGreater(convolutions[1], convolutions[0])
+    self.assertGreater(len(text(**AWP)), 1.1 * len(off))
 
   @parameterized.parameters(
     (dict(awp__gamma=-1.0), 'awp.gamma is -1.0'),

@@ -72,11 +72,13 @@ class ReadmeTest(absltest.TestCase):
     }
     names['labels'] = np.asarray(names['logits_fn'](names['images'])).argmax(-1)
     blocks = re.findall(r'```python\n(.*?)```', ROBUST_PAGE, re.S)
-    self.assertLen(blocks, 2)
+    self.assertLen(blocks, 3)
     with contextlib.redirect_stdout(io.StringIO()) as printed:
       exec(blocks[0], names)
       whole = names['found'].robust
-      exec(blocks[1], names)
+      exec(blocks[2], names)
+      names['predict'] = lambda x: np.ones((len(x), 10), np.float32)
+      exec(blocks[1].replace('queries=5000', 'queries=5'), dict(names))
     self.assertIn("'apgd_t'", printed.getvalue())
     self.assertIn('adaptive', names['found'].stages)
     np.testing.assert_array_equal(names['found'].robust, whole)
@@ -128,7 +130,7 @@ class ReadmeTest(absltest.TestCase):
   def test_page_of_rows_and_loops_of_ones_own(self):
     """Every block runs in a file of its own, and does what the page says of it."""
     blocks = re.findall(r'```python\n(.*?)```', OWN_PAGE, re.S)
-    method, network, attack, aimed, loop, alone, optimizer = blocks
+    method, network, attack, aimed, loop, alone, whole, optimizer = blocks
     lines = [line for line in method.splitlines() if line.strip()]
     self.assertLessEqual(len(lines), 20)
     tables = METHODS, NETWORKS, ATTACKS, OPTIMIZERS
@@ -179,6 +181,12 @@ class ReadmeTest(absltest.TestCase):
       given['net'].eval()
       np.testing.assert_allclose(
         given['net'](images), given['student'](images), rtol=1e-4, atol=1e-5
+      )
+      own = {**given, 'teacher': logits_fn}
+      exec(whole, own)
+      row = own['scalars']
+      self.assertAlmostEqual(
+        float(row['loss']), float(row['loss_distill'] + row['loss_label']), places=4
       )
       exec(alone, given)
       before = jnp.zeros((64, 10))

@@ -79,8 +79,9 @@ LIMITS = {
     1.0,
     '%',
     'An attack of these checks breaks images that the table calls robust: the '
-    'accuracies of the table are too high; measure with --attacks=autoattack, or with '
-    'an attack that knows the defence.',
+    'accuracies of the table are too high; measure with AutoAttack, or, where it is in the '
+    'table, with an attack that knows the defence: through a surrogate, or with gradients of '
+    'your own.',
     'None of the attacks of these checks broke an image that the table calls robust.',
   ),
   'slopes not finite': Limit(
@@ -140,8 +141,8 @@ LIMITS = {
     '%',
     'This ball is so large that it holds the same grey image for every image. Only '
     'images of the class of the grey image can stay right, and the check leaves these '
-    'out. Others stayed right, so the attack fails: look for masked gradients, and at '
-    'preprocessing outside the network.',
+    'out. Others stayed right, so PGD, the attack of this check, fails on this network: look '
+    'for masked gradients, and at preprocessing outside the network.',
     'In a ball that holds the same grey image for every image, the attack broke nearly '
     'all images, as it should.',
   ),

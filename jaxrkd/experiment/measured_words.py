@@ -44,16 +44,21 @@ def lead(part: ConfigDict, row: Mapping[str, Any]) -> str:
     part: `evaluation`.
     row: of the network that stands for the run; see `results.summarize`.
   """
+  low, high = row['worst_case_interval']
   told = (
     f'Of {row["images"]:,} images it is right on {100 * row["clean"]:.1f} % as they are, and '
-    f'stays right on {100 * row["worst_case"]:.1f} % under'
+    f'stays right on {100 * row["worst_case"]:.1f} % (95 % interval: {100 * low:.1f} to '
+    f'{100 * high:.1f}) under'
   )
   columns = in_ball(part)
   if not columns:
     told += f' {", ".join(row["attacks"])}.'
   else:
     only = next(iter(columns)) if len(columns) == 1 else f'all {len(columns)} attacks'
-    told += f' {only} in {_balls(part)}.'
+    strong = any(node.get('name', name) == 'autoattack' for name, node in columns.items())
+    told += (
+      f' {only} in {_balls(part)}{"" if strong else "; AutoAttack is not among them"}.'
+    )
   transferred = [name for name, node in columns.items() if node.get('surrogate')]
   if transferred and len(transferred) == len(columns):
     told += ' These images were made on other networks; an attack on this one may leave far fewer.'

@@ -1,8 +1,8 @@
 """Cards of a few images: as they are, attacked, and the change, with both predictions."""
 
 import base64
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,12 +39,15 @@ class Examples(NamedTuple):
   adversarial: np.ndarray
 
 
-def cards(examples: Examples | None, names: Sequence[str]) -> list[str]:
+def cards(
+  examples: Examples | None, names: Sequence[str], row: Mapping[str, Any] | None = None
+) -> list[str]:
   """The part of a page with the images; empty where none were kept.
 
   Args:
     examples: the images.
     names: of the classes; empty shows their numbers.
+    row: of the network, for what the attack did to all images; see `results.summarize`.
   """
   if examples is None:
     return []
@@ -68,9 +71,17 @@ def cards(examples: Examples | None, names: Sequence[str]) -> list[str]:
     f'<p>The first images of each class that are right without an attack: as they are, under '
     f'{text(examples.attack)} in {text(examples.threat)}, and the change, made '
     f'{0.5 / largest:.3g} times as large. The attack broke {broken} of these '
-    f'{len(examples.label)}.</p>',
+    f'{len(examples.label)}{_of_all(examples, row)}.</p>',
     f'<div class="cards">{"".join(shown)}</div>',
   ]
+
+
+def _of_all(examples: Examples, row: Mapping[str, Any] | None) -> str:
+  """What the attack did to all images that are right, where that is known."""
+  seen = row['attacks'].get(examples.attack) if row else None
+  if not row or not seen or not row['clean']:
+    return ''
+  return f', and {100 * (1 - seen["robust"] / row["clean"]):.0f} % of all that are right'
 
 
 def _told(examples: Examples, k: int, names: Sequence[str]) -> str:

@@ -20,7 +20,11 @@ body { font:16px/1.55 system-ui,sans-serif; color:var(--ink); background:var(--p
   max-width:74em; margin:0 auto; padding:1.5em }
 h1 { font-size:1.6em; line-height:1.25; margin:.2em 0 } h2 { font-size:1.2em; margin:2em 0 .5em }
 p.lead { font-size:1.1em; margin:.3em 0 1em } .soft, small { color:var(--soft) }
-.scroll { overflow-x:auto; border:1px solid var(--line); border-radius:8px }
+.scroll { overflow-x:auto; border:1px solid var(--line); border-radius:8px; background:
+  linear-gradient(90deg,var(--paper) 30%,transparent) 0 0/3em 100% no-repeat local,
+  linear-gradient(-90deg,var(--paper) 30%,transparent) 100% 0/3em 100% no-repeat local,
+  linear-gradient(90deg,var(--soft),transparent) 0 0/.7em 100% no-repeat scroll,
+  linear-gradient(-90deg,var(--soft),transparent) 100% 0/.7em 100% no-repeat scroll }
 table { border-collapse:collapse; width:100%; font-variant-numeric:tabular-nums }
 th,td { padding:.4em .7em; text-align:right; border-bottom:1px solid var(--line);
   white-space:nowrap; vertical-align:top }
