@@ -42,7 +42,7 @@ class DirectCallTest(parameterized.TestCase):
     (lambda x, y: dict(labels=y.astype(float)), 'one integer for each'),
     (lambda x, y: dict(labels=y[:3]), r'labels have shape \(3,\)'),
     (lambda x, y: dict(images=(x - 0.5) / 0.25), 'reach from -2 to 2.*logits_fn'),
-    (lambda x, y: dict(images=x * 255), 'divide 8-bit images by 255'),
+    (lambda x, y: dict(images=x * 255), '255 where they have 8 bits'),
     (lambda x, y: dict(images=x.at[2, 0, 0].set(jnp.nan)), 'hold NaN, first in image 2'),
     (lambda x, y: dict(images=x.at[2, 0, 0].set(jnp.inf)), 'reach from 0 to inf'),
     (lambda x, y: dict(images=x.astype(int)), 'images are int'),

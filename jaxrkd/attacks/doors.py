@@ -156,8 +156,9 @@ def check_range(images: np.ndarray) -> bool:
     )
   if low < -ROUNDING or high > 1 + ROUNDING:
     raise InputError(
-      f'images reach from {low:.4g} to {high:.4g}, but attacks need [0, 1]: put '
-      'normalisation into logits_fn, and divide 8-bit images by 255'
+      f'images reach from {low:.4g} to {high:.4g}, but attacks need [0, 1]: divide them by '
+      'the largest value that a pixel can have (255 where they have 8 bits), and put '
+      'normalisation into logits_fn'
     )
   return low < 0 or high > 1
 

@@ -74,6 +74,11 @@ def describe(made: Plan, data_dir: str = '') -> None:
       one = training_flop(made, training, data_dir)
     except InputError as error:
       wrong.setdefault(str(error), []).append(training.title)
+      config = training.config
+      say(
+        f'  {training.folder}: {config.data.name}, seed {config.seed}, {config.epochs} '
+        f'epochs, cost unknown: see the error\n    for {_some(training.users)}'
+      )
       continue
     flop.append((one, one / _rate(training.config.precision)))
     say(f'  {_line(made, training, one, flop[-1][1])}')

@@ -21,6 +21,8 @@ SETTINGS: Any = {
   'axes.spines.top': False,
   'axes.spines.right': False,
 }
+# Of lines that may lie on each other.
+DASHES = ('-', '--', '-.', ':')
 
 
 def sweep(panels: Mapping[str, Lines], axis: str) -> plt.Figure:
@@ -74,10 +76,13 @@ def curves(panels: Mapping[str, Lines], axis: str = 'epoch') -> plt.Figure:
   """
   figure, axes = _panels(len(panels))
   for place, (title, lines) in zip(axes, panels.items()):
-    for name, (at, values, spread) in lines.items():
-      # A single epoch has no line.
+    for k, (name, (at, values, spread)) in enumerate(lines.items()):
+      # A single epoch has no line; equal lines are both seen.
       mark = 'o' if len(at) == 1 else ''
-      place.plot(at, values, label=name, linewidth=1.4, marker=mark)
+      way = dict(
+        marker=mark, markersize=9 - 2 * (k % 4), linestyle=DASHES[k % len(DASHES)]
+      )
+      place.plot(at, values, label=name, linewidth=1.4, **way)
       if spread is not None:
         low = [v - s for v, s in zip(values, spread)]
         high = [v + s for v, s in zip(values, spread)]

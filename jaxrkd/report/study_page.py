@@ -112,7 +112,8 @@ def _read(found: Mapping[str, Any]) -> list[str]:
     told += f' Measured on {" and ".join(f"{n:,}" for n in found["images"])} test images.'
   cells = [cell for row in found['rows'] for cell in row['cells'].values()]
   if all(cell['paper'] is None for cell in cells):
-    return ['<h2>Measured</h2>', f'<p>{told} {_seeds(found)}</p>']
+    none = ' The paper prints no numbers of it to compare with.' if found['paper'] else ''
+    return ['<h2>Measured</h2>', f'<p>{told}{none} {_seeds(found)}</p>']
   return [
     '<h2>Paper and measurement</h2>',
     f'<p>{told} The paper and the difference to it stand below each measured number. '
