@@ -1,6 +1,7 @@
 """What goes under every method by a key: AWP and IGDM."""
 
 import functools
+import shutil
 
 import chex
 import jax
@@ -9,7 +10,13 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
+from jaxrkd import experiment
 from jaxrkd.errors import InputError
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment import run
+from jaxrkd.experiment.load import load_trained
+from jaxrkd.experiment.load_run import load_run
+from jaxrkd.runtime import sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.train.weight_perturbation import WeightPerturbation
 
@@ -25,6 +32,8 @@ SAMPLED = (
   ('fair_iad_both', 'fair_iad', {**AWP, **IGDM}),
   ('at_aka_awp', 'at_aka', AWP),
   ('peeraid_awp', 'peeraid', AWP),
+  ('rslad_swa_ema', 'rslad', dict(swa__start=2, ema__decay=0.9)),
+  ('cat_aka_swa', 'cat_aka', dict(swa__start=1)),
 )
 
 
@@ -67,39 +76,87 @@ class ExtrasTest(parameterized.TestCase):
       made = tiny.config(method, epochs=3, **extras)
       plain = tiny.Run(tiny.config(method, epochs=3), 1)
       runs = {devices: tiny.Run(made, devices) for devices in (1, 4)}
-      rows = {d: run.steps(run.setup.init(), 6) for d, run in runs.items()}
+      rows = {d: one.steps(one.setup.init(), 6) for d, one in runs.items()}
       losses = {d: [row['loss'] for row in found] for d, (_, found) in rows.items()}
       np.testing.assert_allclose(losses[4], losses[1], rtol=1e-9)
       without = [row['loss'] for row in plain.steps(plain.setup.init(), 6)[1]]
-      self.assertNotEqual(losses[1], without)
-      run = runs[1]
-      state, _ = run.steps(run.setup.init(), 3)
+      if 'swa__start' in extras:
+        np.testing.assert_allclose(losses[1], without, rtol=1e-12)
+      else:
+        self.assertNotEqual(losses[1], without)
+      first = runs[1]
+      state, _ = first.steps(first.setup.init(), 3)
       store = Checkpoints(tiny.folder(self) / 'last')
       store.save(3, state, {})
       store.wait()
-      straight, want = run.steps(state, 3)
-      again, _ = store.restore(run.setup.learner.like)
-      resumed, got = run.steps(again, 3)
+      straight, want = first.steps(state, 3)
+      again, _ = store.restore(first.setup.learner.like)
+      resumed, got = first.steps(again, 3)
       store.close()
     self.assertEqual(want, got)
     chex.assert_trees_all_equal(
       *(
-        jax.tree.map(np.asarray, [net.params for net in state.nets.values()])
+        jax.tree.map(np.asarray, [(n.params, n.average) for n in state.nets.values()])
         for state in (straight, resumed)
       )
     )
 
   def test_what_is_off_is_not_in_the_program(self):
     def text(**changes):
-      run = tiny.Run(tiny.config('rslad', **changes), 1)
-      given = run.setup.init(), run.teachers, run.images, run.setup.order(jnp.int32(0))
-      return run.setup.step.lower(*given).as_text()
+      one = tiny.Run(tiny.config('rslad', **changes), 1)
+      given = one.setup.init(), one.teachers, one.images, one.setup.order(jnp.int32(0))
+      return one.setup.step.lower(*given).as_text()
 
     off = text()
     self.assertEqual(off, text(awp__warmup=5, igdm__beta=0.5))
     self.assertGreater(len(text(**AWP)), 1.1 * len(off))
 
+  def test_average_over_epochs_of_a_run(self):
+    folder = tiny.folder(self)
+    made = tiny.config('sat', epochs=3, swa__start=2, keep_epochs=(2, 3))
+    config = experiment.resolve(made)
+    found = experiment.train_and_evaluate(config, folder / 'run')
+    self.assertEqual(list(found['student']), ['best', 'last', 'swa'])
+    mesh = sharding.data_mesh(jax.devices()[:1])
+    load = functools.partial(load_trained, folder / 'run', mesh=mesh)
+    swa = load(kind='swa')
+    kept = [load(kind='last', epoch=epoch).state.params for epoch in (2, 3)]
+    mean = jax.tree.map(lambda a, b: (a + b) / 2, *kept)
+    chex.assert_trees_all_close(swa.state.params, mean, atol=1e-6)
+    last = load(kind='last')
+    # Estimated for these parameters, and not those of the last epoch.
+    with self.assertRaises(AssertionError):
+      chex.assert_trees_all_close(swa.state.stats, last.state.stats, atol=1e-6)
+    with self.subTest('as a function and as a teacher'):
+      images = np.zeros((2, *swa.record.image_shape), np.float32)
+      given = load_run(folder / 'run', checkpoint='swa')(images)
+      own = swa.net.apply(swa.state.params, swa.state.stats, images)
+      np.testing.assert_allclose(given, own, rtol=1e-5)
+      student = tiny.config('rslad', epochs=1, teachers=[])
+      student.teachers = {
+        'robust': configs.teacher(workdir=str(folder / 'run'), checkpoint='swa')
+      }
+      taught = experiment.train_and_evaluate(
+        experiment.resolve(student), folder / 'taught'
+      )
+      row, want = taught['teachers']['robust'], found['student']['swa']
+      self.assertEqual((row['clean'], row['checkpoint']), (want['clean'], 'swa'))
+    with self.subTest('made again from the last checkpoint'):
+      shutil.rmtree(folder / 'run/checkpoints/swa')
+      (folder / 'run/results.json').unlink()
+      experiment.train_and_evaluate(config, folder / 'run')
+      again = load(kind='swa')
+      chex.assert_trees_all_equal(again.state.stats, swa.state.stats)
+
+  def test_a_run_without_says_how_to_get_one(self):
+    folder = tiny.folder(self)
+    run.train(experiment.resolve(tiny.config('natural', epochs=1)), folder / 'run')
+    with self.assertRaisesRegex(InputError, 'config.swa.start=EPOCH'):
+      load_run(folder / 'run', checkpoint='swa')
+
   @parameterized.parameters(
+    (dict(swa__start=9), 'config.swa.start is 9, but the training has'),
+    (dict(swa__start=-1), 'config.swa.start is -1'),
     (dict(awp__gamma=-1.0), 'awp.gamma is -1.0'),
     (dict(awp__gamma=0.1, awp__warmup=-1), 'awp.warmup is -1'),
     (dict(igdm__alpha=-1.0), 'igdm.alpha is -1.0'),
@@ -107,8 +164,6 @@ class ExtrasTest(parameterized.TestCase):
     (dict(igdm__alpha=1.0, igdm__teacher='clean'), 'a clean teacher'),
   )
   def test_bad_values(self, changes, text):
-    from jaxrkd import experiment
-
     with self.assertRaisesRegex(InputError, text):
       experiment.resolve(tiny.config('rslad', **changes))
 

@@ -29,6 +29,8 @@ from jaxrkd.methods import METHODS, anl
 from jaxrkd.methods.absld import NAMES
 from jaxrkd.methods.dgad import put_right
 from jaxrkd.methods.igdm import with_igdm
+from jaxrkd.train.averages import first_averages, updated
+from jaxrkd.train.norm_statistics import reestimated
 from jaxrkd.train.weight_perturbation import WeightPerturbation
 
 DATA = pathlib.Path(__file__).parent / 'data' / 'golden_train_steps_newer.npz'
@@ -299,6 +301,37 @@ class NewerGoldenTest(GoldenCase):
       # Adversarial images are stored in float32.
       want = golden[f'teacher_{which}']
       np.testing.assert_allclose(found, want, rtol=1e-9 if which == 'clean' else 1e-4)
+
+  @parameterized.parameters(('swa', True), ('swa_torch', False))
+  def test_average_over_epochs(self, name, by_size):
+    """Equal weights, and statistics of every batch, weighted by its images or not."""
+    epochs = [variables(self.archive, which) for which in ('student', 'robust', 'clean')]
+    first, stats = epochs[0]
+    kept = first_averages(first, moving=False, equal=True)
+    for number, (params, _) in enumerate(epochs):
+      kept = updated(
+        kept,
+        params,
+        jnp.int32(number),
+        decay=0.0,
+        warmup=True,
+        start=1,
+        steps_per_epoch=1,
+      )
+    self.assertEqual(int(kept.epochs), 3)
+    images = self.batch()['image']
+    parts = [(images[a:b], None) for a, b in self.archive['swa/slices']]
+    found = reestimated(network(), kept.equal, stats, parts, by_size)
+    want_params, want_stats = variables(self.archive, f'{name}/after')
+    for got, want in ((kept.equal, want_params), (found, want_stats)):
+      for (path, leaf), value in zip(
+        jax.tree_util.tree_leaves_with_path(got), jax.tree.leaves(want), strict=False
+      ):
+        np.testing.assert_allclose(leaf, value, atol=1e-6, err_msg=str(path))
+    logits = network().apply(kept.equal, found, images)
+    np.testing.assert_allclose(
+      logits, self.archive[f'{name}/logits'], rtol=1e-6, atol=1e-9
+    )
 
   def test_every_entry_of_the_file_is_tested(self):
     self.assertEqual(self.entries - OTHERS, set(CASES))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from ml_collections import ConfigDict
 
 from jaxrkd.amalgamation import AMALGAMATIONS, check_pareto
-from jaxrkd.errors import InputError, choose, in_range, nearest, one_of
+from jaxrkd.errors import InputError, choose, in_range, nearest, one_of, whole_number
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import make
 from jaxrkd.experiment.roles import roles
@@ -79,6 +79,12 @@ def check(config: ConfigDict, past: bool = False) -> None:
   _check_seeds(config)
   check_decay(config.ema.decay)
   make.weight_perturbation(config)
+  whole_number(config.swa.start, 0, 'config.swa.start')
+  if config.swa.start > config.epochs and not past:
+    raise InputError(
+      f'config.swa.start is {config.swa.start}, but the training has {config.epochs} epochs; '
+      'choose one of them, or 0 for no average over epochs'
+    )
   for name, entry in config.teachers.items():
     _check_teacher(config, name, entry, past)
   method = make.method(config)
@@ -303,7 +309,7 @@ def _check_numbers(config: ConfigDict) -> None:
 
 def _check_teacher(config: ConfigDict, name: str, entry: ConfigDict, past: bool) -> None:
   where = f'config.teachers.{name}'
-  one_of(entry.checkpoint, ('best', 'last', 'ema'), f'{where}.checkpoint')
+  one_of(entry.checkpoint, ('best', 'last', 'ema', 'swa'), f'{where}.checkpoint')
   one_of(entry.kind, KINDS, f'{where}.kind')
   in_range(entry.weight, 0, 1, f'{where}.weight')
   if not (entry.workdir or entry.file or entry.config):

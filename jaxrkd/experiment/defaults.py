@@ -101,6 +101,9 @@ def base() -> ConfigDict:
       igdm=dict(alpha=0.0, beta=1.0, gamma=1.0, order='shared', ramp=0, teacher='robust'),
       # Moving average of the student's parameters; decay 0 keeps none.
       ema=dict(decay=0.0, warmup=True),
+      # The mean of the parameters after each epoch from `start` on, counted from 1, with
+      # BatchNorm's statistics estimated anew (SWA); 0 keeps none.
+      swa=dict(start=0),
       # The checkpoint called best: highest `metric` ('weighted', the mean of clean and
       # robust accuracy; 'robust'; 'clean') on `split` ('heldout' or 'test'), looked at
       # every `every` epochs. Training stops where the robust accuracy on it falls by more
@@ -167,7 +170,7 @@ def teacher(
     workdir: a finished run to take it from.
     kind: 'clean' or 'robust': which of a method's roles it plays.
     weight: its share among the teachers that play a role together; all 0 are equal shares.
-    checkpoint: 'best', 'last', or 'ema' for the averaged parameters of the last.
+    checkpoint: 'best', 'last', 'ema' for the averaged parameters of the last, or 'swa'.
     epoch: take it as it was after this epoch; 0 takes `checkpoint`.
     network: one of several that its run trained together; empty takes its student.
     file: weights from elsewhere, such as a PyTorch file.

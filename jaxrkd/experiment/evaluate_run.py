@@ -34,6 +34,7 @@ from jaxrkd.experiment.summary import (
 from jaxrkd.experiment.threats import differs
 from jaxrkd.runtime import files, preemption, sharding, stages
 from jaxrkd.runtime.progress import say
+from jaxrkd.train.averages import moving_average
 
 # What versions are called that were kept after an epoch.
 EPOCH = 'epoch '
@@ -64,8 +65,8 @@ def evaluate_run(
     folder: per-example results go to workdir/folder/<network>/<attack>.npz.
     title: what the student is called in the table.
     checks: whether to make those of `evaluation.trust`.
-    versions: of the student: 'best', 'last', 'ema', or 'epoch 20' of one that was kept;
-      empty measures the first three, as far as there are.
+    versions: of the student: 'best', 'last', 'ema', 'swa', or 'epoch 20' of one that was
+      kept; empty measures the first four, as far as there are.
     teachers: whether teachers are measured, too.
   """
   stages.begin(f'measuring {title}')
@@ -244,8 +245,8 @@ def _measure_teacher(
   # What its own run measured with the same settings is taken from there.
   also = None if entry.epoch or entry.get('network') else home / folder / entry.checkpoint
   identity = identity_of(teacher)
-  if entry.checkpoint == 'ema':
-    identity['version'] = 'ema'
+  if entry.checkpoint in ('ema', 'swa'):
+    identity['version'] = entry.checkpoint
   if entry.get('network'):
     identity['network'] = entry.network
   summary = measure(
@@ -277,8 +278,8 @@ def _measure_version(
 ) -> dict[str, Any]:
   """One version of a network; its step is in the result."""
   identity = identity_of(trained)
-  if version == 'ema':
-    identity['version'] = 'ema'
+  if version in ('ema', 'swa'):
+    identity['version'] = version
   if network:
     identity['network'] = network
     place = place / network
@@ -323,10 +324,13 @@ def student_versions(
   found = {kind: load_trained(workdir, kind, mesh, precision) for kind in kinds}
   if is_imported(workdir):
     return found
-  if jax.tree.leaves(found['last'].state.average):
-    average = found['last'].state.average
+  average = moving_average(found['last'].state.average)
+  if jax.tree.leaves(average):
     state = dataclasses.replace(found['last'].state, params=average)
     found['ema'] = found['last']._replace(state=state)
+  # Not of an ensemble of runs from before their averages were there.
+  if found['last'].config.get('swa', {}).get('start'):
+    found['swa'] = load_trained(workdir, 'swa', mesh, precision)
   # One `Net` for all, so that what is compiled for it serves them all.
   return {kind: t._replace(net=found['last'].net) for kind, t in found.items()}
 

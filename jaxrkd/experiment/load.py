@@ -19,6 +19,7 @@ from jaxrkd.models.named import named_network
 from jaxrkd.paths import expanded
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
+from jaxrkd.train.averages import moving_average
 from jaxrkd.train.networks import STUDENT, TrainedNetworks, make_networks
 from jaxrkd.train.record import RunRecord
 from jaxrkd.train.state import NetState
@@ -71,7 +72,7 @@ class Trained(NamedTuple):
     assert self.networks is not None
     state = self.nets[name]
     if averaged:
-      state = dataclasses.replace(state, params=state.average)
+      state = dataclasses.replace(state, params=moving_average(state.average))
     return self._replace(net=self.networks.nets[name], state=state)
 
 
@@ -115,7 +116,8 @@ def load_trained(
 
   Args:
     workdir: folder of a run.
-    kind: 'best', 'last', or 'ema' for the averaged parameters of the last.
+    kind: 'best', 'last', 'ema' for the averaged parameters of the last, or 'swa' for those
+      of an average over epochs.
     mesh: devices to put it on, a copy on each.
     precision: compute type; empty takes the run's own.
     epoch: read what was kept after this epoch instead; 0 reads `kind`.
@@ -129,12 +131,13 @@ def load_trained(
   workdir = expanded(workdir)
   if kind == 'ema':
     found = load_trained(workdir, 'last', mesh, precision, epoch, network, remat)
-    if not jax.tree.leaves(found.state.average):
+    moving = moving_average(found.state.average)
+    if not jax.tree.leaves(moving):
       raise InputError(
         f'{str(workdir)!r} kept no average of its parameters; take its best or last '
         'checkpoint, or train it in a new workdir with --config.ema.decay=0.995'
       )
-    state = dataclasses.replace(found.state, params=found.state.average)
+    state = dataclasses.replace(found.state, params=moving)
     return found._replace(state=state)
   config = read_config(workdir)
   if precision:
@@ -248,6 +251,11 @@ def _open(workdir: pathlib.Path, kind: str) -> Checkpoints:
   folder = workdir / 'checkpoints' / kind
   checkpoints = Checkpoints(folder, writable=False) if folder.is_dir() else None
   if checkpoints is None or not checkpoints.steps():
+    if kind == 'swa' and not read_config(workdir).get('swa', {}).get('start'):
+      raise InputError(
+        f'{str(workdir)!r} kept no average over epochs; take its best or last checkpoint, or '
+        'train it in a new workdir with --config.swa.start=EPOCH'
+      )
     raise InputError(
       f'{str(workdir)!r} has no {kind} checkpoint; finish its training first by running '
       'the command that began it'
@@ -323,8 +331,9 @@ def _load_members(workdir, kind, mesh, config, epoch, network) -> Trained:
   join = jax.jit(join, out_shardings=everywhere)
   params, stats = join([(m.state.params, m.state.stats) for m in found])
   average: Tree = {}
-  if all(jax.tree.leaves(member.state.average) for member in found):
-    average, _ = join([(m.state.average, m.state.stats) for m in found])
+  own = [moving_average(member.state.average) for member in found]
+  if all(map(jax.tree.leaves, own)):
+    average, _ = join([(moving, m.state.stats) for moving, m in zip(own, found)])
   state = NetState(params, stats, {}, average)
   members = tuple(member.record for member in found)
   return Trained(net, state, found[0].record, config, members=members)

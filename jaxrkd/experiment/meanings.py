@@ -83,6 +83,9 @@ MEANINGS: dict[str, str] = {
   'ema.decay': "Decay of a moving average of the student's parameters, which is measured "
   'beside best and last. 0 keeps none.',
   'ema.warmup': 'Let the average follow quickly at the beginning.',
+  'swa.start': 'First epoch whose end counts in an average of the parameters over epochs, which '
+  'is measured as `swa`. Its BatchNorm statistics are estimated anew. 0 keeps none; authors take '
+  'the first drop of the rate, or half of the epochs.',
   'select.split': "Images on which the best checkpoint is chosen: 'heldout', or 'test' as the "
   'papers do, which makes its accuracies optimistic; results say so.',
   'select.metric': "What is highest at the best checkpoint: 'weighted' (the mean of clean and "
@@ -119,7 +122,8 @@ MEANINGS: dict[str, str] = {
 }
 TEACHER: dict[str, str] = {
   'workdir': 'A finished run to take the teacher from.',
-  'checkpoint': "Which of its checkpoints: 'best', 'last', or 'ema' for the averaged parameters.",
+  'checkpoint': "Which of its checkpoints: 'best', 'last', 'ema' for the averaged parameters, or "
+  "'swa' for the average over epochs.",
   'epoch': 'Take it as it was after this epoch (see `keep_epochs`). 0 takes `checkpoint`.',
   'network': 'One of several networks that its run trained. Empty takes the student.',
   'file': 'Weights from elsewhere, such as a PyTorch file.',

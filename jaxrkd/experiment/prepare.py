@@ -57,6 +57,7 @@ def learner(
     weights=weight_sgd(method.weight_rate, method.weight_rate_decays, schedule),
     ema_decay=config.ema.decay,
     ema_warmup=config.ema.warmup,
+    swa_start=config.get('swa', {}).get('start', 0),
     rate=lambda step: schedule.rate(step) / schedule.peak,
   )
   return Learner(networks, method, optimizers, mesh, classes)

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from jaxrkd.data import Dataset
 from jaxrkd.evaluate import results
-from jaxrkd.experiment import make, seeds, stage_plan
+from jaxrkd.experiment import make, seeds, stage_plan, weight_average
 from jaxrkd.experiment.check import schedule_note
 from jaxrkd.experiment.claim import claim
 from jaxrkd.experiment.data_notes import tell
@@ -226,6 +226,9 @@ def train_students(
     )
   variables = {name: (t.state.params, t.state.stats) for name, t in teachers.items()}
   fit(ready, ready[0].setup.join_teachers(variables), title)
+  if runs[0][0].swa.start:
+    for run in ready:
+      weight_average.write(run.setup, run.workdir, run.title)
 
 
 def train_members(

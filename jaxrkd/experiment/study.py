@@ -13,7 +13,7 @@ from jaxrkd.errors import InputError
 from jaxrkd.evaluate import dynamics, particle_statistics
 
 # Which checkpoint of a run a row shows.
-CHECKPOINTS = ('best', 'last', 'ema')
+CHECKPOINTS = ('best', 'last', 'ema', 'swa')
 FIGURES = ('sweep', 'bars', 'curves', 'images', 'gallery')
 
 

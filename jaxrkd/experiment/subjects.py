@@ -45,7 +45,7 @@ def load_surrogates(
 def _of_a_run(name: str, mesh: jax.sharding.Mesh) -> Trained:
   """The network of 'RUN', its best checkpoint, or of 'RUN@last'."""
   place, at, kind = name.rpartition('@')
-  if not at or kind not in ('best', 'last', 'ema'):
+  if not at or kind not in ('best', 'last', 'ema', 'swa'):
     place, kind = name, 'best'
   return load_trained(expanded(place), kind, mesh, 'float32')
 

@@ -33,7 +33,7 @@ def main(overrides: list[str]) -> None:
     raise InputError(f'--config.{overrides[0]}: an export takes no config keys')
   if not found.out:
     raise InputError('no --out; name a file, such as --out=student.onnx')
-  one_of(found.checkpoint, ('best', 'last', 'ema'), '--checkpoint')
+  one_of(found.checkpoint, ('best', 'last', 'ema', 'swa'), '--checkpoint')
   if found.images < 0:
     raise InputError(f'--images is {found.images}; give a number of images, or 0 for all')
   workdir = command_line.required_workdir()

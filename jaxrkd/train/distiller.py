@@ -12,6 +12,7 @@ import numpy as np
 from jaxrkd.attacks import Search, doors
 from jaxrkd.errors import InputError, nearest
 from jaxrkd.runtime import sharding
+from jaxrkd.train.averages import moving_average
 from jaxrkd.train.batch import keys_of
 from jaxrkd.train.learner import Learner
 from jaxrkd.train.networks import STUDENT
@@ -144,11 +145,12 @@ class Distiller:
   ) -> tuple[Tree, Tree]:
     """Copies of (params, stats) of a trained network; arguments as `logits_fn`."""
     found = state.nets[self._name(network)]
-    if average and not jax.tree.leaves(found.average):
+    moving = moving_average(found.average)
+    if average and not jax.tree.leaves(moving):
       raise InputError(
         'no average of the parameters is kept; ask for one by distill(..., ema_decay=0.995)'
       )
-    params = found.average if average else found.params
+    params = moving if average else found.params
     # Copies: the next step reuses the memory of the state.
     return jax.tree.map(lambda leaf: leaf.copy(), (params, found.stats))
 

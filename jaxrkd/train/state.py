@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from jaxrkd.methods import Method
 from jaxrkd.models import Net
+from jaxrkd.train.averages import first_averages
 
 Array = jax.Array
 Tree = Any
@@ -24,7 +24,8 @@ class NetState:
     params: what gradients move.
     stats: running statistics and the like.
     opt: state of its optimiser.
-    average: moving average of `params`; an empty tree where none is kept.
+    average: moving average of `params`, an empty tree where none is kept; or `Averages`,
+      where one over epochs is kept, too.
   """
 
   params: Tree
@@ -64,6 +65,8 @@ class Optimizers:
     weights: transformation of the method's weight gradients.
     ema_decay: share of the old average that stays; 0 keeps no average.
     ema_warmup: see `optimizers.ema.update_average`.
+    swa_start: the first epoch, from 1, whose end counts in an average over epochs; 0 keeps
+      none.
     rate: updates done -> the student's learning rate relative to its peak, for methods
       whose own rates fall with it; None is 1.
   """
@@ -73,6 +76,7 @@ class Optimizers:
   ema_decay: float = 0.0
   ema_warmup: bool = True
   rate: Callable[[Array], Array] | None = None
+  swa_start: int = 0
 
 
 def run_keys(key: Array) -> tuple[Array, Array, Array]:
@@ -94,8 +98,9 @@ def init_state(
   states = {}
   for number, (name, net) in enumerate(sorted(nets.items())):
     params, stats = net.init(jax.random.fold_in(init_key, number))
-    # A copy, so that the parameters and their average never share a donated buffer.
-    average = jax.tree.map(jnp.copy, params) if optimizers.ema_decay else {}
+    average = first_averages(
+      params, bool(optimizers.ema_decay), bool(optimizers.swa_start)
+    )
     states[name] = NetState(params, stats, optimizers.student.init(params), average)
   own = method.init(optimizers.weights, classes)
   return TrainState(

@@ -12,10 +12,9 @@ from jaxrkd.attacks import Search
 from jaxrkd.errors import InputError
 from jaxrkd.methods import Method, MethodState
 from jaxrkd.methods.base import batch_mean
-from jaxrkd.optimizers import update_average
 from jaxrkd.particles import spread
 from jaxrkd.runtime import sharding
-from jaxrkd.train import micro
+from jaxrkd.train import averages, micro
 from jaxrkd.train.attack import Attacker
 from jaxrkd.train.networks import STUDENT, TrainedNetworks
 from jaxrkd.train.state import NetState, Optimizers, TrainState
@@ -155,8 +154,14 @@ def make_update(
     at = old.params if at is None else at
     changes, opt = optimizers.student.update(grads, old.opt, at)
     params = optax.apply_updates(old.params, changes)
-    average = update_average(
-      old.average, params, state.step, optimizers.ema_decay, optimizers.ema_warmup
+    average = averages.updated(
+      old.average,
+      params,
+      state.step,
+      decay=optimizers.ema_decay,
+      warmup=optimizers.ema_warmup,
+      start=optimizers.swa_start,
+      steps_per_epoch=steps_per_epoch,
     )
     return NetState(params, stats, opt, average)
 
