@@ -288,7 +288,8 @@ class OracleTest(parameterized.TestCase):
         batch = {**v.batch(70), **extra, 'withstood': jnp.ones(B)}
         _, batch = method.begin(method.init(classes=C), batch)
         adv = jnp.asarray(v.x_adv)
-        terms, *_ = method.terms(student, (), v.teachers(), batch, adv)
+        teachers = {**v.teachers(), 'average': v.teachers()['clean']}
+        terms, *_ = method.terms(student, (), teachers, batch, adv)
         totals.append(float(method.total(terms, {})))
       self.assertAlmostEqual(*totals, places=12, msg=name)
 

@@ -115,6 +115,31 @@ def ikl(v, w, fixed, alpha=4.0, beta=20.0, gamma=1.0, normalised=False):
 
 
 FAIR = {'base': {}, 'weight': CLASS_WEIGHTS}
+FRACTION = 0.25
+
+
+def rectified(v, start=(2.5, 0.7), end=(2.0, 0.95)):
+  """ADR's labels by a loop; the average is the clean teacher."""
+  tau, share = (
+    b + 0.5 * (a - b) * (1 + np.cos(np.pi * FRACTION)) for a, b in zip(start, end)
+  )
+  probs, found = v.probs(v.clean, v.x, tau), np.zeros((B, C))
+  for i in range(B):
+    trust = min(max(share - (probs[i].max() - probs[i, v.y[i]]), 0), 1)
+    found[i] = trust * probs[i]
+    found[i, v.y[i]] += 1 - trust
+  return found
+
+
+def adr(v, w, fixed, beta=None):
+  del fixed
+  soft = rectified(v)
+  crossed = lambda x: v.mean(-(soft * np.log(v.probs(w, x))).sum(-1))
+  if beta is None:
+    return crossed(v.x_adv)
+  return crossed(v.x) + beta * v.mean(kl(v.probs(w, v.x), v.probs(w, v.x_adv)))
+
+
 # (method, its options, epoch, its memory, oracle, the oracle's options)
 CASES = (
   ('saad', {}, 0, {}, saad, {}),
@@ -134,6 +159,8 @@ CASES = (
   ('absld', dict(shared_storage=True), 0, TAU, absld, dict(shared=True)),
   ('hat', {}, 0, {}, hat, {}),
   ('hat', dict(robust_loss='ce', distance=3.0), 0, {}, hat, dict(robust='ce', h=3.0)),
+  ('adr', {}, 0, {}, adr, {}),
+  ('adr', dict(base='trades', beta=3.0), 0, {}, adr, dict(beta=3.0)),
   ('ikl', {}, 0, MEANS, ikl, {}),
   ('gkl', {}, 0, MEANS, ikl, dict(gamma=0.4, normalised=True)),
   ('fair_rslad', {}, 0, FAIR, rslad, {}),
@@ -153,10 +180,11 @@ class NewerOracleTest(parameterized.TestCase):
 
   def loss(self, method, v, epoch=0, memory=()):
     batch = {**v.batch(epoch), 'progress': PROGRESS, 'withstood': jnp.ones(B)}
-    batch['memory'] = jax.tree.map(jnp.asarray, memory)
+    batch |= {'memory': jax.tree.map(jnp.asarray, memory), 'fraction': FRACTION}
 
     def loss(weights):
-      given = (v.teachers(), batch, jnp.asarray(v.x_adv))
+      teachers = {**v.teachers(), 'average': v.teachers()['clean']}
+      given = (teachers, batch, jnp.asarray(v.x_adv))
       terms, *_ = method.terms(student_of(weights), (), *given)
       return method.total(terms, method.weights)
 
@@ -234,6 +262,8 @@ class NewerOracleTest(parameterized.TestCase):
     ('b_mtard', dict(tau_rate=-1.0), 'method.tau_rate is -1.0'),
     ('ada_iad', dict(temperature=0.0), 'method.temperature is 0.0'),
     ('dgad', dict(beta=-1.0), 'method.beta is -1.0'),
+    ('adr', dict(base='mart'), "'sat', 'trades'"),
+    ('adr', dict(share_end=1.5), 'method.share_end is 1.5'),
     ('absld', dict(tau_min=2.0), 'method.tau_min is 2.0'),
     ('fair_rslad', dict(fair_max=0.5), 'method.fair_max is 0.5'),
     ('fair_ard', dict(alpha=2.0), 'method.alpha is 2.0'),

@@ -64,6 +64,8 @@ def config(method='mtard', teachers=True, **changes) -> ConfigDict:
     for name, kind in teachers or []
   }
   own = METHODS[method]()
+  if own.asks_average:
+    made.ema.decay = 0.9
   if own.group == 'teachers':
     names = ('t1', 't2') if own.attacks_group else ('t1',)
     made.online = {name: dict(made.student) for name in names}

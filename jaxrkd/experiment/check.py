@@ -106,6 +106,7 @@ def check(config: ConfigDict, past: bool = False) -> None:
       'learns from adversarial images, and without a step they are the clean ones; set it to '
       '1 or more, or take --config.method=natural'
     )
+  _check_average(config, method)
   _check_group(config, method)
   _check_ensemble(config, method, roles(config, method))
   if attacks:
@@ -178,6 +179,14 @@ def check_surrogates(config: ConfigDict) -> None:
         f'{nearest(chosen, config.teachers)}, which is no teacher of this run (teachers: '
         f'{known}); name one, or the workdir of a finished run as a path with a /'
       )
+
+
+def _check_average(config: ConfigDict, method: Method) -> None:
+  if method.asks_average and not config.ema.decay:
+    raise InputError(
+      f'method {config.method.name!r} asks the moving average of the student, but '
+      'config.ema.decay is 0; set --config.ema.decay=0.995'
+    )
 
 
 def _check_group(config: ConfigDict, method: Method) -> None:

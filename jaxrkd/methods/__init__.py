@@ -9,6 +9,7 @@ from collections.abc import Callable
 from jaxrkd.methods.absld import absld
 from jaxrkd.methods.ada_iad import ada_iad
 from jaxrkd.methods.adaad import adaad
+from jaxrkd.methods.adr import adr
 from jaxrkd.methods.akd import akd
 from jaxrkd.methods.ard import ard
 from jaxrkd.methods.at_aka import at_aka
@@ -64,6 +65,7 @@ METHODS: dict[str, Callable[..., Method]] = {
   'b_mtard': b_mtard,
   'ada_iad': ada_iad,
   'dgad': dgad,
+  'adr': adr,
   'absld': absld,
   'fair_ard': fair_ard,
   'fair_iad': fair_iad,

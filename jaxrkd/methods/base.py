@@ -19,9 +19,9 @@ Tree = Any
 # `memory`, the method's own, and for `Method.counts_withstood` `withstood` [B]. A method may
 # add `weight` [B], by which every term counts an image.
 Batch = Mapping[str, Any]
-# Scalars: updates done; the epoch, from 0; the share of all epochs that this one ends; the
-# student's learning rate relative to its peak.
-MOMENT = ('step', 'epoch', 'progress', 'rate')
+# Scalars: updates done, also as a share of all; the epoch, from 0; the share of all epochs
+# that this one ends; the student's learning rate relative to its peak.
+MOMENT = ('step', 'fraction', 'epoch', 'progress', 'rate')
 Terms = dict[str, Array]
 # (stats, images) -> (logits, new stats), in training mode. The order of calls is the
 # order in which BatchNorm sees images, and belongs to the method.
@@ -146,6 +146,7 @@ class _MethodFields(NamedTuple):
   check_group: Callable[[int], None] = _any_size
   attacks_group: bool = True
   counts_withstood: bool = False
+  asks_average: bool = False
   sums: Callable[[int], Mapping[str, Array]] | None = None
   end_of_epoch: epoch_sums.EndOfEpoch = _nothing_changes
 
@@ -180,6 +181,7 @@ class Method(_MethodFields):
       problem may ask for each member by its name, in evaluation mode.
     counts_withstood: let `batch['withstood']` [B] be the number of gradients of the attack
       at whose points the student was right.
+    asks_average: let the moving average of the student answer as the teacher 'average'.
     sums: number of classes -> zeros [classes, ...] by name: what is added up for each class
       over an epoch. `terms` then returns a third thing, by name the values [B, ...].
     end_of_epoch: (memory, sums, images of each class [classes], batch of the new epoch) ->
@@ -228,7 +230,8 @@ class Method(_MethodFields):
       batch: see `loss`.
     """
     start = {'step': state.step, 'epoch': jnp.zeros((), jnp.int32)}
-    batch = {**start, 'progress': jnp.ones(()), 'rate': jnp.ones(()), **batch}
+    ended = dict.fromkeys(('fraction', 'progress', 'rate'), jnp.ones(()))
+    batch = {**start, **ended, **batch}
     if not self.sums:
       return state, {**batch, 'memory': state.memory}
     kept = epoch_sums.begun(state.memory, batch, self.end_of_epoch)
@@ -256,7 +259,7 @@ class Method(_MethodFields):
       stats: of the student; anything, such as (), where it has none.
       teachers: by role, images -> logits [B, classes].
       batch: `image` [B, H, W, C] in [0, 1] and `label` [B]; see `Batch`. Where they are
-        not there, `epoch` counts as 0, `progress` and `rate` as 1.
+        not there, `epoch` counts as 0; `fraction`, `progress` and `rate` as 1.
       adversarial: images [B, H, W, C]; `Attacked` for a method with a group.
       optimizer: that of `init`.
 

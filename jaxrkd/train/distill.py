@@ -127,6 +127,11 @@ def distill(
   if micro_batch:
     sharding.check_batch_size(micro_batch, mesh, 'micro_batch')
   student, mapped = as_net(net, 'net'), is_mapped(stacking)
+  if method.asks_average and not ema_decay:
+    raise InputError(
+      'the method asks the moving average of the student, and none is kept; give '
+      'ema_decay=0.995'
+    )
   members = _members(method, net, student, online)
   optimizers = Optimizers(
     student=optimizer,

@@ -76,14 +76,25 @@ def make_update(
     rows = batch
     before, batch = method.begin(before, {**rows, **moment(state.step)})
     answers: StackLogits = {}
-    teachers = frozen.by_role(teacher_vars, batch, student, micro_batch, mesh, answers)
+    teachers: dict[str, Any] = dict(
+      frozen.by_role(teacher_vars, batch, student, micro_batch, mesh, answers)
+    )
+    average = {}
+    if method.asks_average:
+      moving = averages.moving_average(state.nets[STUDENT].average)
+      mean = networks.nets[STUDENT].logits_fn(whole(moving), stats[STUDENT])
+      average = {'average': lambda images, temperature=1.0: mean(images) / temperature}
+      teachers |= average
     if micro_batch:
 
       def attacked(part):
         own: StackLogits = {}
         # What is not of rows is not split.
         part = {**batch, **part}
-        asked = frozen.by_role(teacher_vars, part, student, answers=own)
+        asked = {
+          **frozen.by_role(teacher_vars, part, student, answers=own),
+          **average,
+        }
         images, _, counted = attacker(params, stats, asked, part)
         return images, counted, own
 
@@ -133,6 +144,7 @@ def make_update(
     epoch = step // steps_per_epoch
     found = {'step': step, 'epoch': epoch}
     if epochs:
+      found['fraction'] = jnp.minimum(step / (epochs * steps_per_epoch), 1)
       found['progress'] = jnp.minimum((epoch + 1) / epochs, 1)
     if optimizers.rate:
       found['rate'] = optimizers.rate(step)
