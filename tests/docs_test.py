@@ -13,13 +13,14 @@ from jaxrkd.attacks import ATTACKS, SEARCHES, THREATS, UNFORESEEN
 from jaxrkd.data import SOURCES
 from jaxrkd.evaluate.trust_limits import LIMITS
 from jaxrkd.experiment import config_files, meanings
-from jaxrkd.experiment.study_files import load_study, names
+from jaxrkd.experiment.study_files import load_study, names, of_papers
 from jaxrkd.experiment.tables import options
 from jaxrkd.interop import RECIPES
 from jaxrkd.methods import INNERS, METHODS
 from jaxrkd.models import NETWORKS
 from jaxrkd.optimizers import OPTIMIZERS, SCHEDULES
 from jaxrkd.programs import cli, exit_status
+from jaxrkd.report.papers import CITED
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCS = ROOT / 'docs'
@@ -109,7 +110,9 @@ class ReferenceTest(parameterized.TestCase):
       self.assertIn(f'| [`{name}`](#{name}) |', PAGES['reference/configs.md'])
     for name in names():
       self.assertIn(f'| `{name}` |', PAGES['reference/studies.md'])
-      self.assertIn(f'| {load_study(name).paper} |', PAGES['reference/studies.md'])
+      paper = load_study(name).paper
+      self.assertEqual(bool(paper), name in of_papers())
+      self.assertIn(paper, ('', *CITED))
     for name in LIMITS:
       self.assertIn(f'| {name} |', PAGES['reference/checks.md'])
     for name in AVERAGES:
@@ -154,7 +157,7 @@ class SiteTest(absltest.TestCase):
 
   def test_numbers_that_are_said_are_so(self):
     text = (ROOT / 'README.md').read_text(encoding='utf-8')
-    self.assertIn(f'**{len(names())} tables and figures**', text)
+    self.assertIn(f'**{len(of_papers())} tables and figures**', text)
     entries = sum('/' in name for name in RECIPES)
     self.assertIn(f'{entries} networks of RobustBench', text)
 

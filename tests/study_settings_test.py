@@ -165,7 +165,7 @@ def expected(found: study.Study, row: study.Row, config: Any) -> Settings:
 
 
 class SettingsTest(parameterized.TestCase):
-  @parameterized.parameters(*study_files.names())
+  @parameterized.parameters(*study_files.of_papers())
   def test_every_row_trains_as_its_paper_says(self, name):
     found = study_files.load_study(name)
     seen = 0

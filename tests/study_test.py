@@ -106,6 +106,8 @@ class StudiesTest(parameterized.TestCase):
     # The robust CIFAR-100 teacher of MTARD has CIFAR-10's constants.
     config = resolved('mtard_table2', 'CIFAR-100, ResNet-18: RSLAD')
     self.assertEqual(config.teachers.robust.config.student.normalisation, 'cifar10')
+    config = resolved('mtard_table1', 'CIFAR-100: WRN-70-16')
+    self.assertEqual(config.student.normalisation, 'cifar10')
     config = resolved('mmard_table4', 'CIFAR-100, ResNet-18: RSLAD')
     self.assertEqual(config.teachers.robust.config.student.normalisation, 'cifar100')
 
@@ -146,6 +148,14 @@ class ScaleTest(parameterized.TestCase):
     self.assertAlmostEqual(teacher.config.schedule.factor**20, 0.9**50)
     iad = resolved('mmard_table3', 'CIFAR-10, ResNet-18: IAD', 'small')
     self.assertEqual(iad.method.begin, 6)  # 60 of 200
+
+  def test_extras_keep_their_share(self):
+    config = resolved('mtard_table2', 'CIFAR-10, ResNet-18: MTARD').to_dict()
+    config['swa']['start'], config['igdm']['ramp'] = 215, 150
+    config['awp']['warmup'] = 30
+    small = scale.scaled(config, scale.SCALES['small'])
+    shares = small['swa']['start'], small['igdm']['ramp'], small['awp']['warmup']
+    self.assertEqual(shares, (14, 10, 2))
 
   def test_paper_changes_nothing(self):
     for key in ('CIFAR-10, ResNet-18: ARD', 'CIFAR-100, ResNet-18: MTARD'):

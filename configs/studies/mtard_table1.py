@@ -11,13 +11,13 @@ P = configs.sibling(__file__, 'papers_mtard.py')
 Row, Shown = study.Row, study.Shown
 
 
-def teacher(words, network, kind, checkpoint='best'):
+def teacher(words, network, kind, checkpoint='best', **changes):
   """One of the paper's files, or what stands in for it."""
   data = {'cifar10': 'CIFAR-10', 'cifar100': 'CIFAR-100'}[words.split(',')[0]]
   return Row(
     network,
     f'teachers/cifar:{words}',
-    S.BY_CLEAN if kind == 'clean' else {},
+    {**(S.BY_CLEAN if kind == 'clean' else {}), **changes},
     block=data,
     printed=dict(dataset=data, teacher=network, teacher_type=kind),
     checkpoint=checkpoint,
@@ -33,7 +33,14 @@ STUDY = study.Study(
     teacher('cifar10,clean', 'ResNet-56', 'clean'),
     teacher('cifar10,robust', 'WRN-34-10', 'adv', 'last'),
     teacher('cifar100,clean', 'WRN-22-6', 'clean'),
-    teacher('cifar100,robust', 'WRN-70-16', 'adv', 'last'),
+    # As in Table 2, whose students learn from it.
+    teacher(
+      'cifar100,robust',
+      'WRN-70-16',
+      'adv',
+      'last',
+      **{'student.normalisation': 'cifar10'},
+    ),
   ],
   [
     Shown(title, column, dict(attack_or_metric=title))

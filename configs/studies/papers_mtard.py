@@ -23,9 +23,8 @@ MTARD = Protocol(
     '4.1), by PGD of 20 steps of 0.003, as the released code looks',
     'PGD_trades takes steps of 0.003 as in the released code; the text says 2/255',
     "TRADES trains at its authors' eps 0.031; the text says 8/255 for all",
-    'The clean teacher of CIFAR-100 normalises with the constants of CIFAR-10, as in the '
-    'released code; the robust one that is trained here with those of CIFAR-100, where the '
-    'released code has those of CIFAR-10',
+    'Both teachers of CIFAR-100 normalise with the constants of CIFAR-10, as in the released '
+    'code',
   ),
 )
 MTARD_ATTACKS = {

@@ -181,8 +181,15 @@ def _shorten(config: Node, epochs: int) -> None:
     schedule['warmup_epochs'] = schedule['warmup_epochs'] * epochs / whole
   if schedule['name'] == 'exponential':
     schedule['factor'] = schedule['factor'] ** (whole / epochs)
-  if config['method'].get('begin'):
-    config['method']['begin'] = at(config['method']['begin'])
+  for group, name in (
+    ('method', 'begin'),
+    ('swa', 'start'),
+    ('igdm', 'ramp'),
+  ):
+    if config[group].get(name):
+      config[group][name] = at(config[group][name])
+  # Not before the first epoch where it begins later: that is what it is for.
+  config['awp']['warmup'] = round(config['awp']['warmup'] * epochs / whole)
 
 
 def _weaken(group: Node, names: str | None, scale: Scale) -> None:

@@ -226,7 +226,7 @@ class Study:
   """A table or figure of a paper.
 
   Attributes:
-    paper: 'MTARD', 'MMARD', 'AKD' or 'AT-AKA'; any other name of one's own.
+    paper: 'MTARD', 'MMARD', 'AKD' or 'AT-AKA'; any other name of one's own, or none.
     item: 'Table 2'.
     asks: the question it answers, one sentence.
     protocol: how it is measured.
@@ -254,6 +254,11 @@ class Study:
   deviations: Sequence[str] = ()
   only: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
   difficulty: str = ''
+
+  @property
+  def title(self) -> str:
+    """'MTARD, Table 2'."""
+    return ', '.join(filter(None, (self.paper, self.item)))
 
   def row(self, key: str) -> Row:
     """The row of a key.

@@ -30,6 +30,15 @@ def load_study(name: str) -> Study:
   return found
 
 
+# Studies of no paper's.
+OWN = ('matrix_cifar10', 'matrix_digits')
+
+
+def of_papers() -> list[str]:
+  """Names of the studies that reproduce a table or figure of a paper."""
+  return [name for name in names() if name not in OWN]
+
+
 def names() -> list[str]:
   """Names of jaxrkd's own studies."""
   texts = {

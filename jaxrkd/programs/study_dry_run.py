@@ -37,7 +37,7 @@ def listing() -> str:
     study, cost = load_study(name), costs[name]
     hours = duration(cost['flop'] / SUSTAINED)
     lines.append(
-      f'{name:14} {study.paper}, {study.item}: {study.asks}\n{"":14} {len(study.rows)} rows, '
+      f'{name:14} {study.title}: {study.asks}\n{"":14} {len(study.rows)} rows, '
       f'{cost["trainings"]} trainings, {cost["epochs"]:,} epochs in all, '
       f'{hours} on one H200'
     )
@@ -62,7 +62,7 @@ def describe(made: Plan, data_dir: str = '') -> None:
     InputError: a training that would fail; those after it are looked at first.
   """
   rows, seeds = len({one.row.key for one in made.wanted}), _seeds(made)
-  say(f'{made.study.paper}, {made.study.item}: {made.study.asks}')
+  say(f'{made.study.title}: {made.study.asks}')
   few = 'seed' if len(seeds) == 1 else 'seeds'
   say(f'{rows} rows, {len(seeds)} {few}, {len(made.trainings)} trainings\n')
   wrong: dict[str, list[str]] = {}

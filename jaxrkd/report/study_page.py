@@ -16,7 +16,7 @@ def page(found: Mapping[str, Any], figures: Mapping[str, str]) -> str:
     found: what table.json holds; see `experiment.study_pages.record`.
     figures: name -> SVG.
   """
-  title = ', '.join(filter(None, (found['paper'], found['item'])))
+  title = _title(found)
   parts = [
     f'<h1>{text(title)}</h1><p class="lead">{text(found["asks"])}</p>',
     *(f'<p>{text(CITED[name])}</p>' for name in (found['paper'],) if name in CITED),
@@ -28,7 +28,7 @@ def page(found: Mapping[str, Any], figures: Mapping[str, str]) -> str:
     _what(found['what']),
     *_doubts(found),
     *_notes(found['notes']),
-    *_claims(found['claims']),
+    *_claims(found['claims'], found['paper']),
     *(
       _figure(found['captions'].get(name, ''), name, svg) for name, svg in figures.items()
     ),
@@ -38,6 +38,10 @@ def page(found: Mapping[str, Any], figures: Mapping[str, str]) -> str:
     f'<p><small>{_links(found)}{text(found["about"])}</small></p>',
   ]
   return whole(title, ''.join(parts))
+
+
+def _title(found: Mapping[str, Any]) -> str:
+  return ', '.join(filter(None, (found['paper'], found['item'])))
 
 
 def index(studies: Sequence[Mapping[str, Any]]) -> str:
@@ -58,8 +62,8 @@ def index(studies: Sequence[Mapping[str, Any]]) -> str:
     )
     done = sum(any(c['values'] for c in row['cells'].values()) for row in found['rows'])
     lines.append(
-      f'<tr><td><a href="{text(found["folder"])}/index.html">{text(found["paper"])}, '
-      f'{text(found["item"])}</a></td><td class="text">{text(found["asks"])}</td>'
+      f'<tr><td><a href="{text(found["folder"])}/index.html">'
+      f'{text(_title(found))}</a></td><td class="text">{text(found["asks"])}</td>'
       f'<td>{text(found["scale"])}</td><td>{done} of {len(found["rows"])}</td>'
       f'<td class="text">{told or "none"}</td></tr>'
     )
@@ -225,12 +229,11 @@ def _doubts(found: Mapping[str, Any]) -> list[str]:
   return [f'<p>Printed numbers in doubt:</p><ul class="soft">{items}</ul>']
 
 
-def _claims(claims: Sequence[Mapping[str, Any]]) -> list[str]:
+def _claims(claims: Sequence[Mapping[str, Any]], paper: str) -> list[str]:
   if not claims:
     return []
-  lines = [
-    '<tr><th>the paper says, as tested here</th><th>here</th><th class="text">because</th></tr>'
-  ]
+  asked = 'the paper says, as tested here' if paper else 'asked'
+  lines = [f'<tr><th>{asked}</th><th>here</th><th class="text">because</th></tr>']
   for claim in claims:
     why = '<br>'.join(text(reason) for reason in claim['found'])
     lines.append(
@@ -239,7 +242,7 @@ def _claims(claims: Sequence[Mapping[str, Any]]) -> list[str]:
       f'<td class="text"><small>{why}</small></td></tr>'
     )
   return [
-    '<h2>What the paper claims</h2>',
+    f'<h2>{"What the paper claims" if paper else "What was asked"}</h2>',
     '<p>A claim holds where the 95 % interval of every difference lies above what it '
     'says, and does not hold where one lies below. Everything else cannot be told.</p>',
     f'<div class="scroll"><table>{"".join(lines)}</table></div>',

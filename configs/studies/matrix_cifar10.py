@@ -1,0 +1,23 @@
+"""Matrix on CIFAR-10: five methods with and without the extras, on CIFAR-10.
+
+Run:       jaxrkd study --name=matrix_cifar10 --workdir=runs/studies
+Part:      --only=SAAD, --only='AWP + SWA'
+"""
+
+from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment import study
+
+M = configs.sibling(__file__, 'matrix_rows.py')
+ROWS = M.rows(
+  'cifar10', epochs=200, alpha=5.0, methods=('SAT', 'TRADES', 'RSLAD', 'AdaAD', 'SAAD')
+)
+STUDY = study.Study(
+  '',
+  'Matrix on CIFAR-10',
+  'What do AWP and SWA add on CIFAR-10?',
+  M.PROTOCOL,
+  ROWS,
+  M.COLUMNS,
+  claims=M.claims(ROWS),
+  deviations=('Every training has 200 epochs, and otherwise the settings of its config',),
+)
