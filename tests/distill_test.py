@@ -393,7 +393,7 @@ class LossAloneTest(parameterized.TestCase):
 
   @parameterized.parameters(*methods.METHODS)
   def test_every_method_has_a_state(self, name):
-    state = methods.METHODS[name]().init()
+    state = methods.METHODS[name]().init(classes=10)
     self.assertEqual(int(state.step), 0)
     for leaf in jax.tree.leaves(state.weights):
       self.assertFalse(leaf.weak_type)
