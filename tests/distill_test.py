@@ -391,6 +391,32 @@ class LossAloneTest(parameterized.TestCase):
     for name in stats:
       chex.assert_trees_all_close(found.stats[name], state.nets[name].stats, rtol=1e-5)
 
+  @parameterized.parameters(
+    (lambda terms: terms, 'gives a dict; give a tuple of a dictionary'),
+    (lambda terms: (terms, None), 'stats of another structure'),
+    (
+      lambda terms: ({'label': jnp.ones(3)}, {'mean': 0.0}),
+      r"the term 'label' of the method has shape \(3,\)",
+    ),
+  )
+  def test_mistakes_in_terms_of_ones_own(self, give, text):
+    method = methods.Method(
+      methods.INNERS['none'](), lambda *given: give({'label': jnp.ones(())})
+    )
+    student = lambda stats, x: (x.reshape(len(x), -1), stats)
+    batch = {'image': jnp.asarray(IMAGES), 'label': jnp.asarray(LABELS)}
+    with self.assertRaisesRegex(InputError, text) as caught:
+      method.loss(method.init(), student, {'mean': 0.0}, {}, batch, batch['image'])
+    self.assertNotIn('\n', str(caught.exception))
+
+  def test_8_bit_images_are_those_that_were_trained_on(self):
+    distiller = own()
+    logits_fn = distiller.logits_fn(distiller.init(jax.random.key(0)))
+    bytes_ = np.round(255 * IMAGES).astype(np.uint8)
+    np.testing.assert_allclose(
+      logits_fn(bytes_), logits_fn(bytes_.astype(np.float32) / 255), rtol=1e-5
+    )
+
   @parameterized.parameters(*methods.METHODS)
   def test_every_method_has_a_state(self, name):
     state = methods.METHODS[name]().init(classes=10)

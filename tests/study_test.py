@@ -81,6 +81,11 @@ class StudiesTest(parameterized.TestCase):
     self.assertLen(plan.wanted, 9)
     self.assertEqual(plan.refused, {})
 
+  def test_the_list_has_every_study(self):
+    text = study_dry_run.listing()
+    for name in study_files.names():
+      self.assertIn(f'{name} ', text)
+
   def test_every_table_has_a_study(self):
     read = {study_files.load_study(name).printed for name in study_files.names()} - {''}
     files = {path.name for path in PRINTED.glob('*.csv')}

@@ -23,6 +23,7 @@ from jaxrkd.attacks import (
 )
 from jaxrkd.attacks.code import DependsOnBatch
 from jaxrkd.attacks.lanes import ladder
+from jaxrkd.attacks.objectives import cross_entropy
 from jaxrkd.attacks.stepwise import Plain
 from jaxrkd.attacks.threat import check_threat, told
 from jaxrkd.errors import InputError
@@ -51,6 +52,8 @@ from jaxrkd.runtime.progress import say
 # classifier is known the answers only confirm it; of one that calls into another framework
 # they are all there is to tell it by, so that they may move by rounding alone.
 KNOWN, OPAQUE = 1e-3, 4e-6
+# Distance of logits beyond which float32 has no probability between the label's and 1.
+SATURATED = 17.0
 # Robust images on which a classifier is asked whether it has a gradient.
 ASKED_FOR_SLOPES = 32
 # Bytes of adversarial images that are kept without being asked for.
@@ -194,6 +197,9 @@ def _attacked(
       attack = Plain(attack, str(about.parts))
     subjects = {what: other.subject for what, other in others.items()}
 
+    # Images that another network made say nothing of this one's gradients.
+    asked_for = None if surrogate is not None else attack
+
     def compute(partial: Partial | None) -> Verdicts:
       return measure(
         own.subject,
@@ -210,7 +216,7 @@ def _attacked(
       )
 
     if path is None:
-      return _marked(compute(None), own, loaded)
+      return _marked(compute(None), own, loaded, asked_for)
     assert about is not None
     path = expanded(path)
     if path.suffix != '.npz':
@@ -233,7 +239,7 @@ def _attacked(
     answers += [_margins(subject, loaded, key) for subject in subjects.values()]
     sketch = _sketch(asked, loaded, answers, about.found)
     found = stored([path], fingerprint(settings), compute, sketch, told=True)
-    return _marked(found, own, loaded)
+    return _marked(found, own, loaded, asked_for)
 
 
 def _known(logits_fn: LogitsFn, loaded: Loaded, check: bool, share: bool) -> Known:
@@ -312,9 +318,14 @@ def _is_plain(attack: AnyAttack) -> TypeGuard[Callable[..., jax.Array]]:
   return not isinstance(attack, Attack | Stepwise | Cascade)
 
 
-def _marked(found: Verdicts, own: Known, loaded: Loaded) -> Verdicts:
+def _marked(
+  found: Verdicts, own: Known, loaded: Loaded, attack: AnyAttack | None
+) -> Verdicts:
   """Says what makes accuracies too high, where it happened."""
-  _tell_flat(found, own.subject, loaded)
+  if attack is not None:
+    _tell_flat(found, own.subject, loaded)
+  if isinstance(attack, Attack) and attack.objective is cross_entropy:
+    _tell_saturated(found)
   count = len(found.label)
   if np.any(found.not_finite):
     broken = int(found.not_finite.any(axis=1).sum())
@@ -356,6 +367,21 @@ def _tell_flat(found: Verdicts, subject: Subject, loaded: Loaded) -> None:
       f'attack_images: the gradient is zero on {flat} of {len(robust)} robust images, where '
       'attacks that follow it stand still: the robust accuracy may be far too high; '
       'evaluate.trust_panel tells more'
+    )
+
+
+def _tell_saturated(found: Verdicts) -> None:
+  """Says so where float32 rounds the probability of the label to 1.
+
+  The label's part of the gradient of the cross-entropy is then exactly 0.
+  """
+  robust = found.robust
+  saturated = int(np.sum(found.clean_margin[robust] < -SATURATED))
+  if saturated:
+    say(
+      f'attack_images: the softmax is saturated on {saturated} of {int(robust.sum())} robust '
+      'images, where the cross-entropy misleads an attack: the robust accuracy may be far too '
+      'high; take a margin loss, such as apgd_t, cw_inf or autoattack'
     )
 
 

@@ -98,8 +98,9 @@ LIMITS = {
     10.0,
     '%',
     'The cross-entropy has no gradient on these images, so that gradient attacks stand '
-    'still: trust the margin losses and Square, and look for saturation, quantisation or '
-    'other steps that block gradients.',
+    'still: look for saturation, quantisation or other steps that block them. Where a margin '
+    'loss has a gradient, trust that; where nothing has one, only Square and images made on a '
+    'surrogate search, and the accuracy may be far too high.',
     'The cross-entropy has a gradient, so that gradient attacks can move.',
   ),
   'budget too small': Limit(

@@ -274,7 +274,14 @@ class Method(_MethodFields):
         )
     state, batch = self.begin(state, batch)
     found = self.terms(student, stats, teachers, batch, adversarial)
-    terms, stats, *seen = _checked(found, 3 if self.sums else 2)
+    terms, moved, *seen = _checked(found, 3 if self.sums else 2)
+    if jax.tree.structure(moved) != jax.tree.structure(stats):
+      raise InputError(
+        f'terms of the method gives stats of another structure than it was given '
+        f'({jax.tree.structure(moved)} for {jax.tree.structure(stats)}); return the stats of '
+        'the last pass of the student'
+      )
+    stats = moved
     fixed, seen = jax.lax.stop_gradient((terms, seen))
     own = self.observe(batch['memory'], fixed, batch)
     pull = self.weight_gradient(state.weights, own, fixed)
