@@ -56,6 +56,20 @@ EXPERIMENTS = [
     )
   ),
   'mmard:cut',
+  'lbgat:lbgat0',
+  'adr:trades',
+  *(
+    f'{method}:{words}'
+    for method in ('peeraid', 'lbgat')
+    for words in (
+      '',
+      'cifar100,mobilenet_v2',
+      'wrn_34_10',
+      'smoke',
+      'digits',
+      'digits,smoke',
+    )
+  ),
   *(
     f'at_aka:{words}'
     for words in (
