@@ -210,7 +210,7 @@ def _curves(found: Mapping[str, Any]) -> list[str]:
     low, high = wilson(count // 2, count)
     told = (
       f'on the first {count:,} images, right or wrong, so that a point may be off by '
-      f'{50 * (high - low):.0f}'
+      f'{50 * (high - low):.0f} points'
     )
   return [
     '<h2>Accuracy against eps</h2><p>A robust network loses accuracy slowly, and has none '
