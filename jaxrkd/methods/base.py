@@ -274,24 +274,24 @@ class Method(_MethodFields):
         )
     state, batch = self.begin(state, batch)
     found = self.terms(student, stats, teachers, batch, adversarial)
-    terms, moved, *seen = _checked(found, 3 if self.sums else 2)
-    if jax.tree.structure(moved) != jax.tree.structure(stats):
+    given: Any = jax.tree.structure(stats)
+    terms, stats, *seen = _checked(found, 3 if self.sums else 2)
+    own: Any = jax.tree.structure(stats)
+    if own != given:
       raise InputError(
-        f'terms of the method gives stats of another structure than it was given '
-        f'({jax.tree.structure(moved)} for {jax.tree.structure(stats)}); return the stats of '
-        'the last pass of the student'
+        f'terms of the method gives stats of another structure than it was given ({own} for '
+        f'{given}); return the stats of the last pass of the student'
       )
-    stats = moved
     fixed, seen = jax.lax.stop_gradient((terms, seen))
-    own = self.observe(batch['memory'], fixed, batch)
-    pull = self.weight_gradient(state.weights, own, fixed)
+    kept = self.observe(batch['memory'], fixed, batch)
+    pull = self.weight_gradient(state.weights, kept, fixed)
     changes, opt = (optimizer or optax.sgd(self.weight_rate)).update(
       pull, state.weights_opt, state.weights
     )
     weights = optax.apply_updates(state.weights, changes)
-    memory = own
+    memory = kept
     if self.sums:
-      memory = epoch_sums.added(state.memory._replace(own=own), seen[0], batch)
+      memory = epoch_sums.added(state.memory._replace(own=kept), seen[0], batch)
     moved = MethodState(state.step + 1, weights, opt, memory)
     return self.total(terms, weights), Evaluated(moved, stats, terms)
 
