@@ -80,7 +80,7 @@ def main() -> None:
       flush=True,
     )
   if options.out:
-    pathlib.Path(options.out).write_text(json.dumps(rows, indent=1))
+    pathlib.Path(options.out).write_text(json.dumps(rows, indent=1), encoding='utf-8')
 
 
 def _step(options: argparse.Namespace, method: str, changes: Sequence[str]) -> steps.Step:

@@ -14,7 +14,6 @@ from jaxrkd.attacks import (
   AnyAttack,
   Attack,
   Cascade,
-  Linf,
   LogitsFn,
   Stepwise,
   Threat,
@@ -22,8 +21,6 @@ from jaxrkd.attacks import (
   doors,
 )
 from jaxrkd.attacks.code import DependsOnBatch
-from jaxrkd.attacks.lanes import ladder
-from jaxrkd.attacks.objectives import cross_entropy
 from jaxrkd.attacks.stepwise import Plain
 from jaxrkd.attacks.threat import check_threat, told
 from jaxrkd.errors import InputError
@@ -39,23 +36,18 @@ from jaxrkd.evaluate.inputs import (
   check_classifier,
   check_finite,
 )
+from jaxrkd.evaluate.marks import has_no_gradients, marked
 from jaxrkd.evaluate.partial import Partial, Sketch
-from jaxrkd.evaluate.probe import Probe
 from jaxrkd.evaluate.results import versions
 from jaxrkd.evaluate.robustness import Loaded, evaluate_clean, measure
 from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.evaluate.verdicts import Verdicts, stored
 from jaxrkd.paths import expanded
-from jaxrkd.runtime.progress import say
 
 # How far answers on other devices may lie apart, relative to the largest. Where all of a
 # classifier is known the answers only confirm it; of one that calls into another framework
 # they are all there is to tell it by, so that they may move by rounding alone.
 KNOWN, OPAQUE = 1e-3, 4e-6
-# Distance of logits beyond which float32 has no probability between the label's and 1.
-SATURATED = 17.0
-# Robust images on which a classifier is asked whether it has a gradient.
-ASKED_FOR_SLOPES = 32
 # Bytes of adversarial images that are kept without being asked for.
 MOST_KEPT = 2**30
 
@@ -137,7 +129,7 @@ def attack_images(
     # Compiled by themselves, functions may close over other arrays at each size.
     return run(share=False)
   except ValueError as error:
-    if 'callbacks do not support' not in str(error):
+    if not has_no_gradients(error):
       raise
     raise InputError(
       'logits_fn calls out of JAX and has no gradient, which this attack needs; give it by '
@@ -216,7 +208,7 @@ def _attacked(
       )
 
     if path is None:
-      return _marked(compute(None), own, loaded, asked_for)
+      return marked(compute(None), own.subject, loaded, asked_for)
     assert about is not None
     path = expanded(path)
     if path.suffix != '.npz':
@@ -239,7 +231,7 @@ def _attacked(
     answers += [_margins(subject, loaded, key) for subject in subjects.values()]
     sketch = _sketch(asked, loaded, answers, about.found)
     found = stored([path], fingerprint(settings), compute, sketch, told=True)
-    return _marked(found, own, loaded, asked_for)
+    return marked(found, own.subject, loaded, asked_for)
 
 
 def _known(logits_fn: LogitsFn, loaded: Loaded, check: bool, share: bool) -> Known:
@@ -316,73 +308,6 @@ def _fits(images: Images) -> bool:
 
 def _is_plain(attack: AnyAttack) -> TypeGuard[Callable[..., jax.Array]]:
   return not isinstance(attack, Attack | Stepwise | Cascade)
-
-
-def _marked(
-  found: Verdicts, own: Known, loaded: Loaded, attack: AnyAttack | None
-) -> Verdicts:
-  """Says what makes accuracies too high, where it happened."""
-  if attack is not None:
-    _tell_flat(found, own.subject, loaded)
-  if isinstance(attack, Attack) and attack.objective is cross_entropy:
-    _tell_saturated(found)
-  count = len(found.label)
-  if np.any(found.not_finite):
-    broken = int(found.not_finite.any(axis=1).sum())
-    say(
-      f'attack_images: gradients, logits or pixels were not finite on {broken} of '
-      f'{count} images (see .stages): the robust accuracy may be too high'
-    )
-  if np.any(found.outside):
-    left = int(found.outside.any(axis=1).sum())
-    say(
-      f'attack_images: the attack left [0, 1] or the ball on {left} of {count} images '
-      '(see .stages). Its success there does not count: the robust accuracy may be too '
-      'high'
-    )
-  return found
-
-
-def _tell_flat(found: Verdicts, subject: Subject, loaded: Loaded) -> None:
-  """Says so where a classifier has no gradient on images that it is called robust on."""
-  robust = np.flatnonzero(found.robust)[:ASKED_FOR_SLOPES]
-  if not len(robust):
-    return
-  every, size = loaded.images, loaded.batch_size
-  part = Images(every.image[robust], every.label[robust], every.index[robust])
-  size = next((s for s in ladder(size, loaded.mesh.size) if s >= len(robust)), size)
-  probe = Probe(Loaded(part, size, loaded.mesh), jax.random.key(0), Linf(1.0), subject)
-  try:
-    flat = int(np.sum(probe.slopes()[0]))
-  except ValueError as error:
-    if 'callbacks do not support' not in str(error):
-      raise
-    say(
-      'attack_images: the classifier has no gradients, so that only attacks without them '
-      'could search: the robust accuracy may be far too high'
-    )
-    return
-  if flat:
-    say(
-      f'attack_images: the gradient is zero on {flat} of {len(robust)} robust images, where '
-      'attacks that follow it stand still: the robust accuracy may be far too high; '
-      'evaluate.trust_panel tells more'
-    )
-
-
-def _tell_saturated(found: Verdicts) -> None:
-  """Says so where float32 rounds the probability of the label to 1.
-
-  The label's part of the gradient of the cross-entropy is then exactly 0.
-  """
-  robust = found.robust
-  saturated = int(np.sum(found.clean_margin[robust] < -SATURATED))
-  if saturated:
-    say(
-      f'attack_images: the softmax is saturated on {saturated} of {int(robust.sum())} robust '
-      'images, where the cross-entropy misleads an attack: the robust accuracy may be far too '
-      'high; take a margin loss, such as apgd_t, cw_inf or autoattack'
-    )
 
 
 def _check_same_ball(searched: Threat | None, threat: Threat) -> None:
