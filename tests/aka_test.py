@@ -1,4 +1,4 @@
-"""AT-AKA and CAT-AKA: losses and gradients against numpy, groups of networks, one step."""
+"""Methods with a group: losses and gradients against numpy, groups of networks, one step."""
 
 import itertools
 from unittest import mock
@@ -6,7 +6,7 @@ from unittest import mock
 import chex
 import jax
 import jax.numpy as jnp
-import method_oracles_test as oracles
+import method_world as world
 import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
@@ -20,12 +20,12 @@ from jaxrkd.models.group import make_group
 from jaxrkd.models.layers import Layers
 from jaxrkd.train.attack import Attacker
 
-B, D, C, N = oracles.B, oracles.D, oracles.C, 3
-softmax, kl = oracles.softmax, oracles.kl
+B, D, C, N = world.B, world.D, world.C, 3
+softmax, kl = world.softmax, world.kl
 
 
-class World(oracles.World):
-  """`oracles.World` with a group of linear networks and a particle for each."""
+class World(world.World):
+  """`world.World` with a group of linear networks and a particle for each."""
 
   def __init__(self):
     super().__init__()
@@ -53,6 +53,42 @@ class World(oracles.World):
   def answers(self, group):
     """[n, B, C]: each member on its own particle."""
     return np.stack([self.logits(v, x) for v, x in zip(group, self.particles)])
+
+
+class PairWorld(World):
+  """One network learns along, and only the student is attacked."""
+
+  def __init__(self):
+    super().__init__()
+    self.group = self.group[:1]
+
+  def value(self, method, w, group):
+    x_adv = jnp.asarray(self.x_adv)
+    networks = self.networks(w, group)
+    found, stats = method.terms(networks, (), {}, self.batch(), x_adv)
+    return method.total(found, {}), stats
+
+
+def lbgat(v, w, group, fixed, beta=6.0):
+  del fixed
+  (guide,) = group
+  near = ((v.logits(w, v.x_adv) - v.logits(guide, v.x)) ** 2).mean(-1)
+  far = kl(v.probs(w, v.x), v.probs(w, v.x_adv))
+  return v.mean(near + v.ce(v.probs(guide, v.x)) + beta * far)
+
+
+def peeraid(
+  v, w, group, fixed, t=5.0, s=1.0, l1=0.0, l2=1.0, l3=1.0, g1=1.0, g2=0.1, detach=False
+):
+  (peer,), (w0, (peer0,)) = group, fixed
+  at = lambda weights, x, t: v.probs(weights, x, t)
+  adv, taught = at(w, v.x_adv, t), at(w0 if detach else w, v.x_adv, s)
+  student = l1 * v.ce(v.probs(w, v.x_adv)) + l2 * t**2 / C * kl(
+    at(peer0, v.x_adv, t), adv
+  )
+  student += l3 * t**2 / C * kl(at(w, v.x, t), adv)
+  own = g1 * v.ce(v.probs(peer, v.x_adv))
+  return v.mean(student + own + g2 * s**2 / C * kl(taught, at(peer, v.x_adv, s)))
 
 
 def amalgam(v, z, rule, student, beta=1.0):
@@ -154,6 +190,14 @@ CASES = [
   ('cat_aka', cat_aka, dict(mse_reduction='class_mean'), dict(divisor=C)),
   ('cat_aka', cat_aka, dict(target_bn='eval'), dict(target_bn='eval')),
   ('cat_aka', cat_aka, dict(stop_gradient=False), dict(stop=False)),
+  ('lbgat', lbgat, {}, {}),
+  ('lbgat', lbgat, dict(beta=0.0), dict(beta=0.0)),
+  ('peeraid', peeraid, {}, {}),
+  ('peeraid', peeraid,
+   dict(temperature=2.0, peer_temperature=3.0, label_weight=0.7, peer_weight=0.4,
+        clean_weight=0.3, peer_label_weight=0.6, peer_student_weight=1.5),
+   dict(t=2.0, s=3.0, l1=0.7, l2=0.4, l3=0.3, g1=0.6, g2=1.5)),
+  ('peeraid', peeraid, dict(detach_student=True), dict(detach=True)),
 ]
 # fmt: on
 
@@ -165,7 +209,8 @@ class OracleTest(parameterized.TestCase):
   )
   def test_value_and_gradient(self, name, oracle, options, told):
     self.enterContext(jax.enable_x64(True))
-    v, method = World(), METHODS[name](**options)
+    method = METHODS[name](**options)
+    v = World() if method.attacks_group else PairWorld()
     given = (v.w, v.group)
     value = lambda w, group: v.value(method, w, group)[0]
     got, slopes = jax.value_and_grad(value, (0, 1))(*map(jnp.asarray, given))

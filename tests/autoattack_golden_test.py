@@ -8,7 +8,7 @@ stored draws; `golden_autoattack.npz` has verdicts. The tests take a part of the
 import functools
 import pathlib
 
-import golden_test
+import golden_steps
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,9 +31,9 @@ def archive(name):
 
 def network(dtype):
   """logits_fn of the golden network, converted from PyTorch's layout."""
-  variables = golden_test.variables(archive('autoattack'), 'net')
+  variables = golden_steps.variables(archive('autoattack'), 'net')
   variables = jax.tree.map(lambda leaf: leaf.astype(dtype), variables)
-  return functools.partial(golden_test.network().apply, *variables)
+  return functools.partial(golden_steps.network().apply, *variables)
 
 
 def channels_last(images, dtype=np.float64):

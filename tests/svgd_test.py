@@ -4,7 +4,7 @@ import functools
 import pathlib
 from unittest import mock
 
-import golden_test
+import golden_steps
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,12 +82,12 @@ def median(squared):
 class GoldenTest(parameterized.TestCase):
   @parameterized.parameters(('sigma1', 1.0), ('sigma03', 0.3), ('literal', 1e-3))
   def test_particles_of_the_parent_code(self, name, sigma):
-    archive = golden_test.load()
+    archive = golden_steps.load()
     with np.load(GOLDEN) as found:
       noise, want = found['noise'].astype(np.float64), found[f'{name}/x_adv']
     with jax.enable_x64(True):
-      net = golden_test.network()
-      logits_fn = net.logits_fn(*golden_test.variables(archive, 'robust'))
+      net = golden_steps.network()
+      logits_fn = net.logits_fn(*golden_steps.variables(archive, 'robust'))
       images = jnp.asarray(archive['images'][:4].astype(np.float64).transpose(0, 2, 3, 1))
       merged = noise.transpose(0, 1, 3, 4, 2).reshape(12, 32, 32, 3)
       search = svgd_search(
