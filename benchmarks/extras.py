@@ -22,6 +22,10 @@ AWP, IGDM, SWA = ['awp.gamma=0.005'], ['igdm.alpha=1'], ['swa.start=1']
 PAIRS: list[Pair] = [
   *((f'{name} + AWP', (name, AWP), (name, [])) for name in ('sat', 'trades', 'rslad')),
   *((f'{name} + IGDM', (name, IGDM), (name, [])) for name in ('rslad', 'adaad')),
+  *(
+    (f'sat + {name}', ('sat', [f'augment.preset={name}']), ('sat', []))
+    for name in ('idbh_strong', 'autoaugment')
+  ),
   ('sat + SWA', ('sat', SWA), ('sat', [])),
   ('sat + EMA', ('sat', ['ema.decay=0.995']), ('sat', [])),
   ('rslad + AWP + IGDM + SWA', ('rslad', [*AWP, *IGDM, *SWA]), ('rslad', [])),

@@ -45,7 +45,7 @@ def measure(setup, feed, steps):
   @jax.jit
   def look(key, step, data, order):
     batch = setup.make_batch(
-      jax.random.fold_in(key, step), data, order[step % len(order)]
+      jax.random.fold_in(key, step), data, order[step % len(order)], step
     )
     return jnp.sum(batch['image'])
 

@@ -24,7 +24,7 @@ import json, pathlib, sys
 import jax, numpy as np
 import jaxrkd
 from jaxrkd import experiment
-from jaxrkd.data.batches import epoch_order
+from jaxrkd.data.batches import epoch_order, uniform
 from jaxrkd.experiment import make
 from jaxrkd.experiment.load import read_config
 from jaxrkd.models.named import named_network
@@ -54,7 +54,7 @@ state, order_key = distiller.init(key), run_keys(key)[2]
 apart = []
 for step in range(config.epochs * per_epoch):
   epoch, within = divmod(step, per_epoch)
-  order = epoch_order(order_key, epoch, len(data), config.batch_size, config.drop_last)
+  order = epoch_order(order_key, epoch, uniform(len(data)), config.batch_size, config.drop_last)
   place = np.asarray(order[within])
   chosen = np.maximum(place, 0)
   state, scalars = distiller.step(

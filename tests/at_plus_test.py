@@ -9,7 +9,7 @@ from absl.testing import absltest, parameterized
 from jaxrkd import attacks, experiment
 from jaxrkd.data import extra_images
 from jaxrkd.data.augment import cutmix, cutout
-from jaxrkd.data.batches import extra_rows, mixed_order
+from jaxrkd.data.batches import extra_rows, mixed_order, uniform
 from jaxrkd.data.targets import smoothed
 from jaxrkd.errors import InputError
 from jaxrkd.models.named import named_network
@@ -77,7 +77,9 @@ class ExtraImagesTest(parameterized.TestCase):
     self.assertEqual(rows, 11)
     self.assertEqual((extra_rows(16, 0.999), extra_rows(16, 0.001)), (1, 15))
     draw = lambda epoch: np.asarray(
-      mixed_order(jax.random.key(0), jnp.int32(epoch), 50, 1000, 16, rows)
+      mixed_order(
+        jax.random.key(0), jnp.int32(epoch), 50, uniform(50), uniform(1000), 16, rows
+      )
     )
     first = draw(0)
     self.assertEqual(first.shape, (4, 16))
@@ -88,7 +90,8 @@ class ExtraImagesTest(parameterized.TestCase):
     self.assertTrue((first != draw(1)).any())
     np.testing.assert_array_equal(first, draw(0))
     # Fewer extra images than an epoch needs come again.
-    few = np.asarray(mixed_order(jax.random.key(0), jnp.int32(0), 50, 7, 16, rows))
+    draws = (50, uniform(50), uniform(7))
+    few = np.asarray(mixed_order(jax.random.key(0), jnp.int32(0), *draws, 16, rows))
     self.assertEqual(set(few[:, 5:].ravel()), set(range(50, 57)))
 
   def run_with(self, path, **changes):

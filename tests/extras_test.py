@@ -1,4 +1,4 @@
-"""What goes under every method by a key: AWP and IGDM."""
+"""What goes under every method by a key: AWP, IGDM, SWA, augmentations, balanced classes."""
 
 import functools
 import shutil
@@ -22,6 +22,8 @@ from jaxrkd.train.weight_perturbation import WeightPerturbation
 
 AWP = dict(awp__gamma=0.02)
 IGDM = dict(igdm__alpha=3.0)
+SHAPES = dict(augment__crop_shift=3, augment__policy='idbh_shape', augment__erasing=0.5)
+LATE = dict(augment__late__epoch=2, augment__late__preset='autoaugment')
 # Methods of every kind, each with some of the extras.
 SAMPLED = (
   ('sat_awp', 'sat', AWP),
@@ -34,6 +36,9 @@ SAMPLED = (
   ('peeraid_awp', 'peeraid', AWP),
   ('rslad_swa_ema', 'rslad', dict(swa__start=2, ema__decay=0.9)),
   ('cat_aka_swa', 'cat_aka', dict(swa__start=1)),
+  ('trades_shapes_awp', 'trades', {**AWP, **SHAPES}),
+  ('mtard_shapes_late', 'mtard', {**LATE, 'augment__cutmix': 1.0}),
+  ('at_aka_balanced', 'at_aka', dict(sampling='class_balanced')),
 )
 
 
@@ -108,7 +113,9 @@ class ExtrasTest(parameterized.TestCase):
       return one.setup.step.lower(*given).as_text()
 
     off = text()
-    self.assertEqual(off, text(awp__warmup=5, igdm__beta=0.5))
+    self.assertEqual(
+      off, text(awp__warmup=5, igdm__beta=0.5, augment__erasing_area=(0.1, 0.2))
+    )
     self.assertGreater(len(text(**AWP)), 1.1 * len(off))
 
   def test_average_over_epochs_of_a_run(self):

@@ -1,4 +1,4 @@
-"""Random crops, flips, holes and mixtures, inside the compiled step."""
+"""Random crops, flips, shifts, holes and mixtures, inside the compiled step."""
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +23,79 @@ def crop_and_flip(key: Array, image: Array, *, pad: int, flip: bool) -> Array:
   if flip:
     image = jnp.where(jax.random.bernoulli(flip_key), image[:, ::-1], image)
   return image
+
+
+def crop_shift(key: Array, image: Array, *, most: int) -> Array:
+  """Cuts a part out and puts it somewhere on black (Li & Spratling, 2023, 2301.09879).
+
+  The lines and columns that are lost are `most` together or fewer, each number as likely.
+
+  Args:
+    key: this image's key.
+    image: [H, W, C], any type.
+    most: lines and columns that may be lost, less than H and W; 0 does nothing.
+  """
+  if not most:
+    return image
+  share_key, row_key, column_key = jax.random.split(key, 3)
+  strength_key, axis_key = jax.random.split(share_key)
+  lost = jax.random.randint(strength_key, (), 0, most + 1)
+  columns = jax.random.randint(axis_key, (), 0, lost + 1)
+
+  def axis(key: Array, length: int, lost: Array) -> tuple[Array, Array]:
+    start, place = jax.random.randint(key, (2,), 0, lost + 1)
+    offset = jnp.arange(length) - place
+    return jnp.clip(offset + start, 0, length - 1), (offset >= 0) & (
+      offset < length - lost
+    )
+
+  height, width, _ = image.shape
+  rows, in_rows = axis(row_key, height, lost - columns)
+  across, in_columns = axis(column_key, width, columns)
+  kept = in_rows[:, None] & in_columns[None]
+  return jnp.where(kept[..., None], image[rows][:, across], 0).astype(image.dtype)
+
+
+# How often a box is drawn until one fits.
+TRIES = 10
+
+
+def random_erasing(
+  key: Array,
+  image: Array,
+  *,
+  chance: float,
+  area: tuple[float, float] = (0.02, 0.33),
+  aspect: tuple[float, float] = (0.3, 3.3),
+) -> Array:
+  """Sets a random box to 0 (Zhong et al., AAAI 2020, 1708.04896).
+
+  Args:
+    key: this image's key.
+    image: [H, W, C].
+    chance: how often; 0 does nothing.
+    area: smallest and largest share of the image.
+    aspect: smallest and largest height by width; its logarithm is uniform.
+  """
+  if not chance:
+    return image
+  chance_key, area_key, aspect_key, place_key = jax.random.split(key, 4)
+  height, width, _ = image.shape
+  share = jax.random.uniform(area_key, (TRIES,), minval=area[0], maxval=area[1])
+  low, high = jnp.log(jnp.array(aspect, jnp.float32))
+  ratio = jnp.exp(jax.random.uniform(aspect_key, (TRIES,), minval=low, maxval=high))
+  pixels = share * (height * width)
+  rows = jnp.round(jnp.sqrt(pixels * ratio)).astype(jnp.int32)
+  columns = jnp.round(jnp.sqrt(pixels / ratio)).astype(jnp.int32)
+  fits = (rows < height) & (columns < width)
+  first = jnp.argmax(fits)
+  rows, columns = rows[first], columns[first]
+  spare = jnp.maximum(jnp.stack([height - rows, width - columns]), 0)
+  top, left = jax.random.randint(place_key, (2,), 0, spare + 1)
+  y, x = jnp.arange(height)[:, None], jnp.arange(width)[None]
+  box = (y >= top) & (y < top + rows) & (x >= left) & (x < left + columns)
+  box &= fits[first] & jax.random.bernoulli(chance_key, chance)
+  return jnp.where(box[..., None], 0, image).astype(image.dtype)
 
 
 def _box(key: Array, height: int, width: int, rows: Array, columns: Array) -> Array:

@@ -4,6 +4,8 @@ Padding rows have position -1: they are computed and masked, so that every batch
 program has one shape.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,12 +18,49 @@ def steps_per_epoch(images: int, batch_size: int, drop_last: bool) -> int:
   return images // batch_size if drop_last else -(-images // batch_size)
 
 
+SAMPLING = ('uniform', 'class_balanced')
+# key -> positions [N], in random order.
+Draw = Callable[[Array], Array]
+
+
+def uniform(images: int) -> Draw:
+  """Draws each of `images` images once."""
+  return lambda key: jax.random.permutation(key, images).astype(jnp.int32)
+
+
+def class_balanced(labels: np.ndarray) -> Draw:
+  """Draws as many images as there are, of each class as many as of any other.
+
+  Of a class with fewer images all come again before one comes a third time; a class without
+  images has no share.
+
+  Args:
+    labels: [N].
+  """
+  _, labels = np.unique(labels, return_inverse=True)
+  sizes = np.bincount(labels)
+  starts = np.cumsum(sizes) - sizes
+  count, classes = len(labels), len(sizes)
+
+  def draw(key: Array) -> Array:
+    within, among, last = jax.random.split(key, 3)
+    # The images of each class together, shuffled among themselves.
+    grouped = jnp.lexsort((jax.random.uniform(within, (count,)), jnp.asarray(labels)))
+    place = jnp.arange(count)
+    # Which classes have one image more, where they do not go in evenly, is random.
+    kind = jax.random.permutation(among, classes)[place % classes]
+    turn = (place // classes) % jnp.asarray(sizes)[kind]
+    drawn = grouped[jnp.asarray(starts)[kind] + turn]
+    return jax.random.permutation(last, drawn).astype(jnp.int32)
+
+  return draw
+
+
 def epoch_order(
-  key: Array, epoch: Array, images: int, batch_size: int, drop_last: bool
+  key: Array, epoch: Array, draw: Draw, batch_size: int, drop_last: bool
 ) -> Array:
   """Positions [steps, batch_size] of one epoch: a pure function of (key, epoch)."""
-  order = jax.random.permutation(jax.random.fold_in(key, epoch), images)
-  return _rows(order.astype(jnp.int32), batch_size, drop_last)
+  return _rows(draw(jax.random.fold_in(key, epoch)), batch_size, drop_last)
 
 
 def extra_rows(batch_size: int, real_fraction: float) -> int:
@@ -31,9 +70,15 @@ def extra_rows(batch_size: int, real_fraction: float) -> int:
 
 
 def mixed_order(
-  key: Array, epoch: Array, images: int, extra: int, batch_size: int, rows: int
+  key: Array,
+  epoch: Array,
+  images: int,
+  draw: Draw,
+  draw_extra: Draw,
+  batch_size: int,
+  rows: int,
 ) -> Array:
-  """As `epoch_order` where each batch also has `rows` of `extra` further images.
+  """As `epoch_order` of `images` images where each batch also has `rows` further ones.
 
   Extra images have positions from `images` on and lie at the end of a batch. An epoch has
   as many batches as one without them; within it no image comes twice unless it must.
@@ -41,12 +86,11 @@ def mixed_order(
   real_key, extra_key = jax.random.split(jax.random.fold_in(key, epoch))
   steps = steps_per_epoch(images, batch_size, drop_last=False)
 
-  def part(key: Array, count: int, wide: int) -> Array:
-    order = jax.random.permutation(key, count).astype(jnp.int32)
+  def part(order: Array, wide: int) -> Array:
     return jnp.resize(order, (steps, wide))
 
-  real = part(real_key, images, batch_size - rows)
-  return jnp.concatenate([real, images + part(extra_key, extra, rows)], axis=1)
+  real = part(draw(real_key), batch_size - rows)
+  return jnp.concatenate([real, images + part(draw_extra(extra_key), rows)], axis=1)
 
 
 def plain_order(images: int, batch_size: int) -> np.ndarray:

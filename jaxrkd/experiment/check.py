@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from ml_collections import ConfigDict
 
 from jaxrkd.amalgamation import AMALGAMATIONS, check_pareto
+from jaxrkd.data.batches import SAMPLING
 from jaxrkd.errors import InputError, choose, in_range, nearest, one_of, whole_number
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import make
+from jaxrkd.experiment.augmentation import make_augmentation
 from jaxrkd.experiment.roles import roles
 from jaxrkd.experiment.tables import (
   ATTACK_BN,
@@ -46,6 +48,7 @@ def check(config: ConfigDict, past: bool = False) -> None:
     PRECISIONS, config.evaluation.search_precision, 'config.evaluation.search_precision'
   )
   check_surrogates(config)
+  one_of(config.sampling, SAMPLING, 'config.sampling')
   one_of(config.stacking, STACKING, 'config.stacking')
   one_of(config.label_smoothing.on, ('extra', 'all'), 'config.label_smoothing.on')
   for user in ('select', 'evaluation'):
@@ -79,6 +82,12 @@ def check(config: ConfigDict, past: bool = False) -> None:
   _check_seeds(config)
   check_decay(config.ema.decay)
   make.weight_perturbation(config)
+  _, late = make_augmentation(config)
+  if late and late[0] >= config.epochs and not past:
+    raise InputError(
+      f'config.augment.late.epoch is {late[0] + 1}, but the training has {config.epochs} '
+      'epochs; choose one of them, or 0 and no preset for the same augmentation throughout'
+    )
   whole_number(config.swa.start, 0, 'config.swa.start')
   if config.swa.start > config.epochs and not past:
     raise InputError(
@@ -289,8 +298,6 @@ def _check_numbers(config: ConfigDict) -> None:
     raise InputError(
       f'config.select.every is {config.select.every}; it must be at least 1'
     )
-  for key in ('pad', 'cutout', 'cutmix'):
-    in_range(config.augment[key], 0, float('inf'), f'config.augment.{key}')
   in_range(config.label_smoothing.amount, 0, 1, 'config.label_smoothing.amount')
   in_range(config.select.max_drop, 0, 1, 'config.select.max_drop')
   fraction = config.extra.real_fraction

@@ -52,8 +52,26 @@ def base() -> ConfigDict:
       # `label`. `real_fraction` of each batch still comes from the training set.
       extra=dict(path='', real_fraction=0.3),
       # Zero-padding before a random crop, in pixels; left-right mirroring; side of a square
-      # hole in pixels (Cutout); parameter of the Beta distribution of CutMix (0 is off).
-      augment=dict(pad=4, flip=True, cutout=0, cutmix=0.0),
+      # hole in pixels (Cutout); parameter of the Beta distribution of CutMix (0 is off);
+      # lines and columns that CropShift loses; random operations on colours and shape
+      # (`policy`: idbh_color, idbh_shape, autoaugment); how often and how much random
+      # erasing takes. `preset` sets several: idbh_weak, idbh_strong, idbh_svhn,
+      # autoaugment. From the start of epoch `late.epoch` on, `late.preset` does.
+      augment=dict(
+        pad=4,
+        flip=True,
+        cutout=0,
+        cutmix=0.0,
+        crop_shift=0,
+        policy='',
+        erasing=0.0,
+        erasing_area=(0.02, 0.33),
+        preset='',
+        late=dict(epoch=0, preset=''),
+      ),
+      # How often images are drawn: `uniform`, each once an epoch, or `class_balanced`,
+      # each class as often as any other.
+      sampling='uniform',
       # Share of a label that is spread over all classes, `on` all images or only `extra`.
       label_smoothing=dict(amount=0.0, on='extra'),
       # Options of every network: `bn_variance` (unbiased as PyTorch, biased as Flax),

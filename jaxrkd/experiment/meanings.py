@@ -43,6 +43,19 @@ MEANINGS: dict[str, str] = {
   'augment.flip': 'Mirror images left to right at random.',
   'augment.cutout': 'Edge of a square hole in pixels (Cutout). 0 makes none.',
   'augment.cutmix': 'Parameter of the Beta distribution of CutMix. 0 is off.',
+  'augment.crop_shift': 'Lines and columns that CropShift may lose: it cuts a part of the image '
+  'out and puts it somewhere on black. 0 is off.',
+  'augment.policy': "Random operations on colours and shape: 'idbh_color' or 'idbh_shape' (one "
+  "of IDBH's), 'autoaugment' (two of AutoAugment's for CIFAR-10). Empty makes none.",
+  'augment.erasing': 'How often random erasing blackens a box, from 0 to 1.',
+  'augment.erasing_area': 'Smallest and largest share of the image that random erasing takes.',
+  'augment.preset': "Sets the keys of a published recipe: 'idbh_weak', 'idbh_strong', "
+  "'idbh_svhn', 'autoaugment'. Empty sets none.",
+  'augment.late.epoch': 'From the start of this epoch on, augment.late.preset sets the keys. 0 '
+  'never changes them.',
+  'augment.late.preset': 'The recipe for the late epochs; see augment.preset.',
+  'sampling': "How often images are drawn: 'uniform' takes each once an epoch, "
+  "'class_balanced' each class as often as any other.",
   'label_smoothing.amount': 'Share of a label that is spread over all classes.',
   'label_smoothing.on': "Which images' labels are smoothed: 'all' or 'extra'.",
   'student.name': 'Architecture of the trained network: a row of the [networks](networks.md).',

@@ -4,12 +4,22 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import jax
+import numpy as np
 from ml_collections import ConfigDict
 
-from jaxrkd.data import Dataset
-from jaxrkd.data.batches import epoch_order, extra_rows, mixed_order, steps_per_epoch
+from jaxrkd.data import Dataset, Split
+from jaxrkd.data.batches import (
+  Draw,
+  class_balanced,
+  epoch_order,
+  extra_rows,
+  mixed_order,
+  steps_per_epoch,
+  uniform,
+)
 from jaxrkd.errors import InputError
 from jaxrkd.experiment import make
+from jaxrkd.experiment.augmentation import make_augmentation
 from jaxrkd.experiment.roles import roles as roles_of
 from jaxrkd.models import Net
 from jaxrkd.models.group import is_mapped
@@ -108,12 +118,17 @@ def prepare(
     awp=make.weight_perturbation(config),
   )
   extra = 0 if data.extra is None else len(data.extra)
+  early, late = make_augmentation(config)
+  for given in (early, *(late or ())[1:]):
+    given.check_images(data.image_shape)
   streamed = is_streamed(config.stream, data)
   make_batch = make_batcher(
     classes=data.classes,
     real_images=count,
     masked=not extra and not config.drop_last and count % config.batch_size != 0,
-    options=config.augment.to_dict(),
+    augmentation=early,
+    late=late and (late[0] * per_epoch, late[1]),
+    cutmix=config.augment.cutmix,
     smoothing=config.label_smoothing.amount,
     smooth_all=config.label_smoothing.on == 'all',
     chosen=streamed,
@@ -138,7 +153,7 @@ def prepare(
     ),
     # A host that reads its rows needs to know them all, and asks no other.
     order=jax.jit(
-      _order(config, count, extra),
+      _order(config, data),
       out_shardings=None if streamed else sharding.rows(mesh, 1),
     ),
   )
@@ -167,24 +182,29 @@ def check_micro_batch(config: ConfigDict, mesh: jax.sharding.Mesh) -> None:
     )
 
 
-def _order(
-  config: ConfigDict, images: int, extra: int
-) -> Callable[[jax.Array], jax.Array]:
+def _order(config: ConfigDict, data: Dataset) -> Callable[[jax.Array], jax.Array]:
   """epoch -> positions [steps, B]."""
   key = run_keys(jax.random.key(config.seed))[2]
-  if not extra:
+
+  def draw(split: Split) -> Draw:
+    if config.get('sampling', 'uniform') == 'class_balanced':
+      return class_balanced(np.asarray(split.label))
+    return uniform(len(split))
+
+  if data.extra is None:
     return functools.partial(
       epoch_order,
       key,
-      images=images,
+      draw=draw(data.train),
       batch_size=config.batch_size,
       drop_last=config.drop_last,
     )
   return functools.partial(
     mixed_order,
     key,
-    images=images,
-    extra=extra,
+    images=len(data.train),
+    draw=draw(data.train),
+    draw_extra=draw(data.extra),
     batch_size=config.batch_size,
     rows=extra_rows(config.batch_size, config.extra.real_fraction),
   )

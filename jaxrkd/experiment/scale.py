@@ -181,6 +181,9 @@ def _shorten(config: Node, epochs: int) -> None:
     schedule['warmup_epochs'] = schedule['warmup_epochs'] * epochs / whole
   if schedule['name'] == 'exponential':
     schedule['factor'] = schedule['factor'] ** (whole / epochs)
+  late = config['augment']['late']
+  if late['epoch']:
+    late['epoch'] = at(late['epoch'])
   for group, name in (
     ('method', 'begin'),
     ('swa', 'start'),

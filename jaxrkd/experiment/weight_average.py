@@ -75,7 +75,8 @@ def _batches(setup: Setup, key: Array) -> Iterator[tuple[Array, Array | None]]:
 
   @jax.jit
   def made(key: Array, data, positions: Array):
-    batch = setup.make_batch(key, data, positions)
+    # As at the end of the training, where the augmentation may have been another one.
+    batch = setup.make_batch(key, data, positions, jax.numpy.int32(setup.total_steps))
     return batch['image'], batch.get('mask')
 
   for step in range(setup.steps_per_epoch):

@@ -71,7 +71,7 @@ class Setup:
   seed: int
   mapped: bool
   streamed: bool
-  make_batch: Callable[[Array, dict[str, Array], Array], dict[str, Array]]
+  make_batch: Callable[[Array, dict[str, Array], Array, Array], dict[str, Array]]
   train_step: Step
   step: jax.stages.Wrapped
   order: Callable[[Array], Array]

@@ -182,7 +182,7 @@ def make_update(
 
 def make_train_step(
   update: Callable[..., tuple[TrainState, Metrics]],
-  make_batch: Callable[[Array, dict[str, Array], Array], Batch],
+  make_batch: Callable[[Array, dict[str, Array], Array, Array], Batch],
 ) -> Callable[[TrainState, Tree, dict[str, Array], Array], tuple[TrainState, Metrics]]:
   """Puts choosing, augmenting and keying a batch in front of `update`.
 
@@ -197,7 +197,7 @@ def make_train_step(
 
   def train_step(state, teacher_vars, data, order):
     key = jax.random.fold_in(state.key, state.step)
-    batch = make_batch(key, data, order[state.step % order.shape[0]])
+    batch = make_batch(key, data, order[state.step % order.shape[0]], state.step)
     return update(state, teacher_vars, batch)
 
   return train_step
