@@ -156,10 +156,16 @@ def check_accuracy(
   return Finding(name, status, value, bound, more, found)
 
 
+def entropies(logits: np.ndarray) -> np.ndarray:
+  """[N] of the predictions, in nats, from logits [N, classes]."""
+  log_p = special.log_softmax(logits.astype(np.float64), axis=-1)
+  # Where a probability is 0 its logarithm may be minus infinity.
+  return special.entr(np.exp(log_p)).sum(-1)
+
+
 def check_entropy(logits: np.ndarray) -> Finding:
   """The mean entropy of the predictions on clean images, in nats."""
-  log_p = special.log_softmax(logits.astype(np.float64), axis=-1)
-  found = float(np.mean(-np.sum(np.exp(log_p) * log_p, axis=-1)))
+  found = float(np.mean(entropies(logits)))
   most = math.log(logits.shape[-1])
   status = 'pass' if 0.01 * most <= found <= 0.9 * most else 'warn'
   advice = ''
@@ -175,8 +181,12 @@ def check_entropy(logits: np.ndarray) -> Finding:
   return Finding('mean entropy', status, f'{found:.3f} nats', expected, advice, found)
 
 
-def check_calibration(logits: np.ndarray, label: np.ndarray) -> Finding:
-  """Expected calibration error, 15 bins of equal width (Guo et al., 2017, 1706.04599)."""
+def calibration(logits: np.ndarray, label: np.ndarray) -> tuple[float, str]:
+  """Expected calibration error, 15 bins of equal width (Guo et al., 2017, 1706.04599).
+
+  Returns:
+    (the error, 'over' or 'under': which way the confidence is wrong on average).
+  """
   p = special.softmax(logits.astype(np.float64), axis=-1)
   confidence, right = p.max(-1), p.argmax(-1) == label
   bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
@@ -185,7 +195,12 @@ def check_calibration(logits: np.ndarray, label: np.ndarray) -> Finding:
     for k in np.unique(bins)
   ]
   found = float(np.sum(gaps) / len(label))
-  lean = 'over' if confidence.mean() > right.mean() else 'under'
+  return found, 'over' if confidence.mean() > right.mean() else 'under'
+
+
+def check_calibration(logits: np.ndarray, label: np.ndarray) -> Finding:
+  """See `calibration`."""
+  found, lean = calibration(logits, label)
   # Networks of adversarial training are underconfident: about 0.2 is usual for TRADES.
   status = 'pass' if found <= 0.35 else 'warn'
   advice = (

@@ -5,38 +5,38 @@ Usage: jaxrkd doctor --teacher=runs/trades
        jaxrkd doctor --teacher=runs/mtard/teachers/robust --student=runs/mtard
        jaxrkd doctor --teacher=mine.pth --config.student.normalisation=cifar10 \\
          --config.evaluation.threat.eps=4/255
+       jaxrkd doctor --rank --teachers=runs/trades,runs/sat --workdir=runs/ranking
 
 Classes and images, weights, input range and normalisation, clean and PGD-20 accuracy against
 what is known of it, entropy and calibration of its predictions, and how often the student's
 adversarial images fool it: pass, warn or fail in one table. The exit status is 3 where a
 check fails. A run keeps the table in doctor.json.
+
+--rank puts several teachers into one table, says which to take and why, and leaves
+ranking.html and ranking.json in --workdir.
 """
 
 import dataclasses
-import json
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import Any
 
-import jax
-import jax.numpy as jnp
 from absl import flags
-from ml_collections import ConfigDict
 
 from jaxrkd import experiment
 from jaxrkd.errors import InputError, one_of
 from jaxrkd.evaluate import teacher_checks as checks
 from jaxrkd.evaluate.teacher_checks import Finding
-from jaxrkd.experiment.import_network import read_unwritten
-from jaxrkd.experiment.load import IMPORTED, Trained, is_imported, load_trained
-from jaxrkd.interop import RECIPES
-from jaxrkd.models.named import named_network
 from jaxrkd.paths import expanded
 from jaxrkd.programs import command_line, exit_status
+from jaxrkd.programs.admission import admit, broken, student_of
 from jaxrkd.programs.examination import Examination, Examined
+from jaxrkd.programs.ranking import rank_teachers
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
+
+ALONE = ('teacher', 'recipe', 'student', 'kind', 'image_shape', 'seconds')
+TOGETHER = ('teachers', 'students', 'short', 'epochs', 'train_images')
 
 
 def define() -> None:
@@ -55,17 +55,54 @@ def define() -> None:
     'image_shape', [], 'height,width,channels of a file; by default 32,32.'
   )
   flags.DEFINE_float('seconds', 60, 'Seconds for the images, about; 0 is no limit.')
+  flags.DEFINE_bool('rank', False, 'Rank several teachers as teachers.')
+  flags.DEFINE_list(
+    'teachers',
+    [],
+    'With --rank: workdirs of runs or imports, or RECIPE=FILE for files of weights.',
+  )
+  flags.DEFINE_list(
+    'students',
+    [],
+    'With --rank: workdirs of robust students that had no teacher; empty trains short ones.',
+  )
+  flags.DEFINE_list(
+    'short', ['sat', 'trades'], 'With --rank: recipes of the short students, if any.'
+  )
+  flags.DEFINE_integer('epochs', 10, 'With --rank: epochs of each short student.')
+  flags.DEFINE_integer(
+    'train_images', 2000, 'With --rank: training images that are looked at; 0 takes all.'
+  )
 
 
 def main(overrides: list[str]) -> None:
   """The program; see the top of this file."""
   found = flags.FLAGS
+  for name in (*ALONE, *TOGETHER):
+    if found[name].present and found.rank != (name in TOGETHER):
+      other = 'leave it out' if found.rank else 'add --rank'
+      why = 'for one teacher, without --rank' if found.rank else 'for --rank'
+      raise InputError(f'--{name} is {why}; {other}')
+  for name in ('images', 'attacked', 'train_images', 'seconds'):
+    if getattr(found, name) < 0:
+      raise InputError(f'--{name} is {getattr(found, name)}; it must be 0 or more')
+  if found.rank:
+    rank_teachers(
+      found.teachers,
+      command_line.home(found.workdir),
+      students=found.students,
+      short=found.short,
+      epochs=found.epochs,
+      images=found.images,
+      attacked=found.attacked,
+      train_images=found.train_images,
+      overrides=overrides,
+      data_dir=found.data_dir,
+    )
+    return
   if not found.teacher:
     raise InputError('no --teacher; name a run, an import or a file of weights')
   one_of(found.kind, ('', 'robust', 'clean'), '--kind')
-  for name in ('images', 'attacked', 'seconds'):
-    if getattr(found, name) < 0:
-      raise InputError(f'--{name} is {getattr(found, name)}; it must be 0 or more')
   findings = examine(
     command_line.home(found.teacher),
     recipe=found.recipe,
@@ -115,12 +152,12 @@ def examine(
     InputError: no such teacher or data.
   """
   shape = tuple(image_shape)
-  examined = _admit(expanded(teacher), recipe, list(overrides), shape)
+  examined = admit(expanded(teacher), recipe, list(overrides), shape)
   # Refused before anything is measured.
-  trained = _student_of(expanded(student), examined) if student else None
+  trained = student_of(expanded(student), examined) if student else None
   data = experiment.dataset(examined.config, data_dir)
   found = [checks.check_shape(examined.classes, examined.image_shape, data)]
-  found.append(checks.check_weights(_broken(examined.variables)))
+  found.append(checks.check_weights(broken(examined.variables)))
   say(
     f'{teacher}: {examined.node["name"]} on {data.name} {examined.config.evaluation.split}, '
     f'{examined.config.evaluation.threat.name} eps '
@@ -134,63 +171,6 @@ def examine(
   found += examination.checks(kind)
   found.append(examination.try_student(trained))
   return _conclude(found, examined, kind)
-
-
-def _student_of(path: pathlib.Path, examined: Examined) -> Trained:
-  """The student whose adversarial images are tried; its classes must be the teacher's."""
-  found = load_trained(path, 'best', sharding.data_mesh(), 'float32')
-  shape, classes = found.record.image_shape, found.record.classes
-  if (shape, classes) != (tuple(examined.image_shape), examined.classes):
-    raise InputError(
-      f'the student in {str(path)!r} knows {classes} classes of images {list(shape)}, and '
-      f'the teacher {examined.classes} of {list(examined.image_shape)}; name a student of '
-      'the same data'
-    )
-  return found
-
-
-def _admit(
-  path: pathlib.Path, recipe: str, overrides: list[str], shape: tuple[int, ...]
-) -> Examined:
-  if not path.is_dir():
-    read, config = read_unwritten(path, overrides, recipe=recipe, image_shape=shape)
-    kind = RECIPES[recipe].kind if recipe else 'robust'
-    own = read.net, read.variables, config, read.node, read.classes, read.image_shape
-    return Examined(*own, None, kind)
-  if recipe:
-    raise InputError(
-      f'recipe {recipe!r} is for a file of weights, but {str(path)!r} is a folder; leave it '
-      'out'
-    )
-  mesh = sharding.data_mesh()
-  found = load_trained(path, 'best', mesh, 'float32')
-  if found.networks is None:
-    raise InputError(
-      f'{str(path)!r} is an ensemble of {found.config.members} runs; examine one of them, '
-      f'such as {str(path / "members" / "0")!r}'
-    )
-  given = ConfigDict(found.config.to_dict())
-  config = experiment.resolve(given, overrides)
-  node, shape = config.student.to_dict(), found.record.image_shape
-  net = named_network(node, found.record.classes, shape)
-  variables = (found.state.params, found.state.stats)
-  facts = found.record.classes, shape
-  return Examined(net, variables, config, node, *facts, path, _kind(path, config))
-
-
-def _kind(path: pathlib.Path, config: ConfigDict) -> str:
-  if is_imported(path):
-    recipe = json.loads((path / IMPORTED).read_text(encoding='utf-8'))['recipe']
-    return RECIPES[recipe].kind if recipe in RECIPES else 'robust'
-  return 'clean' if config.method.name == 'natural' else 'robust'
-
-
-def _broken(variables: Any) -> str:
-  """The name of a weight that is no number; empty if all are."""
-  for path, leaf in jax.tree_util.tree_leaves_with_path(variables):
-    if not bool(jnp.isfinite(leaf).all()):
-      return '/'.join(str(getattr(part, 'key', '')) for part in path[1:])
-  return ''
 
 
 def _conclude(found: list[Finding], examined: Examined, kind: str) -> list[Finding]:

@@ -1,6 +1,7 @@
 """A teacher that the doctor examines, and the checks that look at images."""
 
 import dataclasses
+import functools
 import pathlib
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from jaxrkd.evaluate.probe import Probe
 from jaxrkd.evaluate.robustness import Loaded, load_split, measure
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.evaluate.teacher_checks import Finding
+from jaxrkd.evaluate.verdicts import Verdicts
 from jaxrkd.experiment.load import Trained
 from jaxrkd.models import NORMALISATIONS, Net
 from jaxrkd.models.named import named_network
@@ -75,6 +77,8 @@ class Examination:
     self.batch = max(self.batch // self.mesh.size, 1) * self.mesh.size
     self.threat: Threat = experiment.evaluation_threat(config)
     self.key = jax.random.key(config.seed)
+    self.subject = Subject(examined.net, examined.variables)
+    self._robust: dict[str, np.ndarray] = {}
     # One that tells the constants apart is made of the network without any.
     bare = {'normalisation': 'none', 'mean': (), 'std': ()}
     node = {**examined.node, **bare}
@@ -98,7 +102,8 @@ class Examination:
     with float32_products():
       return self.bare.apply(*variables, (images - mean) / std)
 
-  def _loaded(self, count: int) -> Loaded:
+  def loaded(self, count: int) -> Loaded:
+    """The first `count` test images, ready to be measured."""
     return load_split(self.split, self.batch, self.mesh, count)
 
   def _constants(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -120,21 +125,29 @@ class Examination:
     return np.concatenate(found)[: len(images.images)]
 
   def _seconds_per_image(self) -> float:
-    first = self._loaded(self.batch)
+    first = self.loaded(self.batch)
     self.logits(first, self._constants())  # compiles
     began = time.monotonic()
     self.logits(first, self._constants())
     return max((time.monotonic() - began) / self.batch, 1e-7)
 
+  @functools.cached_property
+  def clean(self) -> tuple[np.ndarray, np.ndarray]:
+    """(logits [N, classes], labels [N]) of the images as they are."""
+    loaded = self.loaded(self.images)
+    return self.answers(loaded), loaded.label
+
+  def answers(self, images: Loaded) -> np.ndarray:
+    """[N, classes]: the teacher's logits."""
+    return self.logits(images, self._constants())
+
   def checks(self, kind: str) -> Iterator[Finding]:
     """The checks that need nothing but the teacher."""
     examined, expected = self.examined, self.examined.config.get('expected', {})
-    loaded = self._loaded(self.images)
-    logits = self.logits(loaded, self._constants())
-    right = logits.argmax(-1) == loaded.label
-    subject = Subject(examined.net, examined.variables)
+    logits, label = self.clean
+    right = logits.argmax(-1) == label
     probe = Probe(
-      self._loaded(min(self.batch, self.images)), self.key, self.threat, subject
+      self.loaded(min(self.batch, self.images)), self.key, self.threat, self.subject
     )
     yield teacher_checks.check_steady(probe.unrepeatable())
     if examined.image_shape[-1] in (1, 3):
@@ -148,13 +161,13 @@ class Examination:
       'way: check network, activation, normalisation and the order of the classes.',
     )
     yield teacher_checks.check_entropy(logits)
-    yield teacher_checks.check_calibration(logits, loaded.label)
+    yield teacher_checks.check_calibration(logits, label)
     yield teacher_checks.check_gradients(float(np.mean(probe.slopes()[0])))
-    yield self._pgd(subject, expected, kind)
+    yield self._pgd(expected, kind)
 
   def _normalisation(self) -> Finding:
     """Other constants, and other ranges of the input, tried on fewer images."""
-    loaded = self._loaded(min(self.images, 500))
+    loaded = self.loaded(min(self.images, 500))
     channels = self.examined.image_shape[-1]
     own = self._constants()
     right = self.logits(loaded, own).argmax(-1) == loaded.label
@@ -178,16 +191,27 @@ class Examination:
     config.evaluation.attacks = experiment.columns([column], self.examined.config)
     return experiment.evaluation_attacks(experiment.resolve(config))[column]
 
-  def _pgd(self, subject: Subject, expected: Any, kind: str) -> Finding:
+  def attack(self, subject: Subject, images: Loaded, *, keep: bool = False) -> Verdicts:
+    """Verdicts of PGD-20 on any network, with the images that it made if they are kept."""
+    attack = self._attack(PGD_COLUMNS[0])
+    return measure(subject, images, attack, self.key, threat=self.threat, keep=keep)
+
+  def verdicts(self, column: str = PGD_COLUMNS[0]) -> np.ndarray:
+    """[N]: which of the attacked images the teacher withstands."""
+    if column not in self._robust:
+      loaded, attack = self.loaded(self.attacked), self._attack(column)
+      found = measure(self.subject, loaded, attack, self.key, threat=self.threat)
+      self._robust[column] = found.robust
+    return self._robust[column]
+
+  def _pgd(self, expected: Any, kind: str) -> Finding:
     column = next((c for c in PGD_COLUMNS if c in expected), PGD_COLUMNS[0])
-    loaded = self._loaded(self.attacked)
-    found = measure(subject, loaded, self._attack(column), self.key, threat=self.threat)
     known, bound = expected.get(column), False
     if known is None and 'autoattack' in expected:
       known, bound = expected['autoattack'], True
     return teacher_checks.check_accuracy(
       f'PGD-20 accuracy ({column})',
-      found.robust,
+      self.verdicts(column),
       known,
       floor=LEAST_ROBUST if kind == 'robust' else 0.0,
       at_least=bound,
@@ -202,20 +226,25 @@ class Examination:
       name = 'transfer from the student'
       return Finding(name, 'skip', 'no --student given', 'at most 50 %')
     subject = Subject(trained.net, (trained.state.params, trained.state.stats))
-    loaded = self._loaded(self.attacked)
-    made = measure(
-      subject,
-      loaded,
-      self._attack(PGD_COLUMNS[0]),
-      self.key,
-      threat=self.threat,
-      keep=True,
-    )
+    made = self.attack(subject, self.loaded(self.attacked), keep=True)
+    return teacher_checks.check_transfer(*self.fooled_by(made))
+
+  def fooled_by(self, made: Verdicts) -> tuple[int, int]:
+    """What another network's adversarial images do to the teacher.
+
+    Args:
+      made: verdicts on the attacked images, with the images that were made.
+
+    Returns:
+      (images that the other one is fooled on and the teacher is right about as they are,
+      how many of them it gets wrong as they were made).
+    """
     assert made.images is not None
+    loaded = self.loaded(self.attacked)
     own = dataclasses.replace(
       loaded, images=dataclasses.replace(loaded.images, image=made.images)
     )
-    before = self.logits(loaded, self._constants()).argmax(-1) == loaded.label
-    after = self.logits(own, self._constants()).argmax(-1) == loaded.label
+    before = self.answers(loaded).argmax(-1) == loaded.label
+    after = self.answers(own).argmax(-1) == loaded.label
     both = before & made.clean_correct & ~made.robust
-    return teacher_checks.check_transfer(int(both.sum()), int(np.sum(both & ~after)))
+    return int(both.sum()), int(np.sum(both & ~after))
