@@ -11,9 +11,10 @@ from typing import Any
 
 from jaxrkd.data.dataset import Dataset, assemble, make_split, with_extra
 from jaxrkd.data.digits import digits
+from jaxrkd.data.extra import extra_images
 from jaxrkd.data.mat import mat
 from jaxrkd.data.npy import npy
-from jaxrkd.data.npz import extra_images, npz
+from jaxrkd.data.npz import npz
 from jaxrkd.data.split import Split
 from jaxrkd.data.synthetic import synthetic
 from jaxrkd.data.tfds import tfds

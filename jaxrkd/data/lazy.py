@@ -1,19 +1,33 @@
 """Images that stay on disk until somebody asks for some of them."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+
+
+class Rows(Protocol):
+  """What can be asked for rows: a memory-mapped array, or `Shards`."""
+
+  @property
+  def shape(self) -> tuple[int, ...]: ...
+
+  @property
+  def dtype(self) -> np.dtype: ...
+
+  def __len__(self) -> int: ...
+
+  def __getitem__(self, rows: Any) -> Any: ...
 
 
 class LazyImages:
   """Rows of an array on disk, in an order of its own; reads like a numpy array.
 
   Args:
-    base: memory-mapped, uint8 [N, H, W, C].
+    base: uint8 [N, H, W, C], on disk.
     rows: which of its rows, in which order; None is all of them.
   """
 
-  def __init__(self, base: np.ndarray, rows: np.ndarray | None = None):
+  def __init__(self, base: Rows, rows: np.ndarray | None = None):
     self._base = base
     self._rows = np.arange(len(base)) if rows is None else rows
 

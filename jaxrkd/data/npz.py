@@ -57,17 +57,14 @@ def _class_names(names: np.ndarray, classes: int, path: str) -> tuple[str, ...]:
   return tuple(x.decode() if isinstance(x, bytes) else str(x) for x in names.tolist())
 
 
-def extra_images(path: str) -> Split:
-  """Reads `image` and `label`, as in the public files of generated CIFAR images.
-
-  Args:
-    path: the file; arrays as for `npz`.
+def extra_arrays(path: str) -> tuple[np.ndarray, np.ndarray]:
+  """`image` and `label` of a file of further images, in memory and not checked.
 
   Raises:
     InputError: as `npz`.
   """
   images, labels, _ = _arrays(path, EXTRA_KEYS, 'extra.path')
-  return make_split(images, labels, path)
+  return images, labels
 
 
 def _kind(path: str) -> str:

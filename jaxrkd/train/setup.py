@@ -17,6 +17,8 @@ from jaxrkd.train.state import TrainState
 Array = jax.Array
 Tree = Any
 Scalars = dict[str, Array]
+# Images that are copied at once.
+PIECE = 8192
 # (state, joined teacher variables, data, order) -> (state, scalars).
 Step = Callable[[TrainState, Tree, dict[str, Array], Array], tuple[TrainState, Scalars]]
 
@@ -100,8 +102,16 @@ class Setup:
     """The training set, then the extra images, copied to every device as bytes."""
     arrays = self.data.train.arrays()
     if self.data.extra is not None:
-      extra = self.data.extra.arrays()
-      arrays = {k: np.concatenate([v, extra[k]]) for k, v in arrays.items()}
+      # One array, filled part by part: of images that stay on disk there are no two copies.
+      extra, first = self.data.extra, len(self.data.train)
+      for name, values in arrays.items():
+        whole = np.empty((first + len(extra), *values.shape[1:]), values.dtype)
+        whole[:first] = values
+        more = getattr(extra, name)
+        for begin in range(0, len(extra), PIECE):
+          part = more[begin : begin + PIECE]
+          whole[first + begin : first + begin + len(part)] = part
+        arrays[name] = whole
     return sharding.put(arrays, sharding.replicated(self.mesh))
 
   def join_teachers(self, variables: Mapping[str, tuple[Tree, Tree]]) -> Tree:

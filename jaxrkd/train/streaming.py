@@ -29,6 +29,7 @@ def is_streamed(stream: str, data: Dataset) -> bool:
   device = jax.local_devices()[0]
   limit = (device.memory_stats() or {}).get('bytes_limit', 0)
   if device.platform == 'cpu' or not limit:
-    return not isinstance(data.train.image, np.ndarray)
+    parts = [part for part in (data.train, data.extra) if part is not None]
+    return not all(isinstance(part.image, np.ndarray) for part in parts)
   # One answer for all processes, whose devices may differ by a little.
   return sharding.agreed(training_bytes(data) > SHARE * limit)
