@@ -2,7 +2,7 @@
 
 Run:       python launch/main.py --config=configs/ikl.py:cifar10,wrn_34_10 --workdir=runs/ikl
 Words:     data, student, en, at_plus, smoke (`setting.py`); the authors' student is wrn_34_10
-Attack:    the code's radius grows with the epoch; here it is the whole one from the start
+Attack:    the radius grows with the epoch (attack.ramp), as in the code
 Average:   the authors average the checkpoints of all epochs
 Result:    not measured yet
 """
@@ -32,4 +32,6 @@ def decoupled(on, method: dict) -> configs.ConfigDict:
     optimizer=dict(weight_decay=5e-4),
     select=dict(metric='robust'),
   )
-  return SETTING.experiment(on, recipe)
+  made = SETTING.experiment(on, recipe)
+  made.attack.ramp = made.epochs
+  return made

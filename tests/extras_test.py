@@ -1,5 +1,6 @@
 """What goes under every method by a key: AWP, IGDM, SWA, augmentations, balanced classes."""
 
+import dataclasses
 import functools
 import shutil
 
@@ -106,6 +107,38 @@ class ExtrasTest(parameterized.TestCase):
       )
     )
 
+  @parameterized.parameters(
+    ('sat', dict(attack__name='pgd', attack__step_size=0.05)),
+    ('trades', dict(attack__steps=4, attack__step_size=None)),
+    ('sat', dict(attack__name='adam', attack__step_size=None)),
+    ('at_aka', dict(attack__name='svgd', attack__steps=12, attack__step_size=None)),
+  )
+  def test_an_attack_that_grows(self, method, changes):
+    """Each epoch is that of a training whose ball and steps are so much smaller."""
+    self.enterContext(jax.enable_x64(True))
+    made = lambda **more: tiny.Run(
+      tiny.config(method, epochs=4, **{**changes, **more}), 1
+    )
+    grown = made(attack__ramp=4)
+    begin, per_epoch = grown.setup.init(), grown.setup.steps_per_epoch
+
+    def loss(run, epoch):
+      # Donated: every step needs a state of its own.
+      state = dataclasses.replace(
+        jax.tree.map(jnp.copy, begin), step=jnp.int32(epoch * per_epoch)
+      )
+      return run.steps(state, 1)[1][0]['loss']
+
+    size = changes.get('attack__step_size')
+    found = []
+    for epoch, share in ((0, 0.25), (2, 0.75), (3, 1.0)):
+      less = dict(threat__eps=0.1 * share)
+      if size:
+        less['attack__step_size'] = share * size
+      found.append(loss(grown, epoch))
+      np.testing.assert_allclose(found[-1], loss(made(**less), epoch), rtol=1e-9)
+    self.assertLen(set(found), 3)
+
   def test_what_is_off_is_not_in_the_program(self):
     def text(**changes):
       one = tiny.Run(tiny.config('rslad', **changes), 1)
@@ -164,6 +197,9 @@ class ExtrasTest(parameterized.TestCase):
   @parameterized.parameters(
     (dict(swa__start=9), 'config.swa.start is 9, but the training has'),
     (dict(swa__start=-1), 'config.swa.start is -1'),
+    (dict(attack__ramp=9), 'config.attack.ramp is 9, but the training has'),
+    (dict(attack__ramp=-1), 'ramp is -1; it must be a whole number'),
+    (dict(attack__ramp=1.5), 'ramp'),
     (dict(awp__gamma=-1.0), 'awp.gamma is -1.0'),
     (dict(awp__gamma=0.1, awp__warmup=-1), 'awp.warmup is -1'),
     (dict(igdm__alpha=-1.0), 'igdm.alpha is -1.0'),

@@ -158,9 +158,12 @@ class ScaleTest(parameterized.TestCase):
     config = resolved('mtard_table2', 'CIFAR-10, ResNet-18: MTARD').to_dict()
     config['swa']['start'], config['igdm']['ramp'] = 215, 150
     config['awp']['warmup'] = 30
+    config['attack']['ramp'] = 300
+    config['augment']['late'] = dict(epoch=215, preset='idbh_weak')
     small = scale.scaled(config, scale.SCALES['small'])
     shares = small['swa']['start'], small['igdm']['ramp'], small['awp']['warmup']
     self.assertEqual(shares, (14, 10, 2))
+    self.assertEqual((small['attack']['ramp'], small['augment']['late']['epoch']), (20, 14))
 
   def test_paper_changes_nothing(self):
     for key in ('CIFAR-10, ResNet-18: ARD', 'CIFAR-100, ResNet-18: MTARD'):

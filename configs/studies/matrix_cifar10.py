@@ -11,6 +11,20 @@ M = configs.sibling(__file__, 'matrix_rows.py')
 ROWS = M.rows(
   'cifar10', epochs=200, alpha=5.0, methods=('SAT', 'TRADES', 'RSLAD', 'AdaAD', 'SAAD')
 )
+# The command line of AdaAD's code trains in twice the ball, unless told otherwise.
+ROWS.append(
+  study.Row(
+    'AdaAD, trained at 16/255',
+    'adaad:cifar10',
+    {
+      'epochs': 200,
+      'swa.start': 100,
+      'threat.eps': 16 / 255,
+      'evaluation.threat.eps': 8 / 255,
+    },
+    block=M.PLAIN,
+  )
+)
 STUDY = study.Study(
   '',
   'Matrix on CIFAR-10',

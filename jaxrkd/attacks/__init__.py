@@ -21,6 +21,7 @@ from jaxrkd.attacks.fab import distances, fab, fab_t
 from jaxrkd.attacks.fgsm import fgsm
 from jaxrkd.attacks.objectives import LogitsFn
 from jaxrkd.attacks.pgd import pgd, pgd_sat, pgd_search, pgd_trades
+from jaxrkd.attacks.ramp import Ramp
 from jaxrkd.attacks.square import square
 from jaxrkd.attacks.starts import STARTS
 from jaxrkd.attacks.stepwise import (
@@ -85,6 +86,7 @@ __all__ = [
   'Cascade',
   'Linf',
   'LogitsFn',
+  'Ramp',
   'Randomised',
   'Search',
   'Stepwise',

@@ -88,6 +88,12 @@ def check(config: ConfigDict, past: bool = False) -> None:
       f'config.augment.late.epoch is {late[0] + 1}, but the training has {config.epochs} '
       'epochs; choose one of them, or 0 and no preset for the same augmentation throughout'
     )
+  if config.attack.get('ramp', 0) > config.epochs and not past:
+    raise InputError(
+      f'config.attack.ramp is {config.attack.ramp}, but the training has {config.epochs} '
+      'epochs, so that its attack would never have its whole radius; choose one of them, or '
+      '0 for the whole radius from the start'
+    )
   whole_number(config.swa.start, 0, 'config.swa.start')
   if config.swa.start > config.epochs and not past:
     raise InputError(

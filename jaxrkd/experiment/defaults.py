@@ -105,7 +105,7 @@ def base() -> ConfigDict:
       # the attack's own share of eps (pgd: a quarter). `bn`: the student's BatchNorm in the
       # attack; 'eval' uses running statistics, 'batch' those of the batch, 'train' those of
       # the batch and moves the running ones at every attack step.
-      attack=dict(name='pgd', bn='eval'),
+      attack=dict(name='pgd', bn='eval', ramp=0),
       schedule=dict(name='milestones'),
       # sgd as PyTorch computes it: `momentum`, `weight_decay`, `nesterov`, `decay_norm`
       # (weight decay on BatchNorm's scales and biases too). Others are those of optax, with

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import optax
 from ml_collections import ConfigDict
@@ -18,8 +19,9 @@ from jaxrkd.attacks import (
   Search,
   Threat,
 )
+from jaxrkd.attacks.ramp import Ramp
 from jaxrkd.data import Dataset, assemble, extra_images, read_source, with_extra
-from jaxrkd.errors import InputError, choose
+from jaxrkd.errors import InputError, choose, whole_number
 from jaxrkd.experiment.tables import PROBLEMS, data_keys
 from jaxrkd.methods import METHODS, Inner, Method
 from jaxrkd.methods.igdm import with_igdm
@@ -109,23 +111,36 @@ def _about(where: str) -> Iterator[None]:
     raise InputError(f'{where}: {error}') from error
 
 
-def search(config: ConfigDict) -> Search:
-  """Builds the search that training uses."""
+def search(config: ConfigDict) -> Search | Ramp:
+  """Builds the search that training uses, or how it grows."""
   node = config.attack.to_dict()
   node.pop('bn')
+  ramp = node.pop('ramp', 0)
   threat = _threat(config.threat, where='config.threat')
   with _about('config.attack'):
+    whole_number(ramp, 0, 'ramp')
     name = node.pop('name')
-    return build(SEARCHES, name, 'training attack', Search, [threat], node)
+    made = build(SEARCHES, name, 'training attack', Search, [threat], node)
+  if not ramp:
+    return made
+
+  def shared(share: Any) -> Search:
+    own = {k: v for k, v in node.items() if k != 'step_size' or v is None}
+    if node.get('step_size') is not None:
+      own['step_size'] = share * node['step_size']
+    ball = _threat(config.threat, share * threat.eps, 'config.threat')
+    return build(SEARCHES, name, 'training attack', Search, [ball], own)
+
+  return Ramp(shared, ramp)
 
 
 def _threat(
-  node: ConfigDict, eps: float = 0.0, where: str = 'config.evaluation.threat'
+  node: ConfigDict, eps: Any = None, where: str = 'config.evaluation.threat'
 ) -> Threat:
   chosen = node.to_dict()
   row = choose(THREATS, chosen.pop('name'), 'threat set')
   try:
-    return row(**{**chosen, **({'eps': eps} if eps else {})})
+    return row(**{**chosen, **({} if eps is None else {'eps': eps})})
   except InputError as error:
     raise InputError(f'{where} is {node.name}: {error}') from error
 
@@ -133,7 +148,7 @@ def _threat(
 def _attack(node: ConfigDict, threat: ConfigDict, where: str) -> AnyAttack:
   chosen = {key: value for key, value in node.items() if key != 'surrogate'}
   request = json.dumps(chosen, sort_keys=True)
-  ball = _threat(threat, node.eps)
+  ball = _threat(threat, node.eps or None)
   with _about(where):
     return _attack_in(request, ball)
 
@@ -162,7 +177,7 @@ def evaluation_threats(config: ConfigDict) -> dict[str, Threat | None]:
   """Where images may move, by column; None for attacks without a ball."""
   part = config.evaluation
   return {
-    name: None if node.name in UNFORESEEN else _threat(part.threat, node.eps)
+    name: None if node.name in UNFORESEEN else _threat(part.threat, node.eps or None)
     for name, node in part.attacks.items()
   }
 

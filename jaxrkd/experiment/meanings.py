@@ -37,7 +37,7 @@ MEANINGS: dict[str, str] = {
   'data.classes': 'Keep only these classes, by name or number, and number them anew. Empty '
   'keeps all.',
   'extra.path': 'Further images to train on, such as generated ones: an .npz file with `image` '
-  'and `label`. Empty takes none.',
+  'and `label`, or a folder of such files. Empty takes none.',
   'extra.real_fraction': 'Share of each batch that still comes from the training set.',
   'augment.pad': 'Pixels of zeros around an image before a random crop.',
   'augment.flip': 'Mirror images left to right at random.',
@@ -77,6 +77,8 @@ MEANINGS: dict[str, str] = {
   'threat.eps': 'Radius of that ball, in [0, 1] pixels. `evaluation.threat` follows unless it '
   'is given, too.',
   'attack.name': 'Search of the training attack: a row of the [searches](attacks.md#searches).',
+  'attack.ramp': 'Radius and steps of the attack grow until the end of this epoch: in epoch e they '
+  'are e / ramp of the whole. 0 has the whole from the start.',
   'attack.bn': "BatchNorm of the student during the attack: 'eval' takes running statistics, "
   "'batch' those of the batch, 'train' those of the batch and moves the running ones.",
   'schedule.name': 'Learning-rate schedule: a row of the [schedules](training.md#schedules).',

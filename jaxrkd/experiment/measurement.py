@@ -11,6 +11,7 @@ import jax
 from ml_collections import ConfigDict
 
 from jaxrkd.attacks import ATTACKS, UNFORESEEN, AnyAttack
+from jaxrkd.attacks.ramp import Ramp
 from jaxrkd.data import Dataset
 from jaxrkd.evaluate import particle_statistics, robustness
 from jaxrkd.evaluate.fingerprint import fingerprint, images_digest
@@ -183,13 +184,14 @@ class Measurement:
       group: networks that were trained together.
       members: their (params, stats).
     """
+    search = make.search(self._config)
     return particle_statistics.describe(
       group.logits,
       group.join(members),
       group.size,
       self.loaded,
       self._mesh,
-      make.search(self._config),
+      search.whole if isinstance(search, Ramp) else search,
       self._key,
     )
 

@@ -128,7 +128,7 @@ def _rename(config: dict[str, Any], key: str, value: str) -> None:
   if old.get('name', groups[-1]) == value:
     return
   # What does not depend on the row survives: held-out size, radius, BatchNorm mode.
-  also = ('eps', 'bn')
+  also = ('eps', 'bn', 'ramp')
   kept = {k: v for k, v in old.items() if k in (*_kept_of_data(old, value), *also)}
   if {old.get('name'), value} <= set(CLIMBERS):
     # Options of the same meaning: another way to climb keeps how far.

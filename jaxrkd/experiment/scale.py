@@ -181,6 +181,8 @@ def _shorten(config: Node, epochs: int) -> None:
     schedule['warmup_epochs'] = schedule['warmup_epochs'] * epochs / whole
   if schedule['name'] == 'exponential':
     schedule['factor'] = schedule['factor'] ** (whole / epochs)
+  if config['attack'].get('ramp'):
+    config['attack']['ramp'] = at(config['attack']['ramp'])
   late = config['augment']['late']
   if late['epoch']:
     late['epoch'] = at(late['epoch'])

@@ -73,7 +73,7 @@ def tables(config: Mapping[str, Any]) -> dict[str, tuple[Table, dict[str, Any]]]
     'inner': (PROBLEMS, {}),
     'ensemble': (RULES, {}),
     'threat': (THREATS, {'eps': configs.EIGHT}),
-    'attack': (SEARCHES, {'bn': 'eval'}),
+    'attack': (SEARCHES, {'bn': 'eval', 'ramp': 0}),
     'schedule': (SCHEDULES, {}),
     'optimizer': (OPTIMIZERS, {}),
     'select.attack': (EVALUATIONS, ATTACK_KEYS),

@@ -9,6 +9,7 @@ import optax
 from jaxrkd.amalgamation import AMALGAMATIONS, AVERAGES, Amalgamation, Average
 from jaxrkd.attacks import Search
 from jaxrkd.attacks.doors import told
+from jaxrkd.attacks.ramp import Ramp
 from jaxrkd.errors import InputError, choose, one_of, whole_number
 from jaxrkd.methods import Inner, Method
 from jaxrkd.models import Net, as_net
@@ -32,7 +33,7 @@ def distill(
   net: Any,
   method: Method,
   *,
-  attack: Search | None = None,
+  attack: Search | Ramp | None = None,
   optimizer: optax.GradientTransformation,
   teachers: Mapping[str, Any] | None = None,
   online: Mapping[str, Any] | Sequence[Any] = (),
@@ -69,7 +70,8 @@ def distill(
       `models.from_nnx` and `models.from_linen` make. Images are in [0, 1].
     method: such as `methods.mtard()`.
     attack: raises the method's inner objective, such as
-      `attacks.pgd_search(attacks.Linf(8 / 255))`; None for a method without an attack.
+      `attacks.pgd_search(attacks.Linf(8 / 255))`, or an `attacks.Ramp`, which lets it grow;
+      None for a method without an attack.
     optimizer: of every trained network, an optax transformation. A schedule counts steps.
     teachers: by role: 'clean', 'robust', or what the method names. Each is a function from
       images to logits, a pair (net, (params, stats)), an NNX module, or a list of such,
@@ -182,7 +184,7 @@ def _check(
     raise InputError(
       f"inner is {told(inner)}; give an inner problem, such as methods.INNERS['ce']()"
     )
-  if attack is not None and not isinstance(attack, Search):
+  if attack is not None and not isinstance(attack, Search | Ramp):
     raise InputError(
       f'attack is {told(attack)}; give a search, which maximises any objective, such as '
       'attacks.pgd_search(attacks.Linf(8 / 255)). An attack from attacks.ATTACKS has its '

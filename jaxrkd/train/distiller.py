@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrkd.attacks import Search, doors
+from jaxrkd.attacks.ramp import Ramp
 from jaxrkd.errors import InputError, nearest
 from jaxrkd.runtime import sharding
 from jaxrkd.train.averages import moving_average
@@ -33,7 +34,7 @@ class Distiller:
   Attributes:
     learner: networks, method and optimisers.
     teachers: frozen networks by the roles they play.
-    search: the attack that raises the inner problem.
+    search: the attack that raises the inner problem, or how it grows.
     attack_bn: BatchNorm of those attacked: 'eval', 'batch' or 'train'.
     steps_per_epoch: updates per epoch.
     epochs: of the whole training; 0 is not known.
@@ -44,7 +45,7 @@ class Distiller:
 
   learner: Learner
   teachers: FrozenTeachers
-  search: Search
+  search: Search | Ramp
   attack_bn: str = 'eval'
   steps_per_epoch: int = 1
   epochs: int = 0

@@ -1,5 +1,6 @@
 """The one training step that every method shares."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxrkd.attacks import Search
+from jaxrkd.attacks.ramp import Ramp
 from jaxrkd.errors import InputError
 from jaxrkd.methods import Method, MethodState
 from jaxrkd.methods.base import batch_mean
@@ -31,7 +33,7 @@ def make_update(
   networks: TrainedNetworks,
   frozen: FrozenTeachers,
   method: Method,
-  search: Search,
+  search: Search | Ramp,
   optimizers: Optimizers,
   *,
   attack_bn: str = 'eval',
@@ -50,7 +52,7 @@ def make_update(
     networks: those that are trained.
     frozen: the teachers.
     method: inner problem, losses and weights.
-    search: the attack that raises the inner problem.
+    search: the attack that raises the inner problem, or how it grows.
     optimizers: see `Optimizers`.
     attack_bn: BatchNorm of those attacked: 'eval', 'batch' or 'train'.
     steps_per_epoch: updates per epoch.
@@ -61,7 +63,8 @@ def make_update(
     awp: where the weights move before their gradient is taken.
   """
   whole = functools.partial(sharding.gathered, mesh) if mesh else lambda tree: tree
-  attacker = Attacker(networks, method, search, attack_bn)
+  whole_search = search.whole if isinstance(search, Ramp) else search
+  full = Attacker(networks, method, whole_search, attack_bn)
 
   def update(state, teacher_vars, batch):
     if not jnp.issubdtype(batch['image'].dtype, jnp.floating):
@@ -75,6 +78,9 @@ def make_update(
     before = MethodState(state.step, state.weights, state.weights_opt, state.memory)
     rows = batch
     before, batch = method.begin(before, {**rows, **moment(state.step)})
+    attacker = full
+    if isinstance(search, Ramp):
+      attacker = dataclasses.replace(full, search=search.at(batch['epoch']))
     answers: StackLogits = {}
     teachers: dict[str, Any] = dict(
       frozen.by_role(teacher_vars, batch, student, micro_batch, mesh, answers)
