@@ -196,6 +196,30 @@ class OwnLoopTest(parameterized.TestCase):
         found.append(float(scalars['loss']))
     np.testing.assert_allclose(found, found[0], rtol=1e-5)
 
+  def test_first_images_may_be_of_jax(self):
+    distiller = own()
+    kept = np.float32(IMAGES)
+    before, found = kept.copy(), []
+    for images in (jnp.asarray(kept), kept):
+      state = distiller.init(jax.random.key(0))
+      found.append(float(distiller.step(state, images, LABELS)[1]['loss']))
+    self.assertEqual(*found)
+    np.testing.assert_array_equal(kept, before)
+
+  def test_a_growing_attack(self):
+    def loss(attack, epochs=0):
+      distiller = own(attack=attack, **(dict(steps_per_epoch=1) if epochs else {}))
+      return float(
+        distiller.step(distiller.init(jax.random.key(0)), IMAGES, LABELS)[1]['loss']
+      )
+
+    search = lambda share: attacks.pgd_search(attacks.Linf(share * 0.1), steps=4)
+    found = loss(attacks.Ramp(search, epochs=4), 4)
+    np.testing.assert_allclose(found, loss(search(0.25)), rtol=1e-5)
+    self.assertNotEqual(found, loss(search(1.0)))
+    with self.assertRaisesRegex(InputError, 'attack.ramp is 0'):
+      attacks.Ramp(search, epochs=0)
+
   def test_the_memory_of_a_state_is_reused(self):
     distiller = own()
     state = distiller.init(jax.random.key(0))

@@ -163,7 +163,9 @@ class ScaleTest(parameterized.TestCase):
     small = scale.scaled(config, scale.SCALES['small'])
     shares = small['swa']['start'], small['igdm']['ramp'], small['awp']['warmup']
     self.assertEqual(shares, (14, 10, 2))
-    self.assertEqual((small['attack']['ramp'], small['augment']['late']['epoch']), (20, 14))
+    self.assertEqual(
+      (small['attack']['ramp'], small['augment']['late']['epoch']), (20, 14)
+    )
 
   def test_paper_changes_nothing(self):
     for key in ('CIFAR-10, ResNet-18: ARD', 'CIFAR-100, ResNet-18: MTARD'):

@@ -231,8 +231,9 @@ class Distiller:
 
   def _check_teachers(self, images: Any) -> None:
     """Refuses teachers whose answers are no logits, by those on a few images."""
-    few = np.asarray(images[: self.learner.mesh.size], np.float32)
-    few /= np.float32(255 if images.dtype == np.uint8 else 1)
+    scale = np.float32(255 if images.dtype == np.uint8 else 1)
+    # A new array: one of JAX is read-only, and one of numpy is its owner's.
+    few = np.asarray(images[: self.learner.mesh.size], np.float32) / scale
     for (stack, names), variables in zip(self.teachers.stacks, self.teacher_variables):
       answers = np.asarray(jax.jit(stack.logits)(variables, few), np.float64)
       for name, logits in zip(names, answers):
