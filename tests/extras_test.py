@@ -197,6 +197,8 @@ class ExtrasTest(parameterized.TestCase):
   @parameterized.parameters(
     (dict(swa__start=9), 'config.swa.start is 9, but the training has'),
     (dict(swa__start=-1), 'config.swa.start is -1'),
+    (dict(swa__start=1, swa__decay=1.0), 'config.swa.decay is 1.0'),
+    (dict(swa__decay=0.9), 'config.swa.decay is 0.9, but config.swa.start is 0'),
     (dict(attack__ramp=9), 'config.attack.ramp is 9, but the training has'),
     (dict(attack__ramp=-1), 'ramp is -1; it must be a whole number'),
     (dict(attack__ramp=1.5), 'ramp'),

@@ -95,6 +95,16 @@ def check(config: ConfigDict, past: bool = False) -> None:
       '0 for the whole radius from the start'
     )
   whole_number(config.swa.start, 0, 'config.swa.start')
+  decay = config.swa.get('decay', 0.0)
+  if not 0 <= decay < 1:
+    raise InputError(
+      f'config.swa.decay is {decay}; it must be from 0 (all epochs weigh alike) to below 1'
+    )
+  if decay and not config.swa.start:
+    raise InputError(
+      f'config.swa.decay is {decay}, but config.swa.start is 0, so that there is no average '
+      'over epochs; give the first epoch that counts'
+    )
   if config.swa.start > config.epochs and not past:
     raise InputError(
       f'config.swa.start is {config.swa.start}, but the training has {config.epochs} epochs; '

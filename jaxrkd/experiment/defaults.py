@@ -120,8 +120,9 @@ def base() -> ConfigDict:
       # Moving average of the student's parameters; decay 0 keeps none.
       ema=dict(decay=0.0, warmup=True),
       # The mean of the parameters after each epoch from `start` on, counted from 1, with
-      # BatchNorm's statistics estimated anew (SWA); 0 keeps none.
-      swa=dict(start=0),
+      # BatchNorm's statistics estimated anew (SWA); 0 keeps none. `decay` is the share of the
+      # old average that stays at the end of an epoch; 0 weighs all epochs alike.
+      swa=dict(start=0, decay=0.0),
       # The checkpoint called best: highest `metric` ('weighted', the mean of clean and
       # robust accuracy; 'robust'; 'clean') on `split` ('heldout' or 'test'), looked at
       # every `every` epochs. Training stops where the robust accuracy on it falls by more

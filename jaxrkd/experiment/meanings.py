@@ -87,6 +87,8 @@ MEANINGS: dict[str, str] = {
   'awp.gamma': 'Adversarial weight perturbation: how far weights move to raise the loss before '
   'its gradient is taken, relative to their length. 0 is off; the authors take 0.005 to 0.01.',
   'awp.warmup': 'Epochs before the first such move; the authors take 10 with TRADES, 0 with SAT.',
+  'swa.decay': 'Share of the old average that stays at the end of another epoch. 0 weighs all '
+  'epochs alike; the authors of IKL take 0.9.',
   'igdm.alpha': "Indirect gradient matching: weight of a further term, how the teacher's answer "
   'changes along the attack. 0 is off; the paper searches 1 to 100.',
   'igdm.beta': 'How far its first point lies along the attack; 1 is the adversarial image.',

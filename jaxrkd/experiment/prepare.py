@@ -68,6 +68,7 @@ def learner(
     ema_decay=config.ema.decay,
     ema_warmup=config.ema.warmup,
     swa_start=config.get('swa', {}).get('start', 0),
+    swa_decay=config.get('swa', {}).get('decay', 0.0),
     rate=lambda step: schedule.rate(step) / schedule.peak,
   )
   return Learner(networks, method, optimizers, mesh, classes)

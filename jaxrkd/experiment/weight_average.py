@@ -10,7 +10,7 @@ from jaxrkd.errors import InputError
 from jaxrkd.runtime import stages
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.runtime.progress import say
-from jaxrkd.train.averages import equal_average
+from jaxrkd.train.averages import epoch_average
 from jaxrkd.train.feed import make_feed
 from jaxrkd.train.norm_statistics import reestimated
 from jaxrkd.train.setup import Setup
@@ -60,7 +60,7 @@ def write(setup: Setup, workdir: pathlib.Path, title: str) -> None:
   )
   nets = {}
   for name, own in state.nets.items():
-    net, params = setup.learner.networks.nets[name], equal_average(own.average)
+    net, params = setup.learner.networks.nets[name], epoch_average(own.average)
     stats = reestimated(net, params, own.stats, _batches(setup, state.key))
     nets[name] = dataclasses.replace(own, params=params, stats=stats)
   placed = jax.device_put(dataclasses.replace(state, nets=nets), setup.learner.places)

@@ -16,20 +16,20 @@ class Averages(NamedTuple):
 
   Attributes:
     moving: the moving average; an empty tree where none is kept.
-    equal: the mean of the parameters after each epoch that counts.
+    over_epochs: the mean of the parameters after each epoch that counts.
     epochs: how many these are, so far.
   """
 
   moving: Tree
-  equal: Tree
+  over_epochs: Tree
   epochs: Array
 
 
-def first_averages(params: Tree, moving: bool, equal: bool) -> Tree:
+def first_averages(params: Tree, moving: bool, over_epochs: bool) -> Tree:
   """Before the first step: `Averages`, or the moving one alone, which may be an empty tree."""
   # Copies, so that parameters and averages never share a donated buffer.
   own = jax.tree.map(jnp.copy, params) if moving else {}
-  if not equal:
+  if not over_epochs:
     return own
   return Averages(own, jax.tree.map(jnp.copy, params), jnp.zeros((), jnp.int32))
 
@@ -39,9 +39,9 @@ def moving_average(kept: Tree) -> Tree:
   return kept.moving if isinstance(kept, Averages) else kept
 
 
-def equal_average(kept: Tree) -> Tree:
+def epoch_average(kept: Tree) -> Tree:
   """The average over epochs; an empty tree where there is none, or no epoch counted yet."""
-  return kept.equal if isinstance(kept, Averages) else {}
+  return kept.over_epochs if isinstance(kept, Averages) else {}
 
 
 def updated(
@@ -53,6 +53,7 @@ def updated(
   warmup: bool,
   start: int,
   steps_per_epoch: int,
+  epoch_decay: float = 0.0,
 ) -> Tree:
   """The averages after an update.
 
@@ -64,6 +65,8 @@ def updated(
     warmup: see `update_average`.
     start: the first epoch, from 1, whose end counts in the average over epochs.
     steps_per_epoch: updates per epoch.
+    epoch_decay: share of the old average over epochs that stays at the end of another one;
+      0 weighs all epochs alike.
   """
   moving = update_average(moving_average(kept), params, step, decay, warmup)
   if not isinstance(kept, Averages):
@@ -71,12 +74,14 @@ def updated(
   done = step + 1
   counts = (done % steps_per_epoch == 0) & (done // steps_per_epoch >= start)
 
-  def grown(equal: Tree) -> Tree:
-    return jax.tree.map(
-      lambda old, new: old + (new - old) / (kept.epochs + 1).astype(old.dtype),
-      equal,
-      params,
-    )
+  def grown(mean: Tree) -> Tree:
+    def leaf(old: Array, new: Array) -> Array:
+      if not epoch_decay:
+        return old + (new - old) / (kept.epochs + 1).astype(old.dtype)
+      # The first epoch that counts is all there is.
+      return jnp.where(kept.epochs == 0, new, old + (1 - epoch_decay) * (new - old))
 
-  equal = jax.lax.cond(counts, grown, lambda equal: equal, kept.equal)
-  return Averages(moving, equal, kept.epochs + counts.astype(kept.epochs.dtype))
+    return jax.tree.map(leaf, mean, params)
+
+  mean = jax.lax.cond(counts, grown, lambda mean: mean, kept.over_epochs)
+  return Averages(moving, mean, kept.epochs + counts.astype(kept.epochs.dtype))

@@ -67,6 +67,7 @@ class Optimizers:
     ema_warmup: see `optimizers.ema.update_average`.
     swa_start: the first epoch, from 1, whose end counts in an average over epochs; 0 keeps
       none.
+    swa_decay: see `averages.updated`.
     rate: updates done -> the student's learning rate relative to its peak, for methods
       whose own rates fall with it; None is 1.
   """
@@ -77,6 +78,7 @@ class Optimizers:
   ema_warmup: bool = True
   rate: Callable[[Array], Array] | None = None
   swa_start: int = 0
+  swa_decay: float = 0.0
 
 
 def run_keys(key: Array) -> tuple[Array, Array, Array]:

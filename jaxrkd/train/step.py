@@ -179,6 +179,7 @@ def make_update(
       decay=optimizers.ema_decay,
       warmup=optimizers.ema_warmup,
       start=optimizers.swa_start,
+      epoch_decay=optimizers.swa_decay,
       steps_per_epoch=steps_per_epoch,
     )
     return NetState(params, stats, opt, average)
