@@ -317,6 +317,21 @@ class RunTest(parameterized.TestCase):
       found = [k for k, *_ in recipe_changes.differences(config, other, place)]
       self.assertEqual(found, [f'teachers.robust.{key}'] if shown else [])
 
+  def test_a_column_that_is_missing_is_one_line(self):
+    config = experiment.resolve(tiny.config('mtard', epochs=2))
+    given = tiny.config('mtard', epochs=2)
+    given.evaluation.attacks = dict(fgsm=dict(), pgd=dict(steps=40))
+    given.teachers.more = given.teachers.robust
+    found = recipe_changes.differences(config, experiment.resolve(given), self.run_folder)
+    self.assertCountEqual(
+      found,
+      [
+        ('evaluation.attacks.cw_inf', 'cw_inf', 'none'),
+        ('evaluation.attacks.pgd', 'none', 'pgd'),
+        ('teachers.more', 'none', 'there'),
+      ],
+    )
+
   def test_a_file_of_the_same_name_is_not_run(self):
     place = self.copy('moved_recipe')
     path = place / 'results.json'

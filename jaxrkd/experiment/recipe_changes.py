@@ -18,6 +18,8 @@ from jaxrkd.experiment.resolve import resolve
 PLACES = ('workdir', 'file')
 # A run's teachers that were trained on its way.
 TEACHERS = 'teachers'
+# Groups whose members have any name.
+OPEN = ('evaluation.attacks', 'teachers', 'online')
 Changes = list[tuple[str, str, str]]
 
 
@@ -92,7 +94,32 @@ def differences(recipe: ConfigDict, config: ConfigDict, workdir: pathlib.Path) -
     and (key.split('.')[-1] not in PLACES or _replaces(key, was, now, workdir))
   ]
   tell = lambda values, key: _value(values[key]) if key in values else 'none'
-  return [(key, tell(was, key), tell(now, key)) for key in changed]
+  found: Changes = []
+  for key in changed:
+    group = _one_sided(key, was, now)
+    if not group:
+      found.append((key, tell(was, key), tell(now, key)))
+    elif all(known != group for known, *_ in found):
+      # All keys of a column that only one of the two has would be as many lines.
+      mine, theirs = (_name(values, group) for values in (was, now))
+      found.append((group, mine, theirs))
+  return found
+
+
+def _one_sided(key: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+  """The member of an open group that a key is of, if one of the two configs lacks it."""
+  for whole in OPEN:
+    if key.startswith(f'{whole}.'):
+      member = f'{whole}.{key.removeprefix(f"{whole}.").partition(".")[0]}'
+      return '' if 'none' not in (_name(was, member), _name(now, member)) else member
+  return ''
+
+
+def _name(values: Mapping[str, Any], member: str) -> str:
+  """What a member of an open group is called in its table; 'none' where it is not there."""
+  if not any(key.startswith(f'{member}.') for key in values):
+    return 'none'
+  return _value(values.get(f'{member}.name') or 'there')
 
 
 def _replaces(

@@ -34,6 +34,7 @@ th { background:var(--tint); font-weight:600 } tr.block td { background:var(--ti
   font-weight:600; text-align:left } tr.own td { background:var(--tint); font-weight:600 }
 tr.own td small { font-weight:400 }
 td b { font-weight:600 } td small { display:block; font-size:.8em }
+td.text small { min-width:20em }
 .good { color:var(--good) } .bad { color:var(--bad) } .open { color:var(--open) }
 .note { border-left:4px solid var(--open); background:var(--tint); padding:.6em 1em;
   margin:1em 0 } .note.good { border-color:var(--good); color:var(--ink) }

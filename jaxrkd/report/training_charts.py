@@ -64,7 +64,8 @@ def _scores(looks: Rows, marks: Sequence[Mark]) -> str:
         [100 * look[f'{split}_{name}'] for look in found],
         dots=len(found) < 30,
       )
-  if not series:
+  # A single look is a number of the table, and no curve.
+  if max((len(line.at) for line in series.values()), default=0) < 2:
     return ''
   title = f'Accuracy on {SPLITS[split]}'
   return charts.lines(title, series, 'epoch', 'accuracy in %', marks)
