@@ -67,7 +67,7 @@ def righted(logits, label):
   return found
 
 
-def dgad(v, w, fixed, beta=1.0, swap=True):
+def dgad(v, w, fixed, beta=1.0, swap=True, b=0, product=False):
   del fixed
   clean, attacked = (v.logits(v.robust, x) for x in (v.x, v.x_adv))
   errs = clean.argmax(-1) != v.y
@@ -75,7 +75,16 @@ def dgad(v, w, fixed, beta=1.0, swap=True):
     clean, attacked = righted(clean, v.y), righted(attacked, v.y)
   nat, adv = v.probs(w, v.x), v.probs(w, v.x_adv)
   each = np.where(errs, kl(softmax(clean), nat), kl(softmax(attacked), adv))
-  return v.mean(each) + beta * v.mean(((nat - adv) ** 2).mean(-1))
+  alp = beta * v.mean(((nat - adv) ** 2).mean(-1))
+  if not b and not product:
+    return v.mean(each) + alp
+  there = v.mask > 0
+  n, b = (errs & there).sum(), b or there.sum()
+  clean_term = each[errs & there].sum() / (n + 1e-10)
+  adv_term = each[~errs & there].sum() / max((~errs & there).sum(), 1)
+  if product:
+    return 0.5 * (n / b * clean_term + (b - n) / b) * adv_term + alp
+  return n / b * clean_term + (b - n) / b * adv_term + alp
 
 
 def absld(v, w, fixed, share=5 / 6, shared=False):
@@ -154,6 +163,9 @@ CASES = (
   ('ada_iad', {}, 59, {}, ada_iad, dict(warm=True)),
   ('ada_iad', dict(alpha=0.9, temperature=5.0), 60, {}, ada_iad, dict(alpha=0.9, t=5.0)),
   ('dgad', {}, 0, {}, dgad, {}),
+  ('dgad', dict(batch_size=128), 0, {}, dgad, dict(b=128)),
+  ('dgad', dict(product=True, batch_size=7), 0, {}, dgad, dict(b=7, product=True)),
+  ('dgad', dict(product=True), 0, {}, dgad, dict(product=True)),
   ('dgad', dict(beta=3.0, swap=False), 0, {}, dgad, dict(beta=3.0, swap=False)),
   ('absld', {}, 0, TAU, absld, {}),
   ('absld', dict(shared_storage=True), 0, TAU, absld, dict(shared=True)),
@@ -262,6 +274,7 @@ class NewerOracleTest(parameterized.TestCase):
     ('b_mtard', dict(tau_rate=-1.0), 'method.tau_rate is -1.0'),
     ('ada_iad', dict(temperature=0.0), 'method.temperature is 0.0'),
     ('dgad', dict(beta=-1.0), 'method.beta is -1.0'),
+    ('dgad', dict(batch_size=-1), 'method.batch_size is -1'),
     ('adr', dict(base='mart'), "'sat', 'trades'"),
     ('adr', dict(share_end=1.5), 'method.share_end is 1.5'),
     ('absld', dict(tau_min=2.0), 'method.tau_min is 2.0'),
