@@ -33,5 +33,5 @@ def decoupled(on, method: dict) -> configs.ConfigDict:
     select=dict(metric='robust'),
   )
   made = SETTING.experiment(on, recipe)
-  made.attack.ramp = made.epochs
+  made.attack.ramp = -1
   return made

@@ -182,6 +182,26 @@ class PolicyTest(parameterized.TestCase):
         hits = (found == want).all((1, 2, 3)).mean()
         self.assertLess(abs(hits - share), 5 * math.sqrt(share / 3000), (kind, name))
 
+  def test_shears_are_angles(self):
+    image = 1 + images()[0] // 2
+    found = draws(policies.color_shape, image, 2000, kind='shape')
+    sheared = {}
+    for angle in (0.05, 0.35):
+      for sign in (1, -1):
+        amount = sign * math.tan(angle)
+        for name, turned in (
+          ('x', (1, amount, -EDGE / 2 * amount, 0, 1, 0)),
+          ('y', (1, 0, 0, amount, 1, -EDGE / 2 * amount)),
+        ):
+          made = pillow(image).transform((EDGE, EDGE), Image.Transform.AFFINE, turned)
+          sheared[name, sign, angle] = (np.asarray(made) == 0).all(-1)
+    # How much is black grows with the angle: none more than at the largest, some near it.
+    black = (found == 0).all(-1)
+    for name, sign in (('x', 1), ('x', -1), ('y', 1), ('y', -1)):
+      most = sheared[name, sign, 0.35]
+      same = [one for one in black if one.any() and not (one & ~most).any()]
+      self.assertGreater(max(one.sum() for one in same), 0.97 * most.sum())
+
   def test_strengths_stay_in_their_range(self):
     # On one bright column only brightness scales all of an image alike; see how far.
     image = np.full((8, 8, 1), 100, np.uint8)
@@ -266,6 +286,7 @@ class AugmentationTest(parameterized.TestCase):
     (dict(erasing=1.1), 'augment.erasing is 1.1; it must be between 0 and 1'),
     (dict(erasing_area=(0.5, 0.2)), r'augment.erasing_area is \(0.5, 0.2\)'),
     (dict(erasing_area=(0.5,)), 'smallest and the largest share'),
+    (dict(erasing_area=(0.1, 'x')), 'smallest and the largest share'),
   )
   def test_values_that_are_refused(self, options, message):
     with self.assertRaisesRegex(InputError, message):
@@ -273,8 +294,7 @@ class AugmentationTest(parameterized.TestCase):
 
   @parameterized.parameters(
     (dict(augment__preset='idbh'), "config.augment.preset is 'idbh'"),
-    (dict(augment__preset='idbh_weak', augment__erasing=0.3),
-     'config.augment.erasing is 0.3, but config.augment.preset=idbh_weak sets it to 0.5'),
+    (dict(augment__late=dict(epoch=1, preset='idbh_weak')), 'late.epoch is 1.*give config'),
     (dict(augment__late__epoch=2), "late.preset is ''; give both, or neither"),
     (dict(augment__late__preset='idbh_weak'), 'late.epoch is 0.*give both'),
     (dict(augment__late__epoch=3, augment__late__preset='idbh_weak'),
@@ -296,18 +316,40 @@ class AugmentationTest(parameterized.TestCase):
       tiny.Run(tiny.config('sat', teachers=[], **changes))
 
   def test_presets(self):
-    made = configs.base()
+    made = tiny.config('sat', teachers=[], epochs=4)
     for name, told in PRESETS.items():
-      made.augment.preset = name
-      first, late = make_augmentation(made)
+      made.augment = dict(preset=name)
+      full = experiment.resolve(made)
+      first, late = make_augmentation(full)
       self.assertIsNone(late)
       for key, value in told.items():
         self.assertEqual(getattr(first, key), value)
-      self.assertEqual(first.flip, made.augment.flip)
-    made.augment.preset = 'idbh_weak'
-    made.augment.late = dict(epoch=3, preset='autoaugment')
-    _, (before, late) = make_augmentation(made)
+      self.assertEqual(first.flip, full.augment.flip)
+      # As it is once more, from what a run keeps.
+      self.assertEqual(experiment.resolve(full).augment, full.augment)
+    made.augment = dict(preset='idbh_weak', late=dict(epoch=3, preset='autoaugment'))
+    _, (before, late) = make_augmentation(experiment.resolve(made))
     self.assertEqual((before, late.crop_shift, late.pad), (2, 0, 4))
+
+  def test_who_has_the_last_word(self):
+    def found(*texts, **augment):
+      made = tiny.config('sat', teachers=[])
+      made.augment = augment
+      node = experiment.resolve(made, list(texts)).augment
+      return node.pad, node.erasing, node.crop_shift
+
+    # A key on the command line, a preset there, the file's keys, the file's preset.
+    preset = 'augment.preset=idbh_strong'
+    self.assertEqual(found(preset, pad=1, erasing=0.2), (0, 1.0, 10))
+    for texts in ((preset, 'augment.pad=4'), ('augment.pad=4', preset)):
+      self.assertEqual(found(*texts, pad=1), (4, 1.0, 10))
+    self.assertEqual(found(preset='idbh_weak', erasing=0.2), (0, 0.2, 10))
+    self.assertEqual(found('augment.erasing=0', preset='idbh_weak'), (0, 0.0, 10))
+    # Keys that stand there with their defaults, as in `configs.base()`, are no choice.
+    every = {**configs.base().augment.to_dict(), 'preset': 'idbh_weak'}
+    self.assertEqual(found(**every), (0, 0.5, 10))
+    with self.assertRaisesRegex(InputError, "config.augment.preset is 'idbh'"):
+      found('augment.preset=idbh')
 
   def test_late_recipe_takes_over_where_its_epoch_begins(self):
     late = dict(augment__late__epoch=2, augment__late__preset='autoaugment')

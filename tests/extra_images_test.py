@@ -135,12 +135,38 @@ class ExtraTest(parameterized.TestCase):
     with self.assertRaisesRegex(InputError, message):
       extra_images(str(folder))
 
+  def test_what_is_not_read(self):
+    folder = self.folder('npz')
+    np.savez(folder / '.hidden.npz', image=IMAGES, label=LABELS)
+    (folder / 'README').write_text('none')
+    os.rename(folder / '1.npz', folder / '1.NPZ')
+    self.assertLen(extra_images(str(folder)), 40)
+    (folder / 'more').mkdir()
+    with self.assertRaisesRegex(InputError, "a folder in it, 'more', which would not be"):
+      extra_images(str(folder))
+
+  def test_a_changed_byte(self):
+    folder = self.folder('npz')
+    data = bytearray((folder / '1.npz').read_bytes())
+    place = data.index(IMAGES[30].tobytes())
+    data[place] ^= 1
+    (folder / '1.npz').write_bytes(data)
+    with self.assertRaisesRegex(InputError, 'cannot read .*CRC'):
+      extra_images(str(folder))
+
   def test_damaged_files(self):
+    folder = self.folder('npy')
+    np.save(folder / 'image_0.npy', np.asfortranarray(IMAGES[:25]))
+    with self.assertRaisesRegex(InputError, 'ascontiguousarray'):
+      extra_images(str(folder))
     folder = self.folder('npy')
     (folder / 'image_0.npy').write_bytes(b'none')
     with self.assertRaisesRegex(InputError, 'cannot read .*image_0.npy.*write it again'):
       extra_images(str(folder))
     folder = self.folder('npz')
+    np.savez(folder / '0.npz', label=LABELS)
+    with self.assertRaisesRegex(InputError, r"has no array 'image'.*found: label"):
+      extra_images(str(folder))
     np.savez(folder / '0.npz', image=IMAGES)
     with self.assertRaisesRegex(InputError, "has no array 'label'"):
       extra_images(str(folder))

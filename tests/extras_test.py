@@ -19,6 +19,7 @@ from jaxrkd.experiment.load import load_trained
 from jaxrkd.experiment.load_run import load_run
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
+from jaxrkd.train import averages
 from jaxrkd.train.weight_perturbation import WeightPerturbation
 
 AWP = dict(awp__gamma=0.02)
@@ -73,6 +74,12 @@ class PerturbationTest(parameterized.TestCase):
     ask = functools.partial(WeightPerturbation(0.1, warmup=2), lambda params: params)
     moves = [bool((ask(params, jnp.int32(e))['kernel'] > 1).all()) for e in range(4)]
     self.assertEqual(moves, [False, False, True, True])
+
+
+class CheckpointTest(absltest.TestCase):
+  def test_names_that_checkpoints_know(self):
+    """Another name, and every run with an average over epochs could not be read again."""
+    self.assertEqual(averages.Averages._fields, ('moving', 'equal', 'epochs'))
 
 
 class ExtrasTest(parameterized.TestCase):
@@ -200,7 +207,7 @@ class ExtrasTest(parameterized.TestCase):
     (dict(swa__start=1, swa__decay=1.0), 'config.swa.decay is 1.0'),
     (dict(swa__decay=0.9), 'config.swa.decay is 0.9, but config.swa.start is 0'),
     (dict(attack__ramp=9), 'config.attack.ramp is 9, but the training has'),
-    (dict(attack__ramp=-1), 'ramp is -1; it must be a whole number'),
+    (dict(attack__ramp=-2), 'ramp is -2; it must be a whole number'),
     (dict(attack__ramp=1.5), 'ramp'),
     (dict(awp__gamma=-1.0), 'awp.gamma is -1.0'),
     (dict(awp__gamma=0.1, awp__warmup=-1), 'awp.warmup is -1'),

@@ -321,14 +321,14 @@ class NewerGoldenTest(GoldenCase):
     self.assertEqual(int(kept.epochs), 3)
     images = self.batch()['image']
     parts = [(images[a:b], None) for a, b in self.archive['swa/slices']]
-    found = reestimated(network(), kept.over_epochs, stats, parts, by_size)
+    found = reestimated(network(), kept.equal, stats, parts, by_size)
     want_params, want_stats = variables(self.archive, f'{name}/after')
-    for got, want in ((kept.over_epochs, want_params), (found, want_stats)):
+    for got, want in ((kept.equal, want_params), (found, want_stats)):
       for (path, leaf), value in zip(
         jax.tree_util.tree_leaves_with_path(got), jax.tree.leaves(want), strict=False
       ):
         np.testing.assert_allclose(leaf, value, atol=1e-6, err_msg=str(path))
-    logits = network().apply(kept.over_epochs, found, images)
+    logits = network().apply(kept.equal, found, images)
     np.testing.assert_allclose(
       logits, self.archive[f'{name}/logits'], rtol=1e-6, atol=1e-9
     )
@@ -352,7 +352,7 @@ class NewerGoldenTest(GoldenCase):
     # Its statistics are averaged in the code and estimated anew here.
     want, _ = variables(self.archive, 'ema_epochs/after')
     by_path = lambda tree: dict(jax.tree_util.tree_leaves_with_path(tree))
-    got, want = by_path(kept.over_epochs), by_path(want)
+    got, want = by_path(kept.equal), by_path(want)
     # Two large kernels are left out of the file.
     self.assertLen(got.keys() - want.keys(), 2)
     for path, value in want.items():

@@ -5,6 +5,8 @@ import io
 import json
 import pathlib
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
@@ -13,8 +15,10 @@ from jaxrkd import experiment
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import teacher_checks
 from jaxrkd.evaluate.teacher_ranking import Measured, beyond_students, choose
+from jaxrkd.experiment.load import load_trained
 from jaxrkd.programs import ranking
 from jaxrkd.programs.ranking import rank_teachers
+from jaxrkd.runtime import sharding
 
 
 def share(right, count=200):
@@ -57,7 +61,9 @@ class ChoiceTest(parameterized.TestCase):
     self.assertIn('sure has 0.4', found.why)
     self.assertEqual(set(found.excluded), {'clean', 'wrong'})
     self.assertIn('less than the student trades reaches', found.excluded['clean'])
-    self.assertEqual(found.excluded['wrong'], 'failed input normalisation')
+    self.assertEqual(
+      found.excluded['wrong'], 'does not pass the doctor: input normalisation'
+    )
 
   def test_of_those_alike_the_most_robust(self):
     one, other = teacher(100, 1.0), teacher(130, 1.0)
@@ -149,12 +155,37 @@ class RankingTest(parameterized.TestCase):
       row['hard']['images'], (~look.attack(look.subject, train).robust).sum()
     )
 
+  def test_a_scaled_teacher_is_not_taken(self):
+    run = load_trained(self.folder / 'sat', 'best', sharding.data_mesh(), 'float32')
+    cold = jax.tree.map(lambda leaf: 1e-3 * leaf, run.state.params['linear'])
+    broken = jax.tree.map(lambda leaf: jnp.inf * leaf, run.state.params['linear'])
+    read = ranking._read
+
+    def put(head):
+      def changed(name, overrides):
+        found = read(name, overrides)
+        if not name.endswith('trades'):
+          return found
+        params, stats = found.variables
+        return found._replace(variables=({**params, 'linear': head}, stats))
+
+      return absltest.mock.patch.object(ranking, '_read', changed)
+
+    with put(cold):
+      found, _, _ = self.rank('sat', 'trades', attacked=0)
+    scaled = str(self.folder / 'trades')
+    self.assertNotEqual(found.take, scaled)
+    self.assertIn('mean entropy', found.excluded[scaled])
+    with put(broken), self.assertRaisesRegex(InputError, 'leave this teacher out'):
+      self.rank('sat', 'trades')
+
   def test_short_students_are_trained_once(self):
     out = tiny.folder(self)
     names = [str(self.folder / name) for name in ('sat', 'trades')]
     short = dict(students=(), short=['sat'], epochs=1)
     # Recipes are made for photographs: a smaller network is enough here.
     made = tiny.config('sat', teachers=[])
+    made.attack.steps = 4
     self.enterContext(
       absltest.mock.patch.object(ranking.configs, 'load_spec', lambda spec: made)
     )
@@ -167,7 +198,8 @@ class RankingTest(parameterized.TestCase):
     self.assertNotIn('training short student sat', printed[1])
     config = json.loads((out / 'students' / '0-sat' / 'config.json').read_text())
     self.assertEqual((config['epochs'], config['data']['train']), (1, 120))
-    self.assertEqual(config['threat']['eps'], 0.02)
+    for threat in (config['threat'], config['evaluation']['threat']):
+      self.assertEqual(threat['eps'], 0.02)
 
   def test_mistakes(self):
     sat, trades = (str(self.folder / name) for name in ('sat', 'trades'))
@@ -182,8 +214,18 @@ class RankingTest(parameterized.TestCase):
       rank_teachers([sat, str(self.folder / 'none')], out, students=students)
     with self.assertRaisesRegex(InputError, '--epochs is 0'):
       rank_teachers([sat, trades], out, epochs=0)
-    with self.assertRaisesRegex(InputError, '--short: mtard learns from a teacher'):
+    with self.assertRaisesRegex(InputError, 'the student mtard had teachers'):
       rank_teachers([sat, trades], out, short=['mtard'])
+    with self.assertRaisesRegex(
+      InputError, 'the student natural learnt from clean images'
+    ):
+      rank_teachers([sat, trades], out, short=['natural'])
+    natural = str(self.folder / 'natural')
+    with self.assertRaisesRegex(InputError, 'learnt from clean images alone'):
+      rank_teachers([sat, trades], out, students=[natural])
+    more = ['data.classes=0,1']
+    with self.assertRaisesRegex(InputError, 'learnt other data.*data.classes|classes'):
+      rank_teachers([sat, trades], out, students=students, overrides=more)
     with self.assertRaisesRegex(InputError, 'neither --students nor --short'):
       rank_teachers([sat, trades], out, short=[])
 

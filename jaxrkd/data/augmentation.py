@@ -56,7 +56,8 @@ class Augmentation:
     one_of(self.policy, POLICIES, 'augment.policy')
     in_range(self.erasing, 0, 1, 'augment.erasing')
     area = tuple(self.erasing_area)
-    if len(area) != 2 or not 0 < area[0] <= area[1] <= 1:
+    numbers = all(isinstance(share, int | float) for share in area)
+    if not numbers or len(area) != 2 or not 0 < area[0] <= area[1] <= 1:
       raise InputError(
         f'augment.erasing_area is {area}; it must be the smallest and the largest share of '
         'an image, 0 < smallest <= largest <= 1'

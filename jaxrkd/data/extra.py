@@ -39,8 +39,15 @@ def extra_images(path: str, in_memory: int = IN_MEMORY) -> Split:
     if not place.is_file() or _stored(place) <= in_memory:
       return make_split(*extra_arrays(path), path)
     return _joined([_npz(place)], path, in_memory)
-  files = sorted(file for file in place.iterdir() if file.suffix in ('.npz', '.npy'))
-  kinds = {file.suffix for file in files}
+  entries = [file for file in place.iterdir() if not file.name.startswith('.')]
+  folders = sorted(file.name for file in entries if file.is_dir())
+  if folders:
+    raise InputError(
+      f'{WHAT}: the folder {path!r} has a folder in it, {folders[0]!r}, which would not be '
+      'read; put all files side by side'
+    )
+  files = sorted(file for file in entries if file.suffix.lower() in ('.npz', '.npy'))
+  kinds = {file.suffix.lower() for file in files}
   if len(kinds) != 1:
     held = 'both .npz and .npy files' if kinds else 'neither .npz nor .npy files'
     raise InputError(
@@ -65,7 +72,10 @@ Part = tuple[np.ndarray | RowsOnDisk, np.ndarray, str]
 
 def _npz(file: pathlib.Path) -> Part:
   with told(file, WHAT):
-    rows = rows_in_npz(file, 'image')
+    try:
+      rows = rows_in_npz(file, 'image')
+    except KeyError:
+      rows = None  # what there is instead is told below
     if rows is None or rows.dtype != np.uint8 or len(rows.shape) != 4:
       found = make_split(*extra_arrays(str(file)), str(file))
       return found.image, found.label, str(file)
@@ -106,6 +116,15 @@ def _pairs(files: list[pathlib.Path], path: str) -> list[Part]:
   return parts
 
 
+def _read(image: np.ndarray | RowsOnDisk, name: str) -> np.ndarray:
+  """Images in memory; of a .npz file by its checksum."""
+  if isinstance(image, np.ndarray):
+    return image
+  if name.lower().endswith('.npz'):
+    return extra_arrays(name)[0]
+  return image[np.arange(len(image))]
+
+
 def _joined(parts: list[Part], path: str, in_memory: int) -> Split:
   images, labels = [], []
   (first, _, where), *_ = parts
@@ -123,5 +142,5 @@ def _joined(parts: list[Part], path: str, in_memory: int) -> Split:
   index = np.arange(len(label), dtype=np.int32)
   whole = Shards(images)
   if int(np.prod(whole.shape)) <= in_memory:
-    return Split(whole[np.arange(len(whole))], label, index)
+    return Split(np.concatenate([_read(*part[::2]) for part in parts]), label, index)
   return Split(LazyImages(whole), label, index)

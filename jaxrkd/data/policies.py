@@ -14,7 +14,8 @@ CORNER = (0.0, 0.0)
 
 # IDBH's ColorShape (Li & Spratling, ICLR 2023, 2301.09879, and its code): the operation, how
 # often it is drawn, from where to where its strength is uniform. Those with True have a
-# random sign. Rotations are by whole degrees, the last one left out.
+# random sign. Rotations are by whole degrees, the last one left out; shears by an angle in
+# radians.
 COLOR_SHAPE: dict[str, Sequence[tuple[str, float, float, float, bool]]] = {
   'color': (
     ('saturation', 0.125, 0.1, 1.9, False),
@@ -132,6 +133,8 @@ def color_shape(key: Array, image: Array, *, kind: str) -> Array:
   strength = bottom + part * (top - bottom)
   strength = jnp.where(drawn == names.index('rotate'), jnp.floor(strength), strength)
   minus = jnp.array(signed)[drawn] & jax.random.bernoulli(sign_key)
+  # Shears are told as an angle.
+  strength = jnp.where(drawn == names.index('shear'), jnp.tan(strength), strength)
   strength = jnp.where(minus, -strength, strength)
   # A shear is along either axis.
   upright = (drawn == names.index('shear')) & jax.random.bernoulli(axis_key)

@@ -144,8 +144,12 @@ def _rows(file: BinaryIO, path: pathlib.Path, end: int) -> RowsOnDisk:
   shape, by_columns, dtype = readers[version](file)
   if dtype.hasobject:
     raise ValueError('it holds Python objects, which are not read: they may be programs')
-  if by_columns or not shape:
-    raise ValueError('its numbers lie column by column, not row by row')
+  if not shape:
+    raise ValueError('it holds one number and no array')
+  if by_columns:
+    raise ValueError(
+      'its numbers lie column by column: make them np.ascontiguousarray(images) first'
+    )
   found = RowsOnDisk(path, file.tell(), shape, dtype)
   if file.tell() + int(np.prod(shape)) * dtype.itemsize > end:
     raise ValueError(f'it is shorter than its {list(shape)} numbers')

@@ -89,7 +89,7 @@ def choose(
   excluded = {}
   for name, found in teachers.items():
     if found.faults:
-      excluded[name] = f'failed {", ".join(found.faults)}'
+      excluded[name] = f'does not pass the doctor: {", ".join(found.faults)}'
     elif robust[name] < most:
       excluded[name] = (
         f'{_percent(robust[name])} under attack, less than the student {best} reaches '

@@ -92,7 +92,7 @@ def check(config: ConfigDict, past: bool = False) -> None:
     raise InputError(
       f'config.attack.ramp is {config.attack.ramp}, but the training has {config.epochs} '
       'epochs, so that its attack would never have its whole radius; choose one of them, or '
-      '0 for the whole radius from the start'
+      '0 for the whole radius from the start, or -1 to grow until the end'
     )
   whole_number(config.swa.start, 0, 'config.swa.start')
   decay = config.swa.get('decay', 0.0)

@@ -118,7 +118,7 @@ def search(config: ConfigDict) -> Search | Ramp:
   ramp = node.pop('ramp', 0)
   threat = _threat(config.threat, where='config.threat')
   with _about('config.attack'):
-    whole_number(ramp, 0, 'ramp')
+    whole_number(ramp, -1, 'ramp')
     name = node.pop('name')
     made = build(SEARCHES, name, 'training attack', Search, [threat], node)
   if not ramp:
@@ -131,7 +131,7 @@ def search(config: ConfigDict) -> Search | Ramp:
     ball = _threat(config.threat, share * threat.eps, 'config.threat')
     return build(SEARCHES, name, 'training attack', Search, [ball], own)
 
-  return Ramp(shared, ramp)
+  return Ramp(shared, config.epochs if ramp < 0 else ramp)
 
 
 def _threat(

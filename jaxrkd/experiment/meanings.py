@@ -78,7 +78,7 @@ MEANINGS: dict[str, str] = {
   'is given, too.',
   'attack.name': 'Search of the training attack: a row of the [searches](attacks.md#searches).',
   'attack.ramp': 'Radius and steps of the attack grow until the end of this epoch: in epoch e they '
-  'are e / ramp of the whole. 0 has the whole from the start.',
+  'are e / ramp of the whole. -1 takes the epochs of the training, 0 has the whole from the start.',
   'attack.bn': "BatchNorm of the student during the attack: 'eval' takes running statistics, "
   "'batch' those of the batch, 'train' those of the batch and moves the running ones.",
   'schedule.name': 'Learning-rate schedule: a row of the [schedules](training.md#schedules).',

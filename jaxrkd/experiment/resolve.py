@@ -7,6 +7,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxrkd.errors import InputError, nearest
+from jaxrkd.experiment import augmentation
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment.check import check
 from jaxrkd.experiment.places import absolute_paths
@@ -60,8 +61,13 @@ def resolve(
   for key, value in names:
     _rename(config, key, value)
   resolved = ConfigDict(_complete(config, ''))
+  presets = [pair for pair in pairs if pair[0].split('.')[-2:] == ['augment', 'preset']]
+  for key, value in presets:
+    # In the place of the config file's keys; overrides of single keys come after it.
+    group = configs.leaf(resolved, key.removesuffix('.preset'))
+    group.update(augmentation.named(value, f'config.{key}'))
   for key, value in pairs:
-    if (key, value) not in names:
+    if (key, value) not in (*names, *presets):
       configs.set_leaf(resolved, key, value)
   for entry in resolved.teachers.values():
     _keep_epoch(entry)
@@ -143,6 +149,9 @@ def _kept_of_data(old: Mapping[str, Any], value: str) -> set[str]:
 
 def _complete(given: Mapping[str, Any], where: str) -> dict[str, Any]:
   """Lays `given` over the defaults; `where` is a prefix for messages."""
+  if isinstance(given.get('augment'), Mapping):
+    spelled = augmentation.spelled_out(given['augment'], f'config.{where}augment')
+    given = {**given, 'augment': spelled}
   named = tables(given)
   base = configs.base().to_dict()
   open_groups = {'teachers', 'online', 'evaluation.attacks', 'expected', *named}

@@ -111,7 +111,7 @@ def scaled(config: Mapping[str, Any], scale: Scale) -> Node:
   """A resolved config, as `to_dict` gives it, at another size; its teachers, too."""
   found = {key: _copied(value) for key, value in config.items()}
   if scale.epochs:
-    _shorten(found, scale.epochs)
+    shorten(found, scale.epochs)
   for group, names in (
     ('attack', None),
     ('trajectories', 'attack'),
@@ -161,7 +161,7 @@ def epoch_at(epoch: int, whole: int, now: int) -> int:
   return min(max(round(epoch * now / whole), 1), now) if now < whole else epoch
 
 
-def _shorten(config: Node, epochs: int) -> None:
+def shorten(config: Node, epochs: int) -> None:
   """Fewer epochs, and every epoch that the config names at the same share of them."""
   whole = config['epochs']
   if whole <= epochs:
@@ -181,7 +181,7 @@ def _shorten(config: Node, epochs: int) -> None:
     schedule['warmup_epochs'] = schedule['warmup_epochs'] * epochs / whole
   if schedule['name'] == 'exponential':
     schedule['factor'] = schedule['factor'] ** (whole / epochs)
-  if config['attack'].get('ramp'):
+  if config['attack'].get('ramp', 0) > 0:
     config['attack']['ramp'] = at(config['attack']['ramp'])
   late = config['augment']['late']
   if late['epoch']:

@@ -83,6 +83,14 @@ def main(overrides: list[str]) -> None:
       other = 'leave it out' if found.rank else 'add --rank'
       why = 'for one teacher, without --rank' if found.rank else 'for --rank'
       raise InputError(f'--{name} is {why}; {other}')
+  if found['workdir'].present and not found.rank:
+    raise InputError("--workdir is for --rank; a teacher's table lies in its own folder")
+  for name in ('short', 'epochs'):
+    if found[name].present and found['students'].present:
+      raise InputError(
+        f'--{name} is for short students, but --students names trained ones; leave one of the '
+        'two out'
+      )
   for name in ('images', 'attacked', 'train_images', 'seconds'):
     if getattr(found, name) < 0:
       raise InputError(f'--{name} is {getattr(found, name)}; it must be 0 or more')

@@ -17,8 +17,9 @@ from jaxrkd.evaluate.task import Subject
 from jaxrkd.evaluate.teacher_ranking import Choice, Measured
 from jaxrkd.evaluate.verdicts import Verdicts
 from jaxrkd.experiment import config_files as configs
-from jaxrkd.experiment import run
+from jaxrkd.experiment import make, run
 from jaxrkd.experiment.load import Trained
+from jaxrkd.experiment.scale import shorten
 from jaxrkd.interop import RECIPES
 from jaxrkd.paths import expanded
 from jaxrkd.programs.admission import admit, broken, student_of
@@ -26,6 +27,11 @@ from jaxrkd.programs.examination import Examination, Examined
 from jaxrkd.report import ranking_page
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
+
+# Keys of the data that choose a part of them.
+PARTS = ('heldout', 'train_limit', 'test_limit')
+# Warnings of the doctor about logits that are scaled: entropy then says nothing of images.
+SCALED = ('mean entropy', 'calibration error')
 
 
 def rank_teachers(
@@ -84,11 +90,7 @@ def rank_teachers(
     homes = _train_short(first, data, workdir, short, epochs, data_dir)
   peers = {name: student_of(home, first) for name, home in homes.items()}
   for name, peer in peers.items():
-    if peer.config.data.name != first.config.data.name:
-      raise InputError(
-        f'the student {name} learnt from {peer.config.data.name}, and the teachers from '
-        f'{first.config.data.name}; name a student of the same data'
-      )
+    _check_student(name, peer.config, first.config)
   found, robust = _measured(examined, peers, data, images, attacked, train_images)
   choice = teacher_ranking.choose(found, robust)
   _tell(choice, found, robust, first, workdir)
@@ -129,6 +131,34 @@ def _check_alike(examined: Mapping[str, Examined]) -> None:
         )
 
 
+def _check_student(name: str, own: ConfigDict, teachers: ConfigDict) -> None:
+  """Raises `InputError` unless a student is robust by itself, on the teachers' data."""
+  mine, wanted = (
+    {
+      key: value
+      for key, value in configs.leaves(config.data.to_dict())
+      if key not in PARTS
+    }
+    for config in (own, teachers)
+  )
+  if mine != wanted:
+    key = next(k for k in {**wanted, **mine} if mine.get(k) != wanted.get(k))
+    raise InputError(
+      f'the student {name} learnt other data than the teachers: its data.{key} is '
+      f'{mine.get(key)!r}, and theirs {wanted.get(key)!r}; name a student of the same data'
+    )
+  if own.teachers or own.get('online'):
+    raise InputError(
+      f'the student {name} had teachers; what no student withstands is told by students '
+      'without one, such as those of sat or trades'
+    )
+  if make.method(own).inner.prepare is None:
+    raise InputError(
+      f'the student {name} learnt from clean images alone, so that it withstands hardly any '
+      'attack; name one that is trained to be robust, such as by sat or trades'
+    )
+
+
 def _train_short(
   first: Examined,
   data: Dataset,
@@ -155,16 +185,20 @@ def _short(spec: str, first: Examined, data: Dataset, epochs: int) -> ConfigDict
   name = own.data.name.removeprefix('tfds:')
   known = name in ('cifar10', 'cifar100', 'digits') and ':' not in spec
   given = configs.load_spec(f'{spec}:{name}' if known else spec)
-  if given.teachers or given.get('online'):
-    raise InputError(
-      f'--short: {spec} learns from a teacher, but a student that tells teachers apart has '
-      'none; take sat or trades'
-    )
+  _check_student(spec, ConfigDict({**given.to_dict(), 'data': own.data.to_dict()}), own)
   given.data = own.data.to_dict()
-  given.threat.update(own.evaluation.threat.to_dict())
+  # Trained, selected and measured in the ball that the teachers are measured in.
+  ball = own.evaluation.threat.to_dict()
+  if given.threat.get('eps') != ball['eps'] or given.threat.get('name') != ball['name']:
+    given.attack.step_size = None
+  given.threat, given.evaluation.threat = dict(ball), dict(ball)
   given.evaluation.split = own.evaluation.split
   if given.select.split == 'heldout' and not own.data.get('heldout'):
     given.select.split = 'test'
+  given = ConfigDict(experiment.resolve(given).to_dict())
+  shorter = given.to_dict()
+  shorten(shorter, epochs)
+  given = ConfigDict(shorter)
   given.epochs, given.schedule_len = epochs, 0
   # Falls to its end, however few epochs there are; the rate is the recipe's.
   rate = given.schedule.get('peak', 0.1)
@@ -202,10 +236,18 @@ def _measured(
   found = {}
   for name, look in looks.items():
     say(f'teacher {name}')
-    faults = [f.name for f in look.checks(look.examined.kind) if f.status == 'fail']
     logits, label = look.clean
-    error, lean = teacher_checks.calibration(logits, label)
     unsure = teacher_checks.entropies(look.answers(train))
+    if not (np.isfinite(logits).all() and np.isfinite(unsure).all()):
+      raise InputError(
+        f'{name} gives values that are not finite numbers; leave this teacher out'
+      )
+    faults = [
+      f.name
+      for f in look.checks(look.examined.kind)
+      if f.status == 'fail' or (f.status == 'warn' and f.name in SCALED)
+    ]
+    error, lean = teacher_checks.calibration(logits, label)
     tried, fooled = look.fooled_by(made[source])
     found[name] = Measured(
       clean=logits.argmax(-1) == label,

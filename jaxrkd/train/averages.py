@@ -16,12 +16,13 @@ class Averages(NamedTuple):
 
   Attributes:
     moving: the moving average; an empty tree where none is kept.
-    over_epochs: the mean of the parameters after each epoch that counts.
+    equal: the mean of the parameters after each epoch that counts. Checkpoints know these
+      attributes by name.
     epochs: how many these are, so far.
   """
 
   moving: Tree
-  over_epochs: Tree
+  equal: Tree
   epochs: Array
 
 
@@ -41,7 +42,7 @@ def moving_average(kept: Tree) -> Tree:
 
 def epoch_average(kept: Tree) -> Tree:
   """The average over epochs; an empty tree where there is none, or no epoch counted yet."""
-  return kept.over_epochs if isinstance(kept, Averages) else {}
+  return kept.equal if isinstance(kept, Averages) else {}
 
 
 def updated(
@@ -83,5 +84,5 @@ def updated(
 
     return jax.tree.map(leaf, mean, params)
 
-  mean = jax.lax.cond(counts, grown, lambda mean: mean, kept.over_epochs)
+  mean = jax.lax.cond(counts, grown, lambda mean: mean, kept.equal)
   return Averages(moving, mean, kept.epochs + counts.astype(kept.epochs.dtype))
