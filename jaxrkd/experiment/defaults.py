@@ -56,7 +56,8 @@ def base() -> ConfigDict:
       # lines and columns that CropShift loses; random operations on colours and shape
       # (`policy`: idbh_color, idbh_shape, autoaugment); how often and how much random
       # erasing takes. `preset` sets several: idbh_weak, idbh_strong, idbh_svhn,
-      # autoaugment; a run's config has the keys in its place. From the start of epoch `late.epoch` on, `late.preset` does.
+      # autoaugment; a run's config has the keys in its place. From the start of epoch
+      # `late.epoch` on, `late.preset` does.
       augment=dict(
         pad=4,
         flip=True,
