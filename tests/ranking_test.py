@@ -162,8 +162,8 @@ class RankingTest(parameterized.TestCase):
     read = ranking._read
 
     def put(head):
-      def changed(name, overrides):
-        found = read(name, overrides)
+      def changed(name, *more):
+        found = read(name, *more)
         if not name.endswith('trades'):
           return found
         params, stats = found.variables

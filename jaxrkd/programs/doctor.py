@@ -35,7 +35,7 @@ from jaxrkd.programs.ranking import rank_teachers
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 
-ALONE = ('teacher', 'recipe', 'student', 'kind', 'image_shape', 'seconds')
+ALONE = ('teacher', 'recipe', 'student', 'kind', 'seconds')
 TOGETHER = ('teachers', 'students', 'short', 'epochs', 'train_images')
 
 
@@ -66,8 +66,9 @@ def define() -> None:
     [],
     'With --rank: workdirs of robust students that had no teacher; empty trains short ones.',
   )
-  flags.DEFINE_list(
-    'short', ['sat', 'trades'], 'With --rank: recipes of the short students, if any.'
+  # Not a list: words of a recipe are separated by commas.
+  flags.DEFINE_multi_string(
+    'short', ['sat', 'trades'], 'With --rank: recipe of a short student; may be repeated.'
   )
   flags.DEFINE_integer('epochs', 10, 'With --rank: epochs of each short student.')
   flags.DEFINE_integer(
@@ -104,6 +105,7 @@ def main(overrides: list[str]) -> None:
       images=found.images,
       attacked=found.attacked,
       train_images=found.train_images,
+      image_shape=command_line.image_shape(found.image_shape),
       overrides=overrides,
       data_dir=found.data_dir,
     )

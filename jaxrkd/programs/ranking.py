@@ -44,6 +44,7 @@ def rank_teachers(
   images: int = 1000,
   attacked: int = 200,
   train_images: int = 2000,
+  image_shape: Sequence[int] = (),
   overrides: Sequence[str] = (),
   data_dir: str = '',
 ) -> Choice:
@@ -60,6 +61,7 @@ def rank_teachers(
     images: test images for accuracy, entropy and calibration; 0 takes all.
     attacked: how many of them are attacked; 0 takes all.
     train_images: training images to look for those that no student withstands; 0 takes all.
+    image_shape: (H, W, C) of files' images, where these are not 32 x 32.
     overrides: 'key=value' texts for every teacher's config: data, radius.
     data_dir: where TFDS data lie.
 
@@ -75,7 +77,7 @@ def rank_teachers(
     raise InputError('--teachers names one twice; name each once')
   whole_number(epochs, 1, '--epochs')
   workdir = expanded(workdir).resolve()
-  examined = {name: _read(name, list(overrides)) for name in teachers}
+  examined = {name: _read(name, list(overrides), tuple(image_shape)) for name in teachers}
   first = next(iter(examined.values()))
   _check_alike(examined)
   data = experiment.dataset(first.config, data_dir)
@@ -97,11 +99,11 @@ def rank_teachers(
   return choice
 
 
-def _read(name: str, overrides: list[str]) -> Examined:
+def _read(name: str, overrides: list[str], shape: tuple[int, ...]) -> Examined:
   recipe, equals, file = name.partition('=')
   if equals and recipe in RECIPES:
-    return admit(expanded(file), recipe, overrides, ())
-  return admit(expanded(name), '', overrides, ())
+    return admit(expanded(file), recipe, overrides, shape)
+  return admit(expanded(name), '', overrides, shape)
 
 
 def _check_alike(examined: Mapping[str, Examined]) -> None:
