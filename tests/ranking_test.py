@@ -5,6 +5,7 @@ import io
 import json
 import pathlib
 
+import forked
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -228,6 +229,32 @@ class RankingTest(parameterized.TestCase):
       rank_teachers([sat, trades], out, students=students, overrides=more)
     with self.assertRaisesRegex(InputError, 'neither --students nor --short'):
       rank_teachers([sat, trades], out, short=[])
+
+  @parameterized.parameters(
+    (
+      ['--rank', '--teacher=x'],
+      '--teacher is for one teacher, without --rank; leave it out',
+    ),
+    (['--teachers=x,y'], '--teachers is for --rank; add --rank'),
+    (['--teacher=x', '--workdir=y'], '--workdir is for --rank'),
+    (['--rank', '--students=x', '--epochs=3'], '--epochs is for short students, but'),
+    (['--rank', '--train_images=-1'], '--train_images is -1; it must be 0 or more'),
+    (['--rank', '--teachers=x'], '--teachers names 1; name two or more'),
+    (
+      [
+        '--rank',
+        '--teachers=none_1,none_2',
+        '--workdir=y',
+        '--short=sat:cifar10,mobilenet_v2',
+      ],
+      'none_1',
+    ),
+  )
+  def test_flags(self, given, message):
+    done = forked.run('doctor.py', *given)
+    self.assertEqual(done.returncode, 2)
+    self.assertIn(message, done.stderr)
+    self.assertLen(done.stderr.strip().splitlines(), 1)
 
   def test_other_balls_and_data(self):
     other = tiny.config('sat', teachers=[], epochs=1)
