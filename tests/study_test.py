@@ -1,5 +1,6 @@
 """Studies: tables of papers as data, planned, done at the smallest scale, read and judged."""
 
+import copy
 import csv
 import dataclasses
 import json
@@ -166,6 +167,15 @@ class ScaleTest(parameterized.TestCase):
     self.assertEqual(
       (small['attack']['ramp'], small['augment']['late']['epoch']), (20, 14)
     )
+
+  def test_a_late_recipe_stays_late(self):
+    config = resolved('mtard_table2', 'CIFAR-10, ResNet-18: MTARD').to_dict()
+    config['augment']['late'] = dict(epoch=3, preset='idbh_weak')
+    for epochs, want in ((10, (2, 'idbh_weak')), (1, (0, ''))):
+      shorter = copy.deepcopy(config)
+      scale.shorten(shorter, epochs)
+      late = shorter['augment']['late']
+      self.assertEqual((late['epoch'], late['preset']), want)
 
   def test_paper_changes_nothing(self):
     for key in ('CIFAR-10, ResNet-18: ARD', 'CIFAR-100, ResNet-18: MTARD'):

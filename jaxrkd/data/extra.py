@@ -8,7 +8,7 @@ from jaxrkd.data.arrays import as_array, as_labels, check_layout, flat_labels
 from jaxrkd.data.dataset import make_split
 from jaxrkd.data.lazy import LazyImages
 from jaxrkd.data.npz import extra_arrays
-from jaxrkd.data.shards import RowsOnDisk, Shards, rows_in_npz, rows_of_npy, told
+from jaxrkd.data.shards import RowsOnDisk, Shards, reading, rows_in_npz, rows_of_npy
 from jaxrkd.data.split import Split
 from jaxrkd.errors import InputError
 from jaxrkd.paths import expanded
@@ -71,7 +71,7 @@ Part = tuple[np.ndarray | RowsOnDisk, np.ndarray, str]
 
 
 def _npz(file: pathlib.Path) -> Part:
-  with told(file, WHAT):
+  with reading(file, WHAT):
     try:
       rows = rows_in_npz(file, 'image')
     except KeyError:
@@ -104,9 +104,9 @@ def _pairs(files: list[pathlib.Path], path: str) -> list[Part]:
       raise InputError(
         f'{WHAT}: {str(file)!r} has no {other.name!r} beside it, which would be its labels'
       )
-    with told(file, WHAT):
+    with reading(file, WHAT):
       images: np.ndarray | RowsOnDisk = rows_of_npy(file)
-    with told(other, WHAT):
+    with reading(other, WHAT):
       labels = np.load(other, allow_pickle=False)
     if images.dtype != np.uint8 or len(images.shape) != 4:
       images = make_split(np.load(file, allow_pickle=False), labels, str(file)).image

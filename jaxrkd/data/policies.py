@@ -143,7 +143,7 @@ def color_shape(key: Array, image: Array, *, kind: str) -> Array:
   return jax.lax.switch(chosen, [*operations, OPERATIONS['shear_y']], image, strength)
 
 
-def _strengths(name: str, step: int, edge: int) -> float:
+def _strength(name: str, step: int, edge: int) -> float:
   """What an operation of AutoAugment gets, before a random sign."""
   share = step / (STEPS - 1)
   if name == 'posterize':
@@ -167,7 +167,7 @@ def autoaugment(key: Array, image: Array) -> Array:
   codes = np.array([[names.index(op[0]) for op in pair] for pair in AUTOAUGMENT])
   odds = np.array([[op[1] for op in pair] for pair in AUTOAUGMENT], np.float32)
   sizes = np.array(
-    [[_strengths(op[0], op[2], edges.get(op[0], 0)) for op in p] for p in AUTOAUGMENT],
+    [[_strength(op[0], op[2], edges.get(op[0], 0)) for op in p] for p in AUTOAUGMENT],
     np.float32,
   )
   signed = np.array([name in SIGNED for name in names])

@@ -157,7 +157,7 @@ def _rows(file: BinaryIO, path: pathlib.Path, end: int) -> RowsOnDisk:
 
 
 @contextlib.contextmanager
-def told(path: pathlib.Path, what: str):
+def reading(path: pathlib.Path, what: str):
   """Turns what a file raises that cannot be read into an `InputError`.
 
   Args:

@@ -7,10 +7,10 @@ from ml_collections import ConfigDict
 
 from jaxrkd.amalgamation import AMALGAMATIONS, check_pareto
 from jaxrkd.data.batches import SAMPLING
-from jaxrkd.errors import InputError, choose, in_range, nearest, one_of, whole_number
+from jaxrkd.errors import InputError, choose, in_range, nearest, one_of
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import make
-from jaxrkd.experiment.augmentation import make_augmentation
+from jaxrkd.experiment.check_epochs import check_epochs
 from jaxrkd.experiment.roles import roles
 from jaxrkd.experiment.tables import (
   ATTACK_BN,
@@ -82,34 +82,7 @@ def check(config: ConfigDict, past: bool = False) -> None:
   _check_seeds(config)
   check_decay(config.ema.decay)
   make.weight_perturbation(config)
-  _, late = make_augmentation(config)
-  if late and late[0] >= config.epochs and not past:
-    raise InputError(
-      f'config.augment.late.epoch is {late[0] + 1}, but the training has {config.epochs} '
-      'epochs; choose one of them, or 0 and no preset for the same augmentation throughout'
-    )
-  if config.attack.get('ramp', 0) > config.epochs and not past:
-    raise InputError(
-      f'config.attack.ramp is {config.attack.ramp}, but the training has {config.epochs} '
-      'epochs, so that its attack would never have its whole radius; choose one of them, or '
-      '0 for the whole radius from the start, or -1 to grow until the end'
-    )
-  whole_number(config.swa.start, 0, 'config.swa.start')
-  decay = config.swa.get('decay', 0.0)
-  if not 0 <= decay < 1:
-    raise InputError(
-      f'config.swa.decay is {decay}; it must be from 0 (all epochs weigh alike) to below 1'
-    )
-  if decay and not config.swa.start:
-    raise InputError(
-      f'config.swa.decay is {decay}, but config.swa.start is 0, so that there is no average '
-      'over epochs; give the first epoch that counts'
-    )
-  if config.swa.start > config.epochs and not past:
-    raise InputError(
-      f'config.swa.start is {config.swa.start}, but the training has {config.epochs} epochs; '
-      'choose one of them, or 0 for no average over epochs'
-    )
+  check_epochs(config, past)
   for name, entry in config.teachers.items():
     _check_teacher(config, name, entry, past)
   method = make.method(config)

@@ -6,6 +6,7 @@ else; `smoke` only shows that every stage works.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -161,6 +162,16 @@ def epoch_at(epoch: int, whole: int, now: int) -> int:
   return min(max(round(epoch * now / whole), 1), now) if now < whole else epoch
 
 
+# Keys that name an epoch, where they are above 0.
+EPOCHS = (
+  'method.begin',
+  'swa.start',
+  'igdm.ramp',
+  'attack.ramp',
+  'augment.late.epoch',
+)
+
+
 def shorten(config: Node, epochs: int) -> None:
   """Fewer epochs, and every epoch that the config names at the same share of them."""
   whole = config['epochs']
@@ -181,18 +192,16 @@ def shorten(config: Node, epochs: int) -> None:
     schedule['warmup_epochs'] = schedule['warmup_epochs'] * epochs / whole
   if schedule['name'] == 'exponential':
     schedule['factor'] = schedule['factor'] ** (whole / epochs)
-  if config['attack'].get('ramp', 0) > 0:
-    config['attack']['ramp'] = at(config['attack']['ramp'])
+  for key in EPOCHS:
+    *groups, name = key.split('.')
+    node = functools.reduce(lambda node, group: node[group], groups, config)
+    # 0 and less name no epoch.
+    if node.get(name, 0) > 0:
+      node[name] = at(node[name])
   late = config['augment']['late']
-  if late['epoch']:
-    late['epoch'] = at(late['epoch'])
-  for group, name in (
-    ('method', 'begin'),
-    ('swa', 'start'),
-    ('igdm', 'ramp'),
-  ):
-    if config[group].get(name):
-      config[group][name] = at(config[group][name])
+  if late['epoch'] == 1:
+    # From the first epoch on it would be the only one, and of one epoch there is no late part.
+    late.update(dict(epoch=2) if epochs > 1 else dict(epoch=0, preset=''))
   # Not before the first epoch where it begins later: that is what it is for.
   config['awp']['warmup'] = round(config['awp']['warmup'] * epochs / whole)
 

@@ -23,7 +23,7 @@ from jaxrkd.experiment.scale import shorten
 from jaxrkd.interop import RECIPES
 from jaxrkd.paths import expanded
 from jaxrkd.programs.admission import admit, broken, student_of
-from jaxrkd.programs.examination import Examination, Examined
+from jaxrkd.programs.examination import PGD_COLUMNS, Examination, Examined
 from jaxrkd.report import ranking_page
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
@@ -276,22 +276,21 @@ def _tell(
   """Prints the table and writes it."""
   threat = first.config.evaluation.threat
   ball = f'{threat.name} eps {threat.eps:.4g}'
-  rows = {name: row(found[name]) for name in choice.order}
-  for name, one in rows.items():
-    one['excluded'] = choice.excluded.get(name, '')
-  peers = {name: _share(robust) for name, robust in students.items()}
-  say('\n' + ranking_page.plain(rows, choice))
-  if not sharding.is_first_process():
-    return
   told = dict(
     data=first.config.data.name,
     ball=ball,
-    attack='pgd_sat',
+    attack=PGD_COLUMNS[0],
     take=choice.take,
     why=choice.why,
-    teachers=rows,
-    students=peers,
+    teachers={
+      name: {**_row(found[name]), 'excluded': choice.excluded.get(name, '')}
+      for name in choice.order
+    },
+    students={name: _share(robust) for name, robust in students.items()},
   )
+  say('\n' + ranking_page.plain(told))
+  if not sharding.is_first_process():
+    return
   workdir.mkdir(parents=True, exist_ok=True)
   files.write_json(workdir / 'ranking.json', told)
   page, picture = ranking_page.page(told)
@@ -314,7 +313,7 @@ def _mean(values: np.ndarray) -> dict[str, Any]:
   return dict(value=middle, low=middle - half, high=middle + half, images=len(values))
 
 
-def row(found: Measured) -> dict[str, Any]:
+def _row(found: Measured) -> dict[str, Any]:
   """A teacher's row of `ranking.json`."""
   fooled = np.arange(found.tried) < found.fooled
   transfer = _share(fooled) if found.tried else _mean(np.array([]))

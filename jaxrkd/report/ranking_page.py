@@ -18,8 +18,9 @@ HEAD = (
 )
 
 
-def plain(rows: Mapping[str, Mapping[str, Any]], choice: Any) -> str:
-  """The table without intervals and what to take, for a terminal."""
+def plain(found: Mapping[str, Any]) -> str:
+  """The table without intervals and what to take, from what `ranking.json` holds."""
+  rows = found['teachers']
   head = ('', 'clean', 'attacked', 'hard', 'other', 'test', 'calibration', 'transfer')
   lines: list[tuple[str, ...]] = [head]
   for name, row in rows.items():
@@ -30,15 +31,15 @@ def plain(rows: Mapping[str, Mapping[str, Any]], choice: Any) -> str:
     f'{line[0]:<{wide[0]}}  ' + '  '.join(f'{c:>{w}}' for c, w in zip(line[1:], wide[1:]))
     for line in lines
   ]
-  what = f'take {choice.take}' if choice.take else 'take none'
+  what = f'take {found["take"]}' if found['take'] else 'take none'
   return '\n'.join(
     [
       'accuracies and transfer in %; mean entropy in nats on hard and other training images',
       'and on test images',
       *told,
       '',
-      f'{what}: {choice.why}',
-      *(f'not {name}: {why}' for name, why in choice.excluded.items()),
+      f'{what}: {found["why"]}',
+      *(f'not {n}: {row["excluded"]}' for n, row in rows.items() if row['excluded']),
     ]
   )
 
