@@ -70,6 +70,7 @@ def get_config(arg: str = '') -> configs.ConfigDict:
   if on.data == 'digits':
     SETTING.refuse(on, (*FAMILY.WORDS, *ROWS, *LOSSES, 'mix', 'at'), 'it is for CIFAR')
     return SETTING.experiment(on, recipe, ('robust',))
+  SETTING.refuse(on, tuple(SETTING.OTHERS), 'its teachers are for CIFAR and digits')
   config = SETTING.experiment(on._replace(en=False), recipe)
   FAMILY.normalise(config, on)
   for family in families:

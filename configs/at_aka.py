@@ -29,6 +29,7 @@ TEACHERS = {
   'cifar10': dict(name='wrn_34_10'),
   'cifar100': dict(name='dm_wrn_70_16', normalisation='cifar100'),
   'digits': dict(name='convnet', widths=(48, 96, 96)),
+  **{name: dict(name='wrn_34_10', normalisation=name) for name in SETTING.OTHERS},
 }
 SMALL = dict(name='resnet8', width=8)
 

@@ -92,6 +92,15 @@ EXPERIMENTS = [
       'digits,coupled',
     )
   ),
+  *(
+    f'{method}:{words}'
+    for method in ('sat', 'mtard', 'at_aka', 'cat_aka', 'hat')
+    for words in ('svhn', 'gtsrb', 'tiny_imagenet', 'svhn,smoke')
+  ),
+  *(
+    f'teachers/other_sets:{words}'
+    for words in ('', 'gtsrb,clean', 'tiny_imagenet,robust', 'svhn,clean,smoke')
+  ),
   *(f'rslad:en,{rule}' for rule in ('naive', 'linear', 'soft', 'digits,pareto')),
   *(f'teachers/digits:{kind}' for kind in ('clean', 'robust')),
   *(
@@ -110,6 +119,26 @@ def config_of(spec, overrides=()):
   return experiment.resolve(
     configs.load(CONFIGS / f'{name}.py', argument), list(overrides)
   )
+
+
+class OtherSetsTest(absltest.TestCase):
+  def test_their_own_protocol(self):
+    for name, flips, peak in (
+      ('svhn', False, 0.01),
+      ('gtsrb', False, 0.1),
+      ('tiny_imagenet', True, 0.1),
+    ):
+      config = config_of(f'mtard:{name}', ['data.path=/somewhere'])
+      teachers = config.teachers
+      for made in (config, teachers.clean.config, teachers.robust.config):
+        self.assertEqual(made.augment.flip, flips)
+        self.assertLessEqual(made.schedule.peak, peak)
+        self.assertEqual(made.select.split, 'heldout')
+        self.assertEqual(made.data.path, '/somewhere')
+        self.assertGreater(made.data.heldout, 0)
+      self.assertEqual(teachers.robust.config.student.normalisation, name)
+    with self.assertRaisesRegex(InputError, "'svhn' cannot be used here: its teachers"):
+      config_of('akd:svhn')
 
 
 class ColumnsTest(absltest.TestCase):

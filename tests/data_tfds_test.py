@@ -108,11 +108,30 @@ class TfdsTest(parameterized.TestCase):
     message = (
       r"no split 'test' .it has: train.*data.test_split.*data.test_split=train.80%:"
     )
-    self.refused(message, root)
+    self.refused(message, root, test_split='test')
+    # Who names what to train on might name all of it.
+    self.refused(message, root, train_split='train')
+    train, test = SOURCES['cifar10'](data_dir=str(root))
+    self.assertEqual((len(train), len(test)), (24, 6))
+    self.assertRegex(train.notes[0], "cifar10 has no split 'test': the last fifth")
+    self.assertEqual(assemble('cifar10', train, test).notes[:1], train.notes[:1])
     # As the sentence says.
     cut = dict(train_split='train[:80%]', test_split='train[80%:]')
-    train, test = SOURCES['cifar10'](data_dir=str(root), **cut)
-    self.assertEqual((len(train), len(test)), (24, 6))
+    again, other = SOURCES['cifar10'](data_dir=str(root), **cut)
+    np.testing.assert_array_equal(again.image, train.image)
+    np.testing.assert_array_equal(other.image, test.image)
+
+  def test_a_validation_split(self):
+    def renamed(info):
+      for part in info['splits']:
+        part['name'] = part['name'].replace('test', 'validation')
+
+    root, place = self.copy(renamed)
+    for path in place.glob('*-test.*'):
+      path.rename(str(path).replace('-test.', '-validation.'))
+    train, test = SOURCES['cifar10'](data_dir=str(root))
+    self.assertEqual((len(train), len(test)), (30, 10))
+    self.assertRegex(train.notes[0], "no split 'test': 'validation' is measured on")
 
   def test_prepared_in_another_format(self):
     root, place = self.copy(lambda info: info.update(fileFormat='tfrecord'))

@@ -9,13 +9,18 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from jaxrkd.data.cifar10_corrupted import cifar10_corrupted
 from jaxrkd.data.dataset import Dataset, assemble, make_split, with_extra
 from jaxrkd.data.digits import digits
 from jaxrkd.data.extra import extra_images
+from jaxrkd.data.folder import folder
+from jaxrkd.data.gtsrb import gtsrb
 from jaxrkd.data.mat import mat
 from jaxrkd.data.npy import npy
 from jaxrkd.data.npz import npz
+from jaxrkd.data.parquet import parquet
 from jaxrkd.data.split import Split
+from jaxrkd.data.svhn import svhn
 from jaxrkd.data.synthetic import synthetic
 from jaxrkd.data.tfds import tfds
 from jaxrkd.errors import InputError, choose
@@ -24,11 +29,17 @@ from jaxrkd.rows import build
 SOURCES: dict[str, Callable[..., tuple[Split, Split]]] = {
   'cifar10': functools.partial(tfds, dataset='cifar10'),
   'cifar100': functools.partial(tfds, dataset='cifar100'),
+  'cifar10_corrupted': cifar10_corrupted,
   'tfds': tfds,
   'digits': digits,
   'npz': npz,
   'npy': npy,
   'mat': mat,
+  'folder': folder,
+  'parquet': parquet,
+  'svhn': svhn,
+  'gtsrb': gtsrb,
+  'tiny_imagenet': functools.partial(folder, size=64),
   'synthetic': synthetic,
 }
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxrkd.data.arrays import as_array, as_labels, check_layout, flat_labels
 from jaxrkd.data.dataset import make_split
-from jaxrkd.data.lazy import LazyImages
+from jaxrkd.data.lazy import IN_MEMORY, LazyImages
 from jaxrkd.data.npz import extra_arrays
 from jaxrkd.data.shards import RowsOnDisk, Shards, reading, rows_in_npz, rows_of_npy
 from jaxrkd.data.split import Split
@@ -14,8 +14,6 @@ from jaxrkd.errors import InputError
 from jaxrkd.paths import expanded
 
 WHAT = 'config.extra.path'
-# Images of more bytes stay where they are, if they lie there as they are.
-IN_MEMORY = 2**29
 
 
 def extra_images(path: str, in_memory: int = IN_MEMORY) -> Split:

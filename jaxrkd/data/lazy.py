@@ -4,6 +4,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+# Images of more bytes stay on disk, if they lie there as they are.
+IN_MEMORY = 2**29
+
 
 class Rows(Protocol):
   """What can be asked for rows: a memory-mapped array, or `Shards`."""

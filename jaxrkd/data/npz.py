@@ -97,6 +97,11 @@ def _arrays(path: str, keys: Sequence[str], what: str, also: str = '') -> list[A
       reason = 'an array holds Python objects, which are not read: they may be programs'
       raise InputError(f'cannot read {what} {path!r}: {reason}; {STACK}') from error
     # What numpy takes no other way it takes for a pickle, and says how to run it.
+    if isinstance(error, FileNotFoundError):
+      raise InputError(
+        f'{what} {path!r} does not exist; give the path of a .npz file with the arrays '
+        f'{", ".join(keys)}{", or of a folder of such files" if keys == EXTRA_KEYS else ""}'
+      ) from error
     reason = 'it is not one' if 'pickle' in str(error) else str(error)
     reason = _kind(path) or reason
     raise InputError(

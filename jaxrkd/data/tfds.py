@@ -21,8 +21,8 @@ FORMAT = 'array_record'
 def tfds(
   dataset: str = 'cifar10',
   data_dir: str = '',
-  train_split: str = 'train',
-  test_split: str = 'test',
+  train_split: str = '',
+  test_split: str = '',
 ) -> tuple[Split, Split]:
   """Reads two splits, downloading the set where there is a network.
 
@@ -30,8 +30,10 @@ def tfds(
     dataset: a TFDS name such as 'cifar10' or 'svhn_cropped', with features 'image' (all
       of one size) and 'label'.
     data_dir: where TFDS keeps data; empty takes TFDS_DATA_DIR, then TFDS's own default.
-    train_split: what to train on, also a part of a split, such as 'train[:90%]'.
-    test_split: what to measure on.
+    train_split: what to train on, also a part of a split or several, such as 'train[:90%]'
+      or 'train+extra'; empty is 'train'.
+    test_split: what to measure on; empty is 'test', or 'validation' where there is none, or
+      the last fifth of 'train' where there is neither, which is said.
 
   Raises:
     InputError: unknown name, not prepared and not to be had, prepared in another format,
@@ -49,7 +51,6 @@ def tfds(
     )
   # It advises a faster image decoder on every run.
   logging.getLogger('absl').setLevel(logging.ERROR)
-  splits = [train_split, test_split]
   # TFDS raises anything from OSError to its own types, and writes pages of text.
   try:
     builder = tensorflow_datasets.builder(dataset, data_dir=os.path.expanduser(root))
@@ -64,6 +65,7 @@ def tfds(
       builder.download_and_prepare(file_format=FORMAT)
     except Exception as error:
       raise reason(error, dataset, root, 'downloaded and prepared') from error
+  splits, notes = _chosen_splits(list(builder.info.splits), train_split, test_split)
   _check_splits(list(builder.info.splits), splits, dataset)
   try:
     sources = _open(builder, splits, dataset)
@@ -74,7 +76,25 @@ def tfds(
     raise reason(error, dataset, str(builder.data_dir), 'read') from error
   names = tuple(getattr(builder.info.features['label'], 'names', None) or ())
   first, second = (dataclasses.replace(part, names=names) for part in parts)
-  return first, second
+  notes = tuple(f'{dataset} {note}' for note in notes)
+  return dataclasses.replace(first, notes=(*notes, *first.notes)), second
+
+
+def _chosen_splits(
+  there: list[str], train: str, test: str
+) -> tuple[list[str], tuple[str, ...]]:
+  """The two splits, those that nobody named included, and what to say of the choice."""
+  if test or 'test' in there:
+    return [train or 'train', test or 'test'], ()
+  if 'validation' in there:
+    note = "has no split 'test': 'validation' is measured on"
+    return [train or 'train', 'validation'], (note,)
+  if train or 'train' not in there:
+    return [train or 'train', 'test'], ()
+  note = (
+    "has no split 'test': the last fifth of 'train' is measured on and not trained on"
+  )
+  return ['train[:80%]', 'train[80%:]'], (note,)
 
 
 def _require_network() -> None:

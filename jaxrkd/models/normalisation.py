@@ -20,6 +20,10 @@ NORMALISATIONS: dict[str, Constants] = {
   'cifar10_rounded': ((0.4914, 0.4822, 0.4465), (0.247, 0.243, 0.261)),
   # The other set for CIFAR-10: mean of the deviations of single images.
   'cifar10_per_image': ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+  # As they circulate for these sets.
+  'svhn': ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
+  'gtsrb': ((0.3403, 0.3121, 0.3214), (0.2724, 0.2608, 0.2669)),
+  'tiny_imagenet': ((0.4802, 0.4481, 0.3975), (0.2302, 0.2265, 0.2262)),
   'imagenet': ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
   # Images in [-1, 1].
   'half': ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
