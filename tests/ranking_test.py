@@ -142,7 +142,7 @@ class RankingTest(parameterized.TestCase):
     page = (out / 'ranking.html').read_text()
     self.assertIn(found.why, page)
     self.assertIn('<svg', (out / 'ranking.svg').read_text())
-    self.assertIn(f'take {found.take or "none"}: {found.why}', printed)
+    self.assertIn(f'take {found.take or "none"}: {found.why}', ' '.join(printed.split()))
 
   def test_hard_images_are_those_that_fool_the_student(self):
     _, out, _ = self.rank('sat', 'trades', train_images=40)
@@ -209,6 +209,15 @@ class RankingTest(parameterized.TestCase):
       rank_teachers([sat], out, students=students)
     with self.assertRaisesRegex(InputError, 'names one twice'):
       rank_teachers([sat, sat], out, students=students)
+    same = f'{self.folder}/x/../sat'
+    with self.assertRaisesRegex(InputError, 'one twice .*are the same'):
+      rank_teachers([sat, same], out, students=students)
+    with self.assertRaisesRegex(InputError, "unknown recipe 'nosuch'.*convert --list"):
+      rank_teachers([sat, f'nosuch={sat}'], out, students=students)
+    with self.assertRaisesRegex(
+      InputError, 'is for cifar10, and the teachers learnt syn'
+    ):
+      rank_teachers([sat, trades], out, short=['sat:cifar10'])
     with self.assertRaisesRegex(InputError, 'no --workdir'):
       rank_teachers([sat, trades], '', students=students)
     with self.assertRaisesRegex(InputError, 'does not exist'):
@@ -266,6 +275,23 @@ class RankingTest(parameterized.TestCase):
     message = 'config.evaluation.threat.eps is 0.02 and 0.1; give all one value'
     with self.assertRaisesRegex(InputError, message):
       rank_teachers(names, tiny.folder(self), students=names[:1])
+    run, file, two = (ranking.admit(self.folder / 'sat', '', [], ()) for _ in range(3))
+    # Runs are read from JSON, which has lists for tuples.
+    for one, classes in ((run, []), (file, ()), (two, [0, 1])):
+      del one.config.data.classes
+      one.config.data.classes = classes
+    ranking._check_alike(dict(run=run, file=file))
+    message = r'run and two know other classes: config.data.classes is \[\] and \[0, 1\]'
+    with self.assertRaisesRegex(InputError, message):
+      ranking._check_alike(dict(run=run, two=two))
+
+  def test_exit_status(self):
+    natural, sat = (str(self.folder / name) for name in ('natural', 'sat'))
+    given = [f'--teachers={natural},{sat}', f'--students={sat}', '--attacked=20']
+    out = tiny.folder(self)
+    done = forked.run('doctor.py', '--rank', f'--workdir={out}', *given)
+    take = json.loads((out / 'ranking.json').read_text())['take']
+    self.assertEqual(done.returncode, 0 if take else 3, done.stderr)
 
 
 if __name__ == '__main__':

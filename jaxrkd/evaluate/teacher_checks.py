@@ -63,8 +63,9 @@ def check_shape(classes: int, image_shape: Sequence[int], data: Any) -> Finding:
     shown(data.classes, data.image_shape),
     ''
     if same
-    else f'The teacher knows other classes or images than {data.name}: take the file for '
-    'this data set.',
+    else f'The teacher knows {shown(classes, image_shape)} and the data have '
+    f'{shown(data.classes, data.image_shape)} (classes of images): take a teacher of '
+    f'{data.name}, or other data.',
   )
 
 

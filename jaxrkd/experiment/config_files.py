@@ -252,7 +252,7 @@ def set_leaf(config: ConfigDict, key: str, text: str) -> None:
 
 def _unknown(config: ConfigDict, key: str) -> str:
   known = [name for name, _ in leaves(config)]
-  return f'unknown config key {key!r}{meant(key, known)}; --dry_run prints every key of a config'
+  return f'unknown config key {key!r}{meant(key, known)}; jaxrkd train --dry_run prints every key'
 
 
 # What other code calls them -> our keys.

@@ -45,6 +45,11 @@ def admit(
   Raises:
     InputError: there is no such teacher.
   """
+  if not path.exists():
+    raise InputError(
+      f'{str(path)!r} does not exist; give the workdir of a run or an import, or a file of '
+      'weights'
+    )
   if not path.is_dir():
     read, config = read_unwritten(path, overrides, recipe=recipe, image_shape=shape)
     kind = RECIPES[recipe].kind if recipe else 'robust'

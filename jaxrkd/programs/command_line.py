@@ -30,7 +30,7 @@ SHARED = (
 
 
 def _define_shared() -> None:
-  flags.DEFINE_string('workdir', '', 'Folder of the run; made if missing.')
+  flags.DEFINE_string('workdir', '', 'Folder of the run; a training makes it.')
   flags.DEFINE_string(
     'data_dir', '', 'Where TFDS data lie; empty takes TFDS_DATA_DIR or its default.'
   )
@@ -94,10 +94,7 @@ def start(name: str) -> None:
     put(f'error: {error}', sys.stderr)
     _leave(exit_status.WRONG)
   except (KeyboardInterrupt, preemption.Preempted) as stop:
-    put(
-      'stopped; the same command continues from the last checkpoint, if one was written',
-      sys.stderr,
-    )
+    put('stopped; the same command goes on from what was saved', sys.stderr)
     if isinstance(stop, preemption.Preempted):
       preemption.part()
       _leave(preemption.status())

@@ -6,6 +6,9 @@ Usage: jaxrkd doctor --teacher=runs/trades
        jaxrkd doctor --teacher=mine.pth --config.student.normalisation=cifar10 \\
          --config.evaluation.threat.eps=4/255
        jaxrkd doctor --rank --teachers=runs/trades,runs/sat --workdir=runs/ranking
+       jaxrkd doctor --rank --teachers=runs/trades,trades_wrn_34_10=model_cifar_wrn.pt \
+         --short=sat:mobilenet_v2 --epochs=20 --workdir=runs/ranking
+       jaxrkd doctor --rank --teachers=A,B --students=runs/sat,runs/trades --workdir=C
 
 Classes and images, weights, input range and normalisation, clean and PGD-20 accuracy against
 what is known of it, entropy and calibration of its predictions, and how often the student's
@@ -13,7 +16,7 @@ adversarial images fool it: pass, warn or fail in one table. The exit status is 
 check fails. A run keeps the table in doctor.json.
 
 --rank puts several teachers into one table, says which to take and why, and leaves
-ranking.html and ranking.json in --workdir.
+ranking.html and ranking.json in --workdir. The exit status is 3 where none is to be taken.
 """
 
 import dataclasses
@@ -96,7 +99,7 @@ def main(overrides: list[str]) -> None:
     if getattr(found, name) < 0:
       raise InputError(f'--{name} is {getattr(found, name)}; it must be 0 or more')
   if found.rank:
-    rank_teachers(
+    choice = rank_teachers(
       found.teachers,
       command_line.home(found.workdir),
       students=found.students,
@@ -109,6 +112,8 @@ def main(overrides: list[str]) -> None:
       overrides=overrides,
       data_dir=found.data_dir,
     )
+    if not choice.take:
+      sys.exit(exit_status.FAILED)
     return
   if not found.teacher:
     raise InputError('no --teacher; name a run, an import or a file of weights')

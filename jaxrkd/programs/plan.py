@@ -91,6 +91,7 @@ def dry_run(config: ConfigDict, data_dir: str = '') -> dict[str, float]:
   feed = make_feed(setup, program.order, 0, {})
   state = program.join([state] * max(len(config.seeds), 1))
   arguments = (state, setup.join_teachers(variables), *feed.next(0))
+  say('compiling one step, which may take minutes')
   began = time.monotonic()
   compiled = program.step.lower(*arguments).compile()
   say(f'compiled in {time.monotonic() - began:.1f} s')
@@ -147,12 +148,20 @@ def _clock(seconds: float) -> str:
   return f'{seconds:.2f} s' if seconds >= 1 else f'{1e3 * seconds:.1f} ms'
 
 
+def _duration(seconds: float) -> str:
+  if seconds < 60:
+    return _clock(seconds)
+  return (
+    f'{seconds / 60:.2g} minutes' if seconds < 3600 else f'{seconds / 3600:.2g} hours'
+  )
+
+
 def _tell_hours(how: str, seconds: float, config: ConfigDict, setup: Setup) -> None:
   """What all steps take; those of teachers that are missing are a dry run of their own."""
-  hours = seconds * setup.total_steps * config.members / 3600
+  whole = seconds * setup.total_steps * config.members
   missing = [name for name, e in config.teachers.items() if not e.workdir and not e.file]
   more = f', without the training of {" and ".join(missing)}' if missing else ''
-  say(f'training the student would take {how} {hours:.2g} hours here{more}')
+  say(f'training the student would take {how} {_duration(whole)} here{more}')
 
 
 def _tell_memory(

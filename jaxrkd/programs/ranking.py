@@ -8,8 +8,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxrkd import experiment
-from jaxrkd.data import Dataset
-from jaxrkd.errors import InputError, whole_number
+from jaxrkd.data import SOURCES, Dataset
+from jaxrkd.errors import InputError, choose, whole_number
 from jaxrkd.evaluate import teacher_checks, teacher_ranking
 from jaxrkd.evaluate.confidence import wilson
 from jaxrkd.evaluate.robustness import load_split
@@ -28,6 +28,8 @@ from jaxrkd.report import ranking_page
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 
+# Data that recipes have a word for.
+WORDS_FOR_DATA = ('cifar10', 'cifar100', 'digits', 'svhn', 'gtsrb', 'tiny_imagenet')
 # Keys of the data that choose a part of them.
 PARTS = ('heldout', 'train_limit', 'test_limit')
 # Warnings of the doctor about logits that are scaled: entropy then says nothing of images.
@@ -73,8 +75,7 @@ def rank_teachers(
     raise InputError(f'--teachers names {len(teachers)}; name two or more to rank')
   if not str(workdir):
     raise InputError('no --workdir; name a folder for the table and the short students')
-  if len(set(teachers)) < len(teachers):
-    raise InputError('--teachers names one twice; name each once')
+  _check_once(teachers)
   whole_number(epochs, 1, '--epochs')
   workdir = expanded(workdir).resolve()
   examined = {name: _read(name, list(overrides), tuple(image_shape)) for name in teachers}
@@ -84,9 +85,13 @@ def rank_teachers(
   for name, one in examined.items():
     shape = teacher_checks.check_shape(one.classes, one.image_shape, data)
     weight = broken(one.variables)
-    if shape.status == 'fail' or weight:
-      why = shape.advice if shape.status == 'fail' else f'weight {weight} is no number'
-      raise InputError(f'{name}: {why}; leave this teacher out')
+    if shape.status == 'fail':
+      raise InputError(
+        f'{name} knows {shape.value}, and {data.name} has {shape.expected}; leave this '
+        'teacher out'
+      )
+    if weight:
+      raise InputError(f'{name}: weight {weight} is no number; leave this teacher out')
   homes = {text: expanded(text) for text in students}
   if not homes:
     homes = _train_short(first, data, workdir, short, epochs, data_dir)
@@ -99,33 +104,54 @@ def rank_teachers(
   return choice
 
 
-def _read(name: str, overrides: list[str], shape: tuple[int, ...]) -> Examined:
+def _check_once(teachers: Sequence[str]) -> None:
+  """Raises `InputError` where two names mean one teacher."""
+  places: dict[tuple[str, pathlib.Path], str] = {}
+  for name in teachers:
+    recipe, path = _parts(name)
+    place = (recipe, path.resolve())
+    if place in places:
+      same = (
+        '' if places[place] == name else f' ({places[place]} and {name} are the same)'
+      )
+      raise InputError(f'--teachers names one twice{same}; name each once')
+    places[place] = name
+
+
+def _parts(name: str) -> tuple[str, pathlib.Path]:
+  """'RECIPE=FILE' or a path, as (recipe or '', path)."""
   recipe, equals, file = name.partition('=')
-  if equals and recipe in RECIPES:
-    return admit(expanded(file), recipe, overrides, shape)
-  return admit(expanded(name), '', overrides, shape)
+  if equals and not expanded(name).exists():
+    choose(RECIPES, recipe, 'recipe', '; jaxrkd convert --list describes them')
+    return recipe, expanded(file)
+  return '', expanded(name)
+
+
+def _read(name: str, overrides: list[str], shape: tuple[int, ...]) -> Examined:
+  recipe, path = _parts(name)
+  return admit(path, recipe, overrides, shape)
 
 
 def _check_alike(examined: Mapping[str, Examined]) -> None:
   """Raises `InputError` unless all are asked about the same images and the same ball."""
-  told = {
-    name: dict(
-      configs.leaves(
-        {
-          'data': one.config.data.to_dict(),
-          'evaluation': {
-            'threat': one.config.evaluation.threat.to_dict(),
-            'split': one.config.evaluation.split,
-          },
-        }
-      )
-    )
-    for name, one in examined.items()
-  }
+  told = {}
+  for name, one in examined.items():
+    threat, split = one.config.evaluation.threat.to_dict(), one.config.evaluation.split
+    asked = {
+      'data': one.config.data.to_dict(),
+      'evaluation': dict(threat=threat, split=split),
+    }
+    told[name] = {key: _plain(value) for key, value in configs.leaves(asked)}
   (first, wanted), *others = told.items()
-  for name, one in others:
-    for key in sorted({*wanted, *one}):
-      mine, theirs = wanted.get(key, 'absent'), one.get(key, 'absent')
+  for name, own in others:
+    for key in ('data.name', 'data.classes'):
+      if wanted.get(key) != own.get(key):
+        raise InputError(
+          f'{first} and {name} know other classes: config.{key} is {wanted.get(key)!r} and '
+          f'{own.get(key)!r}; rank teachers of the same classes'
+        )
+    for key in sorted({*wanted, *own}):
+      mine, theirs = wanted.get(key, 'absent'), own.get(key, 'absent')
       if mine != theirs:
         raise InputError(
           f'{first} and {name} are not measured alike: config.{key} is {mine!r} and '
@@ -133,11 +159,16 @@ def _check_alike(examined: Mapping[str, Examined]) -> None:
         )
 
 
+def _plain(value: Any) -> Any:
+  """Runs keep lists where defaults have tuples."""
+  return list(value) if isinstance(value, tuple) else value
+
+
 def _check_student(name: str, own: ConfigDict, teachers: ConfigDict) -> None:
   """Raises `InputError` unless a student is robust by itself, on the teachers' data."""
   mine, wanted = (
     {
-      key: value
+      key: _plain(value)
       for key, value in configs.leaves(config.data.to_dict())
       if key not in PARTS
     }
@@ -185,7 +216,13 @@ def _short(spec: str, first: Examined, data: Dataset, epochs: int) -> ConfigDict
   """The config of a short student: a recipe on the teachers' data and within their ball."""
   own = first.config
   name = own.data.name.removeprefix('tfds:')
-  known = name in ('cifar10', 'cifar100', 'digits') and ':' not in spec
+  others = {*SOURCES, *WORDS_FOR_DATA} - {name}
+  if alien := others & {*spec.partition(':')[2].split(',')}:
+    raise InputError(
+      f'--short={spec} is for {alien.pop()}, and the teachers learnt {name}; short students '
+      'learn what the teachers learnt: leave the word out'
+    )
+  known = name in WORDS_FOR_DATA and ':' not in spec
   given = configs.load_spec(f'{spec}:{name}' if known else spec)
   _check_student(spec, ConfigDict({**given.to_dict(), 'data': own.data.to_dict()}), own)
   given.data = own.data.to_dict()
@@ -245,7 +282,7 @@ def _measured(
         f'{name} gives values that are not finite numbers; leave this teacher out'
       )
     faults = [
-      f.name
+      f'{f.name} ({f.value}; expected {f.expected})'
       for f in look.checks(look.examined.kind)
       if f.status == 'fail' or (f.status == 'warn' and f.name in SCALED)
     ]
@@ -295,7 +332,8 @@ def _tell(
   files.write_json(workdir / 'ranking.json', told)
   page, picture = ranking_page.page(told)
   files.write_text(workdir / 'ranking.html', page)
-  files.write_text(workdir / 'ranking.svg', picture)
+  if picture:
+    files.write_text(workdir / 'ranking.svg', picture)
   say(f'written to {workdir / "ranking.html"}')
 
 

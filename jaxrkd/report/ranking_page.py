@@ -1,5 +1,6 @@
 """Teachers ranked as teachers: a table in plain text and a page with a picture."""
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ HEAD = (
   'calibration error',
   'transfer, %',
 )
+
+# Letters of a printed line.
+WIDTH = 100
 
 
 def plain(found: Mapping[str, Any]) -> str:
@@ -38,7 +42,7 @@ def plain(found: Mapping[str, Any]) -> str:
       'and on test images',
       *told,
       '',
-      f'{what}: {found["why"]}',
+      textwrap.fill(f'{what}: {found["why"]}', WIDTH),
       *(f'not {n}: {row["excluded"]}' for n, row in rows.items() if row['excluded']),
     ]
   )
@@ -54,9 +58,14 @@ def page(found: Mapping[str, Any]) -> tuple[str, str]:
   peers = ', '.join(
     f'{name} ({100 * told["value"]:.1f} %)' for name, told in found['students'].items()
   )
-  picture = _picture(rows) if count else ''
+  some = any(not row['excluded'] for row in rows.values())
+  picture = _picture(rows) if count and some else ''
   cells = [
-    [str(number), text(name), *(_narrow(cell) for cell in _cells(row))]
+    [
+      '–' if row['excluded'] else str(number),
+      text(name),
+      *(_narrow(cell) for cell in _cells(row)),
+    ]
     for number, (name, row) in enumerate(rows.items(), 1)
   ]
   parts = [
@@ -81,7 +90,8 @@ def page(found: Mapping[str, Any]) -> tuple[str, str]:
     parts.append(
       f'<div class="charts"><figure class="wide">{picture}<figcaption>Numbers are those of '
       'the table; bars are 95 % intervals. A teacher further to the right is less sure '
-      'where students fail, one further up is more robust.</figcaption></figure></div>'
+      'where students fail, one further up is more robust. Teachers that are not to be taken '
+      'are left out.</figcaption></figure></div>'
     )
   return whole('Teachers, ranked', ''.join(parts)), picture
 
@@ -89,6 +99,8 @@ def page(found: Mapping[str, Any]) -> tuple[str, str]:
 def _picture(rows: Mapping[str, Mapping[str, Any]]) -> str:
   points = {}
   for number, row in enumerate(rows.values(), 1):
+    if row['excluded']:
+      continue
     hard, robust = row['hard'], row['robust']
     points[str(number)] = charts.Point(
       hard['value'],
