@@ -278,8 +278,9 @@ class RankingTest(parameterized.TestCase):
     run, file, two = (ranking.admit(self.folder / 'sat', '', [], ()) for _ in range(3))
     # Runs are read from JSON, which has lists for tuples.
     for one, classes in ((run, []), (file, ()), (two, [0, 1])):
-      del one.config.data.classes
-      one.config.data.classes = classes
+      with one.config.data.unlocked():
+        del one.config.data.classes
+        one.config.data.classes = classes
     ranking._check_alike(dict(run=run, file=file))
     message = r'run and two know other classes: config.data.classes is \[\] and \[0, 1\]'
     with self.assertRaisesRegex(InputError, message):

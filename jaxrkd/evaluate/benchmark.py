@@ -97,7 +97,10 @@ def benchmark(
   )
   name = 'attack' if attack is not None else 'autoattack'
   lines = [f'{data} test, {found.about["threat"]}, accuracy in %']
-  lines.append(results.table({title: results.summarize({name: found})}))
+  summary = results.summarize({name: found})
+  lines.append(results.table({title: summary}))
+  if told := results.weakest(summary, test.names):
+    lines.append(told)
   panel = None
   if checked_images:
     few = min(checked_images, len(labels))

@@ -1,13 +1,14 @@
 """Verdicts put together: accuracies, the worst case, and the table a person reads."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxrkd.evaluate import by_class
 from jaxrkd.evaluate.confidence import wilson
 from jaxrkd.evaluate.verdicts import Verdicts
 
@@ -49,11 +50,12 @@ def summarize(
     {'images', 'index_hash', 'clean', 'clean_interval', 'attacks': {name: {'robust',
     'interval', 'weighted', 'stages', 'queries', 'search_robust', 'refuted',
     'not_finite', 'outside', of a targeted attack 'reached_target'}}, 'worst_case',
-    'worst_case_interval', 'per_class': {'images', 'clean', 'worst_case': counts by
-    class}}; see `interval` and `Verdicts`.
+    'worst_case_interval', 'per_class': `by_class`, 'worst_class', 'confusion'}; see
+    `interval`, `Verdicts` and the functions of `by_class`.
   """
   first = next(iter(verdicts.values()))
   worst = worst_case(inside or verdicts)['robust']
+  counts = by_class.by_class(verdicts, worst)
   return {
     'images': len(first.label),
     'index_hash': index_hash(first.index),
@@ -62,14 +64,9 @@ def summarize(
     'attacks': {name: _attack(found) for name, found in verdicts.items()},
     'worst_case': float(worst.mean()),
     'worst_case_interval': interval(worst),
-    'per_class': {
-      name: np.bincount(first.label[which], minlength=int(first.label.max()) + 1).tolist()
-      for name, which in (
-        ('images', np.ones(len(first.label), bool)),
-        ('clean', first.clean_correct),
-        ('worst_case', worst),
-      )
-    },
+    'per_class': counts,
+    'worst_class': by_class.worst_class(counts),
+    'confusion': by_class.confusion(inside or verdicts),
   }
 
 
@@ -144,6 +141,22 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     for line in lines
   )
   return '\n'.join([text, *notes])
+
+
+def weakest(found: Mapping[str, Any], classes: Sequence[str] = ()) -> str:
+  """The weakest class in words; nothing for results of older versions, or of one class.
+
+  Args:
+    found: `summarize` of a network.
+    classes: their names; empty shows numbers.
+  """
+  told = found.get('worst_class')
+  if not told or told['images'] == found['images']:
+    return ''
+  number = told['class']
+  name = classes[number] if number < len(classes) else f'class {number}'
+  worst, clean = 100 * told['worst_case'], 100 * told['clean']
+  return f'weakest class: {name}, {worst:.2f} worst, {clean:.2f} clean, {_images(told["images"])}'
 
 
 def hits(attack: Mapping[str, Any]) -> str:

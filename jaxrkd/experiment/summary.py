@@ -25,6 +25,9 @@ def tell(
     f'\n{data} {part.split}, {measured_words.ball(part)}, accuracy '
     f'in % (W: mean of clean and robust)\n{results.table(table_rows(found, title))}'
   )
+  for version, row in list(found['student'].items())[:1]:
+    if told := results.weakest(row, found['class_names']):
+      say(f'{title} {version}, {told}')
   if 'chosen' in found:
     say(f'{title}: {found["chosen"]} was the best on the {config.select.split} split')
   if config.members > 1:

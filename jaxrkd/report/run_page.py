@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxrkd.evaluate import results
 from jaxrkd.evaluate.confidence import wilson
-from jaxrkd.report import charts, training_charts
+from jaxrkd.report import charts, confusion, training_charts
 from jaxrkd.report.example_cards import Examples, cards
 from jaxrkd.report.markup import sentence, table, text, whole
 
@@ -227,10 +227,8 @@ def _classes(content: Content) -> list[str]:
   found = []
   for number, images in enumerate(counts['images']):
     if images:
-      named = number < len(content.classes)
-      name = content.classes[number] if named else f'class {number}'
       clean, robust = (counts[key][number] / images for key in ('clean', 'worst_case'))
-      found.append((robust, clean, name))
+      found.append((robust, clean, _name(content, number)))
   found.sort()
   bars = [
     f'<span>{text(name)}</span><span class="track"><i class="clean" '
@@ -251,7 +249,21 @@ def _classes(content: Content) -> list[str]:
     'first: <span class="key"><i class="robust"></i> worst case of <i class="clean"></i> '
     'clean</span>.</p>',
     shown,
+    *_mistakes(content, counts['images']),
   ]
+
+
+def _mistakes(content: Content, images: Sequence[int]) -> list[str]:
+  told = content.rows[content.stands].get('confusion')
+  if not told:
+    return []  # of an older version
+  return confusion.section(told, images, lambda number: _name(content, number))
+
+
+def _name(content: Content, number: int) -> str:
+  if number < 0:
+    return 'no number'
+  return content.classes[number] if number < len(content.classes) else f'class {number}'
 
 
 def _checks(trust: Mapping[str, Any] | None) -> list[str]:
