@@ -334,7 +334,7 @@ def _check_teacher(config: ConfigDict, name: str, entry: ConfigDict, past: bool)
   if entry.recipe and not entry.file:
     raise InputError(
       f'{where}.recipe is {entry.recipe!r}, but there is no file to read; give '
-      f'--{where}.file=WEIGHTS'
+      f'--{where}.file=WEIGHTS, or --{where}.name={entry.recipe} alone, which looks for it'
     )
   if entry.file and (entry.epoch or entry.network):
     raise InputError(

@@ -21,6 +21,7 @@ from jaxrkd.experiment.tables import (
   tables,
 )
 from jaxrkd.experiment.threats import with_measurement
+from jaxrkd.interop.public_files import public_file
 from jaxrkd.rows import completed
 
 
@@ -42,6 +43,11 @@ def resolve(
   config.setdefault('teachers', {})
   config.setdefault('online', {})
   pairs = [configs.split_override(text) for text in overrides or []]
+  pairs = [each for pair in pairs for each in _public(pair)]
+  for entry in config['teachers'].values():
+    if isinstance(entry, dict) and entry.get('name'):
+      name = entry.pop('name')
+      entry |= {'file': str(public_file(name)), 'recipe': name}
   _add_teachers(config['teachers'], pairs)
   # Teachers that are trained on the way learn the data that the student learns.
   trained = [n for n, t in config['teachers'].items() if t.get('config')]
@@ -76,6 +82,16 @@ def resolve(
   resolved = ConfigDict(whole)
   check(resolved, past)
   return resolved.lock()
+
+
+def _public(pair: tuple[str, str]) -> list[tuple[str, str]]:
+  """`teachers.NAME.name=RECIPE` as the file and the recipe that it is short for."""
+  key, value = pair
+  parts = key.split('.')
+  if len(parts) != 3 or parts[::2] != ['teachers', 'name'] or not value:
+    return [pair]
+  stem = key.removesuffix('.name')
+  return [(f'{stem}.file', str(public_file(value))), (f'{stem}.recipe', value)]
 
 
 def _add_teachers(teachers: dict[str, Any], pairs: list[tuple[str, str]]) -> None:

@@ -2,6 +2,7 @@
 
 from jaxrkd.interop.formats import FORMATS, load_exported
 from jaxrkd.interop.from_numpy import from_numpy
+from jaxrkd.interop.public_files import public_file
 from jaxrkd.interop.read_network import ReadNetwork, read_network
 from jaxrkd.interop.recipes import RECIPES, Recipe
 
@@ -12,5 +13,6 @@ __all__ = [
   'Recipe',
   'from_numpy',
   'load_exported',
+  'public_file',
   'read_network',
 ]

@@ -23,6 +23,10 @@ class Recipe(NamedTuple):
     source: where the file comes from, in words: repositories move.
     eps: of the accuracies under attack, in [0, 1] pixels.
     kind: 'robust' or 'clean'.
+    norm: of the ball, a folder of RobustBench: 'Linf' or 'L2'.
+    stems: names of the file without its ending, beside that of the recipe.
+    url: where it can be downloaded; empty where no address is known that stays.
+    sha256: the beginning of its published checksum; empty where none is published.
   """
 
   network: dict[str, Any]
@@ -31,10 +35,21 @@ class Recipe(NamedTuple):
   source: str
   eps: float = EIGHT
   kind: str = 'robust'
+  norm: str = 'Linf'
+  stems: tuple[str, ...] = ()
+  url: str = ''
+  sha256: str = ''
 
   @property
   def classes(self) -> int:
     return {'cifar10': 10, 'cifar100': 100}[self.data]
+
+
+# The place that its README names.
+AKAMASTER = (
+  'https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models'
+)
+DEEPMIND = 'https://storage.googleapis.com/dm-adversarial-robustness'
 
 
 def _deepmind(
@@ -46,7 +61,10 @@ def _deepmind(
   )
   short = name.partition('_linf_')[2].replace('-', '_').replace('wrn', 'wrn_')
   expected = dict(clean=clean, autoattack=autoattack)
-  return {f'deepmind_{data}_{short}': Recipe(network, data, expected, source)}
+  made = Recipe(
+    network, data, expected, source, stems=(name,), url=f'{DEEPMIND}/{name}.pt'
+  )
+  return {f'deepmind_{data}_{short}': made}
 
 
 TRADES = dict(
@@ -60,6 +78,7 @@ RECIPES: dict[str, Recipe] = {
     TRADES,
     'model_cifar_wrn.pt of yaodongyu/TRADES',
     eps=0.031,
+    stems=('model_cifar_wrn',),
   ),
   # The teacher of RSLAD, MTARD and MMARD on CIFAR-100. Their code has CIFAR-10's constants
   # in it (60.96 in MTARD, Table 1): student.normalisation=cifar10.
@@ -70,6 +89,8 @@ RECIPES: dict[str, Recipe] = {
     | dict(autoattack=30.03),
     'cifar100_linf_wrn70-16_without.pt or .npy of google-deepmind/deepmind-research, '
     'adversarial_robustness',
+    stems=('cifar100_linf_wrn70-16_without',),
+    url=f'{DEEPMIND}/cifar100_linf_wrn70-16_without.pt',
   ),
   **_deepmind('cifar10', '70_16', 91.10, 65.88, 'cifar10_linf_wrn70-16_with'),
   **_deepmind('cifar10', '28_10', 89.48, 62.80, 'cifar10_linf_wrn28-10_with'),
@@ -95,16 +116,25 @@ RECIPES: dict[str, Recipe] = {
     'the CIFAR-100 clean teacher that zhaoshiji123/MTARD links',
     kind='clean',
   ),
-  # Clean accuracies as their authors publish them.
+  # Clean accuracies as their authors publish them; the names of the files end in the
+  # beginning of their checksum.
   **{
     f'akamaster_resnet{depth}': Recipe(
       dict(name=f'resnet{depth}', shortcut='padding', normalisation='imagenet'),
       'cifar10',
       dict(clean=clean),
-      f'resnet{depth}-*.th of akamaster/pytorch_resnet_cifar10',
+      f'resnet{depth}-{sha256}.th of akamaster/pytorch_resnet_cifar10',
       kind='clean',
+      stems=(f'resnet{depth}-{sha256}',),
+      url=f'{AKAMASTER}/resnet{depth}-{sha256}.th',
+      sha256=sha256,
     )
-    for depth, clean in ((20, 91.73), (32, 92.63), (44, 93.10), (56, 93.39))
+    for depth, sha256, clean in (
+      (20, '12fca82f', 91.73),
+      (32, 'd509ac18', 92.63),
+      (44, '014dd654', 93.10),
+      (56, '4bfd9763', 93.39),
+    )
   },
   **{
     f'{entry.data}/{name}': Recipe(

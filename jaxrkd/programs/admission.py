@@ -12,7 +12,7 @@ from jaxrkd import experiment
 from jaxrkd.errors import InputError
 from jaxrkd.experiment.import_network import read_unwritten
 from jaxrkd.experiment.load import IMPORTED, Trained, is_imported, load_trained
-from jaxrkd.interop import RECIPES
+from jaxrkd.interop import RECIPES, public_file
 from jaxrkd.models.named import named_network
 from jaxrkd.programs.examination import Examined
 from jaxrkd.runtime import sharding
@@ -37,7 +37,8 @@ def admit(
   """Reads a teacher.
 
   Args:
-    path: workdir of a run or an import, or a file of weights.
+    path: workdir of a run or an import, a file of weights, or the name of a recipe, whose
+      file is looked for (`interop.public_file`).
     recipe: which public teacher a file is; empty for a folder.
     overrides: 'key=value' texts for its config.
     shape: (H, W, C) of a file's images; empty for 32 x 32.
@@ -45,10 +46,13 @@ def admit(
   Raises:
     InputError: there is no such teacher.
   """
+  if not path.exists() and not recipe and path.as_posix() in RECIPES:
+    recipe = path.as_posix()
+    path = public_file(recipe)
   if not path.exists():
     raise InputError(
-      f'{str(path)!r} does not exist; give the workdir of a run or an import, or a file of '
-      'weights'
+      f'{str(path)!r} does not exist; give the workdir of a run or an import, a file of '
+      'weights, or the name of a public teacher (jaxrkd convert --list)'
     )
   if not path.is_dir():
     read, config = read_unwritten(path, overrides, recipe=recipe, image_shape=shape)

@@ -2,13 +2,15 @@
 
 Usage: jaxrkd convert --file=model_cifar_wrn.pt --recipe=trades_wrn_34_10 \\
          --workdir=runs/trades
+       jaxrkd convert --recipe=cifar10/Wang2023Better_WRN-28-10 --workdir=runs/wang
        jaxrkd convert --file=mine.pth --workdir=runs/mine \\
          --config.student.name=resnet18 --config.student.normalisation=cifar10
        jaxrkd convert --file=mine.pth --key=state_dict_ema --workdir=runs/average
        jaxrkd convert --workdir=runs/mtard --out=student.pt
        jaxrkd convert --list
 
-The names and shapes in a file tell its network, but not its activation (ReLU, unless you
+A recipe without a file is looked for in the folder JAXRKD_WEIGHTS, and downloaded where it is
+not there. The names and shapes in a file tell its network, but not its activation (ReLU, unless you
 give another) and not its normalisation (none, unless you give one); a recipe knows both.
 The run can be a teacher (`--config.teachers.NAME.workdir`), and you can measure it
 (`jaxrkd evaluate`) and examine it (`jaxrkd doctor`). Nothing in the file is executed. The
@@ -54,7 +56,8 @@ def main(overrides: list[str]) -> None:
   if found.list:
     _list()
     return
-  if bool(found.file) == bool(found.out):
+  public = found.recipe and not found.file and not found.out
+  if bool(found.file) == bool(found.out) and not public:
     both = '--file and --out are both given; ' if found.file else ''
     raise InputError(
       f'{both}give --file=WEIGHTS to convert it to the run --workdir, or --out=FILE to '
@@ -77,7 +80,7 @@ def main(overrides: list[str]) -> None:
     experiment.export(workdir, [out], **options)
     return
   about = experiment.import_network(
-    file,
+    interop.public_file(found.recipe) if public else file,
     workdir,
     overrides=overrides,
     recipe=found.recipe,
