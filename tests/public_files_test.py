@@ -20,7 +20,7 @@ LINF = 'cifar10/Rice2020Overfitting'
 TWIN = 'cifar100/Rice2020Overfitting'
 TRADES = 'trades_wrn_34_10'
 SMALL = 'akamaster_resnet20'
-REAL = pathlib.Path(__file__).parents[2] / 'shared/weights/cifar10_resnet20.th'
+REAL = pathlib.Path(os.environ.get('JAXRKD_TEST_WEIGHTS', '')) / 'cifar10_resnet20.th'
 
 
 class PublicFileTest(parameterized.TestCase):
@@ -146,7 +146,7 @@ class PublicFileTest(parameterized.TestCase):
 
   def test_the_doctor(self):
     if not REAL.exists():
-      self.skipTest('the public file is not here')
+      self.skipTest('JAXRKD_TEST_WEIGHTS names no folder with cifar10_resnet20.th')
     path = self.put('mine.th', REAL.read_bytes())
     found = admit(pathlib.Path(SMALL), '', [], ())
     self.assertEqual((found.classes, found.kind), (10, 'clean'))
@@ -154,6 +154,17 @@ class PublicFileTest(parameterized.TestCase):
     self.changed(SMALL, url='')
     with self.assertRaisesRegex(InputError, 'no file for akamaster_resnet20'):
       admit(pathlib.Path(SMALL), '', [], ())
+
+  def test_l2_entries(self):
+    name = 'cifar10/L2/Rice2020Overfitting'
+    mine = self.put('cifar10/L2/Rice2020Overfitting.pt')
+    self.assertEqual(self.find(name)[0], mine)
+    self.changed(LINF, url='')
+    with self.assertRaisesRegex(InputError, 'no file for'):
+      public_file(LINF)
+    made = RECIPES[name]
+    self.assertEqual((made.norm, made.eps), ('L2', 0.5))
+    self.assertEqual(RECIPES[LINF].eps, 8 / 255)
 
   def test_where_recipes_come_from(self):
     for name, made in RECIPES.items():

@@ -199,7 +199,7 @@ def _image_shape(
 def _known_of_recipe(chosen: Recipe) -> dict[str, Any]:
   return {
     'data': {'name': chosen.data},
-    'evaluation': {'threat': {'eps': chosen.eps}},
+    'evaluation': {'threat': {'name': chosen.norm.lower(), 'eps': chosen.eps}},
     'expected': dict(chosen.expected),
   }
 

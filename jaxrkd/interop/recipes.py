@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 
 from jaxrkd.commands import command
 from jaxrkd.errors import InputError, nearest
-from jaxrkd.interop.robustbench import ENTRIES, OLD_EPS
+from jaxrkd.interop.robustbench import ENTRIES, L2_ENTRIES, OLD_EPS
+from jaxrkd.interop.robustbench_files import address
 
 EIGHT = 8 / 255
+# Of RobustBench's leaderboards.
+RADII = {'Linf': EIGHT, 'L2': 0.5}
 
 
 class Recipe(NamedTuple):
@@ -137,15 +140,17 @@ RECIPES: dict[str, Recipe] = {
     )
   },
   **{
-    f'{entry.data}/{name}': Recipe(
+    entry.recipe(name): Recipe(
       dict(entry.network),
       entry.data,
       dict(clean=clean, autoattack=robust),
-      f'{name} of RobustBench, {entry.data}, Linf',
-      eps=0.031 if f'{entry.data}/{name}' in OLD_EPS else EIGHT,
+      f'{name} of RobustBench, {entry.data}, {entry.norm}',
+      eps=0.031 if entry.recipe(name) in OLD_EPS else RADII[entry.norm],
       kind='clean' if name == 'Standard' else 'robust',
+      norm=entry.norm,
+      url=address(entry.data, entry.norm, name),
     )
-    for entry in ENTRIES
+    for entry in (*ENTRIES, *L2_ENTRIES)
     for name, (clean, robust) in entry.accuracies.items()
   },
 }

@@ -1,4 +1,4 @@
-"""RobustBench's Linf entries (eps 8/255) whose networks are in `models.NETWORKS`.
+"""RobustBench's entries (Linf 8/255, and L2 0.5) whose networks are in `models.NETWORKS`.
 
 By layout: data set, then the entry's id with its clean and robust accuracy in percent, as
 RobustBench's leaderboard (version 1.1.1) has them; robust is AutoAttack or the worst case of
@@ -13,6 +13,10 @@ RICE_CIFAR100 = dict(
   std=(0.2673342858792401, 0.2564384629170883, 0.27615047132568404),
 )
 CHEN_CIFAR100 = dict(mean=(0.5071, 0.4867, 0.4408), std=(0.2675, 0.2565, 0.2761))
+AUGUSTIN = dict(
+  mean=(0.4913997551666284, 0.48215855929893703, 0.4465309133731618),
+  std=(0.24703225141799082, 0.24348516474564, 0.2615878392604963),
+)
 CIFAR10 = dict(normalisation='cifar10')
 CIFAR100 = dict(normalisation='cifar100')
 HALF = dict(normalisation='half')
@@ -25,11 +29,19 @@ class Entry(NamedTuple):
     data: 'cifar10' or 'cifar100'.
     network: the `student` group.
     accuracies: id -> (clean, robust) in percent.
+    norm: 'Linf' or 'L2'.
   """
 
   data: str
   network: dict[str, Any]
   accuracies: dict[str, tuple[float, float]]
+  norm: str = 'Linf'
+
+  def recipe(self, name: str) -> str:
+    """What the recipe of an entry is called: ids are used again for other norms."""
+    return (
+      f'{self.data}/{name}' if self.norm == 'Linf' else f'{self.data}/{self.norm}/{name}'
+    )
 
 
 ENTRIES = (
@@ -251,6 +263,66 @@ ENTRIES = (
       'Rebuffi2021Fixing_70_16_cutmix_ddpm': (63.56, 34.64),
       'Wang2023Better_WRN-70-16': (75.22, 42.66),
     },
+  ),
+)
+L2_ENTRIES = (
+  Entry('cifar10', dict(name='resnet18'), {'Sehwag2021Proxy_R18': (89.76, 74.41)}, 'L2'),
+  Entry(
+    'cifar10',
+    dict(name='preact_resnet18', **CIFAR10),
+    {'Rice2020Overfitting': (88.67, 67.68)},
+    'L2',
+  ),
+  Entry(
+    'cifar10',
+    dict(name='wrn_28_10', mean=(0.491, 0.482, 0.447), std=(0.247, 0.243, 0.262)),
+    {'Rony2019Decoupling': (89.05, 66.44)},
+    'L2',
+  ),
+  Entry(
+    'cifar10',
+    dict(name='wrn_34_10'),
+    {'Sehwag2021Proxy': (90.93, 77.24), 'Wu2020Adversarial': (88.51, 73.66)},
+    'L2',
+  ),
+  Entry(
+    'cifar10',
+    dict(name='wrn_34_10', **AUGUSTIN),
+    {
+      'Augustin2020Adversarial_34_10': (92.23, 76.25),
+      'Augustin2020Adversarial_34_10_extra': (93.96, 78.79),
+    },
+    'L2',
+  ),
+  Entry(
+    'cifar10',
+    dict(name='dm_preact_resnet18', **CIFAR10),
+    {
+      'Rade2021Helper_R18_ddpm': (90.57, 76.15),
+      'Rebuffi2021Fixing_R18_cutmix_ddpm': (90.33, 75.86),
+    },
+    'L2',
+  ),
+  Entry(
+    'cifar10',
+    dict(name='dm_wrn_28_10', **CIFAR10),
+    {
+      'Rebuffi2021Fixing_28_10_cutmix_ddpm': (91.79, 78.80),
+      'Wang2023Better_WRN-28-10': (95.16, 83.68),
+    },
+    'L2',
+  ),
+  Entry(
+    'cifar10',
+    dict(name='dm_wrn_70_16', **CIFAR10),
+    {
+      'Gowal2020Uncovering': (90.90, 74.50),
+      'Gowal2020Uncovering_extra': (94.74, 80.53),
+      'Rebuffi2021Fixing_70_16_cutmix_ddpm': (92.41, 80.42),
+      'Rebuffi2021Fixing_70_16_cutmix_extra': (95.74, 82.32),
+      'Wang2023Better_WRN-70-16': (95.54, 84.97),
+    },
+    'L2',
   ),
 )
 # Their authors measure at 0.031 instead of 8/255.
