@@ -55,6 +55,7 @@ OWNERS = {
   'PIL': {'data/decode.py'},
   'pyarrow': {'data/parquet.py'},
   'datasets': {'data/parquet.py'},
+  'huggingface_hub': {'experiment/publish.py'},
   'matplotlib': {'report/pictures.py'},
   'ml_collections': {'experiment', 'programs'},
   'absl': {'programs'},

@@ -21,8 +21,8 @@ FORMAT = 'array_record'
 def tfds(
   dataset: str = 'cifar10',
   data_dir: str = '',
-  train_split: str = '',
-  test_split: str = '',
+  train_split: str = 'train',
+  test_split: str = 'test',
 ) -> tuple[Split, Split]:
   """Reads two splits, downloading the set where there is a network.
 
@@ -31,9 +31,9 @@ def tfds(
       of one size) and 'label'.
     data_dir: where TFDS keeps data; empty takes TFDS_DATA_DIR, then TFDS's own default.
     train_split: what to train on, also a part of a split or several, such as 'train[:90%]'
-      or 'train+extra'; empty is 'train'.
-    test_split: what to measure on; empty is 'test', or 'validation' where there is none, or
-      the last fifth of 'train' where there is neither, which is said.
+      or 'train+extra'.
+    test_split: what to measure on. Of a set without 'test' it is 'validation', or the last
+      fifth of 'train' where there is neither, which is said.
 
   Raises:
     InputError: unknown name, not prepared and not to be had, prepared in another format,
@@ -83,14 +83,14 @@ def tfds(
 def _chosen_splits(
   there: list[str], train: str, test: str
 ) -> tuple[list[str], tuple[str, ...]]:
-  """The two splits, those that nobody named included, and what to say of the choice."""
-  if test or 'test' in there:
-    return [train or 'train', test or 'test'], ()
+  """The two splits, another one for a test split that is not there, and what to say."""
+  if test != 'test' or 'test' in there:
+    return [train, test], ()
   if 'validation' in there:
-    note = "has no split 'test': 'validation' is measured on"
-    return [train or 'train', 'validation'], (note,)
-  if train or 'train' not in there:
-    return [train or 'train', 'test'], ()
+    return [train, 'validation'], ("has no split 'test': 'validation' is measured on",)
+  if train != 'train' or 'train' not in there:
+    # A part of it was chosen, and which part is left for the test nobody said.
+    return [train, test], ()
   note = (
     "has no split 'test': the last fifth of 'train' is measured on and not trained on"
   )

@@ -68,13 +68,7 @@ def export(
   for row in formats.values():
     row.check_network(_network_row(run, network))
   found = load_trained(run, checkpoint, sharding.data_mesh(), 'float32', network=network)
-  if found.networks is None:
-    raise InputError(
-      f'{str(run)!r} is an ensemble of {found.config.members} runs; export one of them, '
-      f'such as {str(run / "members" / "0")!r}'
-    )
-  name = network or chosen(found.networks, found.record)
-  student, card = _student(found, name), _card(found, run, name, checkpoint)
+  student, card = student_and_card(found, run, network, checkpoint)
   seen = None
   if check:
     config = resolve(found.config)
@@ -84,6 +78,29 @@ def export(
     str(path): _export_one(path, row, student, card, seen)
     for path, row in formats.items()
   }
+
+
+def student_and_card(
+  found: Trained, run: pathlib.Path, network: str, checkpoint: str
+) -> tuple[Student, dict[str, Any]]:
+  """What is written of a network, and what is written about it, before it is measured.
+
+  Args:
+    found: the trained network.
+    run: its workdir.
+    network: one of several; empty takes the student.
+    checkpoint: which was loaded.
+
+  Raises:
+    InputError: an ensemble of runs.
+  """
+  if found.networks is None:
+    raise InputError(
+      f'{str(run)!r} is an ensemble of {found.config.members} runs; take one of them, '
+      f'such as {str(run / "members" / "0")!r}'
+    )
+  name = network or chosen(found.networks, found.record)
+  return _student(found, name), _card(found, run, name, checkpoint)
 
 
 def _format_of(path: pathlib.Path) -> Format:
