@@ -52,7 +52,7 @@ OWNERS = {
   'sklearn': {'data/digits.py'},
   'tensorboardX': {'runtime/metrics.py'},
   'tqdm': {'runtime/progress.py', 'data/decoded_images.py'},
-  'PIL': {'data/decode.py'},
+  'PIL': {'data/decode.py', 'data/corruptions/digital.py'},
   'pyarrow': {'data/parquet.py'},
   'datasets': {'data/parquet.py'},
   'huggingface_hub': {'experiment/publish.py'},

@@ -1,4 +1,4 @@
-"""One encoded image (PNG, JPEG, WebP, ...) made an array: the only file that knows Pillow."""
+"""One encoded image (PNG, JPEG, WebP, ...) made an array."""
 
 import pathlib
 from typing import Any, BinaryIO, NamedTuple

@@ -24,7 +24,7 @@ from jaxrkd.report.run_page import Content, page
 from jaxrkd.runtime import files
 from jaxrkd.runtime.progress import duration
 
-RESULTS = 'results'
+RESULTS, CORRUPTIONS = 'results', 'corruptions.json'
 # What reading a file of another version, or a damaged one, may end in.
 UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, StopIteration)
 
@@ -87,6 +87,7 @@ def _content(
     metrics=metrics,
     best_step=best['step'] if isinstance(best, dict) else None,
     classes=found.get('class_names', ()),
+    corruptions=_corruptions(workdir),
     examples=_examples(results) if kept else None,
     cost=_cost(metrics, found, rows),
     recipe=recipe,
@@ -109,6 +110,13 @@ def read(path: pathlib.Path) -> dict[str, Any]:
       f'{str(path)!r} holds no results of one run; name a run, such as that of one seed'
     )
   return found
+
+
+def _corruptions(workdir: pathlib.Path) -> Any:
+  """What `jaxrkd corruptions` left; None where it did not."""
+  with contextlib.suppress(OSError, ValueError):
+    return json.loads((workdir / CORRUPTIONS).read_text(encoding='utf-8'))
+  return None
 
 
 def _stands(found: Mapping[str, Any], rows: Mapping[str, Any], title: str) -> str:

@@ -18,6 +18,7 @@ PROGRAMS = {
   'convert': "Converts PyTorch (or DeepMind's JAX) weights to a run, and a run to PyTorch weights.",
   'doctor': 'Examines a teacher: is it the one it should be, and is it used as it was trained?',
   'export': 'Writes one trained network of a run to files that other run times read.',
+  'corruptions': 'Accuracy of a run under the corruptions of CIFAR-10-C, and its mean error.',
   'push': "Publishes a run's student with its robustness: to a folder or the Hugging Face hub.",
   'pull': 'Makes a run of a published student, to measure it, to export it, or to learn from it.',
   'gallery': 'Draws the first test images of a run under every attack, or some.',

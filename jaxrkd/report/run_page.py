@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxrkd.evaluate import results
 from jaxrkd.evaluate.confidence import wilson
+from jaxrkd.evaluate.corruption_accuracy import SEVERITIES, said
 from jaxrkd.report import charts, confusion, training_charts
 from jaxrkd.report.example_cards import Examples, cards
 from jaxrkd.report.markup import sentence, table, text, whole
@@ -62,6 +63,7 @@ class Content:
     metrics: the rows of metrics.jsonl.
     best_step: of the best checkpoint; None where nothing was chosen.
     classes: names of the classes; empty shows their numbers.
+    corruptions: what corruptions.json holds; None where there is none.
     examples: adversarial images; None if none were kept.
     cost: (what, how much) pairs.
     recipe: what the config is compared with; '' if with nothing.
@@ -80,6 +82,7 @@ class Content:
   metrics: Sequence[Mapping[str, Any]] = ()
   best_step: int | None = None
   classes: Sequence[str] = ()
+  corruptions: Mapping[str, Any] | None = None
   examples: Examples | None = None
   cost: Sequence[tuple[str, str]] = ()
   recipe: str = ''
@@ -100,6 +103,7 @@ def page(content: Content) -> str:
     _accuracies(content),
     *_curves(found),
     *_classes(content),
+    *_corruptions(content),
     *cards(content.examples, content.classes, content.rows[content.stands]),
     *_checks(found.get('trust')),
     *training_charts.section(content.metrics, content.best_step),
@@ -251,6 +255,24 @@ def _classes(content: Content) -> list[str]:
     shown,
     *_mistakes(content, counts['images']),
   ]
+
+
+def _corruptions(content: Content) -> list[str]:
+  found = content.corruptions
+  if not found:
+    return []
+  head = ['corruption', *(f'severity {s}' for s in SEVERITIES), 'mean']
+  lines = []
+  for name, values in found['accuracy'].items():
+    mean = sum(values) / len(values)
+    lines.append([text(name), *(f'{100 * value:.1f}' for value in (*values, mean))])
+  told = (
+    f'Accuracy in percent of {found["images"]:,} images, {100 * found["clean"]:.1f} % as they '
+    f'are; corruptions of CIFAR-10-C, {found["source"]}. In all: {said(found)}.'
+  )
+  if found['step'] != content.rows[content.stands].get('step'):
+    told += f' Of the checkpoint {found["checkpoint"]} (step {found["step"]}).'
+  return ['<h2>Corruptions</h2>', f'<p>{text(told)}</p>', table(head, lines)]
 
 
 def _mistakes(content: Content, images: Sequence[int]) -> list[str]:
