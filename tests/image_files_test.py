@@ -527,7 +527,7 @@ class ParquetTest(ImageFilesCase):
       read_source('parquet')
 
   def test_without_the_package(self):
-    self.enterContext(mock.patch.dict(sys.modules, datasets=None))
+    self.enterContext(tiny.modules(datasets=None))
     with self.assertRaisesRegex(InputError, 'needs the package datasets'):
       read_source('parquet', dict(dataset='uoft-cs/cifar10'))
 
@@ -559,7 +559,7 @@ class ParquetTest(ImageFilesCase):
       return hub
 
     fake = types.SimpleNamespace(load_dataset=load_dataset)
-    with mock.patch.dict(sys.modules, datasets=fake):
+    with tiny.modules(datasets=fake):
       train, test = read_source('parquet', dict(dataset='us/digits'))
       self.assertEqual(asked, [('us/digits', None)])
       with self.assertRaisesRegex(InputError, r'cannot load .*\(no us/x\)'):

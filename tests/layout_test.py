@@ -56,6 +56,8 @@ OWNERS = {
   'pyarrow': {'data/parquet.py'},
   'datasets': {'data/parquet.py'},
   'huggingface_hub': {'experiment/publish.py'},
+  'wandb': {'runtime/trackers.py'},
+  'trackio': {'runtime/trackers.py'},
   'matplotlib': {'report/pictures.py'},
   'ml_collections': {'experiment', 'programs'},
   'absl': {'programs'},

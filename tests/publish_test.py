@@ -5,9 +5,7 @@ import io
 import json
 import pathlib
 import shutil
-import sys
 import types
-from unittest import mock
 
 import numpy as np
 import tiny
@@ -160,7 +158,7 @@ class PublishTest(parameterized.TestCase):
 
   def test_a_hub(self):
     hub = Hub(tiny.folder(self))
-    with mock.patch.dict(sys.modules, huggingface_hub=hub.module()), self.quiet():
+    with tiny.modules(huggingface_hub=hub.module()), self.quiet():
       publish.push(self.run_folder, 'hf://me/mine', private=True)
       self.assertEqual(hub.private, {'me/mine': True})
       workdir = tiny.folder(self) / 'pulled'
@@ -175,7 +173,7 @@ class PublishTest(parameterized.TestCase):
         with self.assertRaisesRegex(InputError, 'is no repository'):
           publish.push(self.run_folder, wrong)
     with (
-      mock.patch.dict(sys.modules, huggingface_hub=None),
+      tiny.modules(huggingface_hub=None),
       self.assertRaisesRegex(InputError, r"pip install 'jaxrkd\[hub\]'"),
     ):
       publish.push(self.run_folder, 'hf://me/mine')

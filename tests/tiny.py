@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import sys
 import tempfile
 
 import jax
@@ -148,6 +149,26 @@ def compilations(event='/jax/core/compile/backend_compile_duration'):
 def folder(test) -> pathlib.Path:
   """A fresh folder that goes away with the test."""
   return pathlib.Path(test.enterContext(temporary_folder()))
+
+
+@contextlib.contextmanager
+def modules(**given):
+  """Modules by name in the place of packages; None for one that is not installed.
+
+  `mock.patch.dict` would also forget what is imported meanwhile, and PyTorch cannot be
+  imported twice.
+  """
+  absent = object()
+  before = {name: sys.modules.get(name, absent) for name in given}
+  sys.modules.update(given)
+  try:
+    yield
+  finally:
+    for name, module in before.items():
+      if module is absent:
+        del sys.modules[name]
+      else:
+        sys.modules[name] = module
 
 
 def temporary_folder():

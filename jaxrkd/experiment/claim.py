@@ -15,7 +15,9 @@ from jaxrkd.experiment.threats import following
 from jaxrkd.runtime import files, sharding
 
 # Keys of a config that change how or what is computed, but no result.
-WITHOUT_EFFECT = ('stacking', 'remat', 'expected', 'micro_batch', 'mesh', 'stream')
+WITHOUT_EFFECT = (
+  *('stacking', 'remat', 'expected', 'micro_batch', 'mesh', 'stream', 'trackers'),
+)
 
 
 def claim(workdir: pathlib.Path, config: ConfigDict) -> None:

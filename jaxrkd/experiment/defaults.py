@@ -166,6 +166,8 @@ def base() -> ConfigDict:
       checkpoint_every=1,
       keep_epochs=(),
       log_every=50,
+      # Who else is told what metrics.jsonl holds: wandb, trackio.
+      trackers=(),
     ),
     convert_dict=True,
   )

@@ -136,6 +136,8 @@ MEANINGS: dict[str, str] = {
   'checkpoint_every': 'Epochs from one checkpoint to the next.',
   'keep_epochs': 'Epochs whose checkpoint is kept for good, such as for teachers stopped early.',
   'log_every': 'Updates from one line of metrics.jsonl to the next.',
+  'trackers': 'Experiment trackers that are told what metrics.jsonl holds: wandb, trackio. Each '
+  'must be installed.',
 }
 TEACHER: dict[str, str] = {
   'workdir': 'A finished run to take the teacher from.',

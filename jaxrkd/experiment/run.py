@@ -40,6 +40,7 @@ from jaxrkd.paths import absolute
 from jaxrkd.runtime import files, sharding, stages, workdir_lock
 from jaxrkd.runtime.progress import say
 from jaxrkd.runtime.shared_folder import check_shared
+from jaxrkd.runtime.trackers import check_trackers
 from jaxrkd.train.loop import Run, fit
 
 
@@ -114,6 +115,8 @@ def _ready(
   config: ConfigDict, workdir: pathlib.Path, data_dir: str
 ) -> tuple[Dataset, jax.sharding.Mesh]:
   """Refuses whatever can be refused before the workdir is taken and teachers train."""
+  # Not of runs that are read: a measurement needs no tracker.
+  check_trackers(config.trackers)
   mesh = sharding.data_mesh(fsdp=config.mesh.fsdp)
   sharding.check_batch_size(config.batch_size, mesh, 'batch_size')
   sharding.check_batch_size(config.evaluation.batch_size, mesh, 'evaluation.batch_size')
@@ -214,7 +217,10 @@ def train_students(
     setup = prepare(config, data, nets, mesh)
     own = f'{title}, seed {config.seed}' if len(runs) > 1 else title
     watch = make_watcher(config, setup, workdir)
-    ready.append(Run(setup, workdir, make_scorer(config, setup), own, watch))
+    told = json.loads(config.to_json())
+    ready.append(
+      Run(setup, workdir, make_scorer(config, setup), own, watch, config.trackers, told)
+    )
   idle = [
     name for name in teachers if name not in ready[0].setup.distiller.teachers.names
   ]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from jaxrkd.runtime import files
 from jaxrkd.runtime.guards import check_own
+from jaxrkd.runtime.trackers import Trackers
 
 # Seconds after which TensorBoard sees what was written, at the latest.
 FLUSH = 60.0
@@ -23,13 +24,20 @@ class MetricsWriter:
     step: the step that training continues from; lines of later steps, left by a run that
       was killed after its last checkpoint, are removed.
     enabled: False writes nothing (all processes but the first).
+    trackers: are told of everything, too.
 
   Raises:
     InputError: here and by `write` and `close`, the disk is full, or the like.
   """
 
-  def __init__(self, workdir: pathlib.Path, step: int, enabled: bool = True):
-    self._file = None
+  def __init__(
+    self,
+    workdir: pathlib.Path,
+    step: int,
+    enabled: bool = True,
+    trackers: Trackers | None = None,
+  ):
+    self._file, self._trackers = None, trackers
     self._path, self._workdir = workdir / 'metrics.jsonl', workdir
     if not enabled:
       return
@@ -54,6 +62,8 @@ class MetricsWriter:
     with self._writing():
       self._file.write(json.dumps({'step': step, **shown}) + '\n')
       self._board.write(step, values)
+    if self._trackers:
+      self._trackers.write(step, values)
 
   def close(self) -> None:
     if self._file is None:
@@ -62,6 +72,8 @@ class MetricsWriter:
       # Each is closed, whatever the other says.
       opened.callback(self._file.close)
       opened.callback(self._board.close)
+      if self._trackers:
+        opened.callback(self._trackers.close)
 
   def _writing(self) -> contextlib.AbstractContextManager:
     return files.writing(self._path, files.kept(self._workdir / 'checkpoints' / 'last'))

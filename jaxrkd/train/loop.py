@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import pathlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from jaxrkd.runtime import preemption, sharding, stages
 from jaxrkd.runtime.checkpoint import Checkpoints
 from jaxrkd.runtime.metrics import MetricsWriter
 from jaxrkd.runtime.progress import Progress, say
+from jaxrkd.runtime.trackers import Trackers
 from jaxrkd.train.feed import make_feed
 from jaxrkd.train.flops import count_flops
 from jaxrkd.train.log import Log
@@ -40,6 +41,8 @@ class Run(NamedTuple):
     score: scores its networks for `best`.
     title: what it is called in what is printed.
     watch: looks at its networks after every epoch; None does not.
+    trackers: names of those that are told of its scalars.
+    config: of the run, for them.
   """
 
   setup: Setup
@@ -47,6 +50,13 @@ class Run(NamedTuple):
   score: Scorer
   title: str
   watch: Watcher | None = None
+  trackers: Sequence[str] = ()
+  config: Mapping[str, Any] = {}
+
+  def writer(self, step: int, enabled: bool) -> MetricsWriter:
+    """What its scalars are written to, from a step on."""
+    told = Trackers(self.trackers, self.workdir, self.config, enabled)
+    return MetricsWriter(self.workdir, step, enabled, told)
 
 
 def fit(runs: Sequence[Run], teacher_vars: Tree, title: str) -> None:
@@ -75,8 +85,7 @@ def fit(runs: Sequence[Run], teacher_vars: Tree, title: str) -> None:
     for one in begun:
       one.continue_from(step)
     writers = [
-      opened.enter_context(closing(MetricsWriter(run.workdir, step, enabled=first)))
-      for run in runs
+      opened.enter_context(closing(run.writer(step, enabled=first))) for run in runs
     ]
     progress = opened.enter_context(
       closing(Progress(title, setup.total_steps, step, first, stages.left))
