@@ -40,11 +40,11 @@ def write(root: pathlib.Path, splits) -> dict[str, str]:
       place = root / 'folder' / part / split.names[label]
       place.mkdir(parents=True, exist_ok=True)
       (place / f'{row}.png').write_bytes(stream.getvalue())
-      rows.append(dict(bytes=stream.getvalue(), path=None))
+      rows.append(dict(bytes=stream.getvalue(), path=f'{row}.png'))
     features = dict(
       img=dict(_type='Image'), label=dict(_type='ClassLabel', names=list(split.names))
     )
-    table = pyarrow.table({'img': rows, 'label': split.label})
+    table = pyarrow.table({'img': rows, 'label': split.label.astype(np.int64)})
     noted = json.dumps(dict(info=dict(features=features)))
     pyarrow.parquet.write_table(
       table.replace_schema_metadata({'huggingface': noted}),
