@@ -51,6 +51,14 @@ def trades(config: configs.ConfigDict) -> None:
   )
 
 
+def natural(config: configs.ConfigDict) -> None:
+  """Trains on clean images; the papers say no more of their clean teachers."""
+  config.method = dict(name='natural')
+  config.select.metric = 'clean'
+  config.epochs = 100
+  config.schedule = dict(name='milestones', peak=0.1, milestones=(75, 90))
+
+
 def shrink(config: configs.ConfigDict) -> None:
   """The stages of ':smoke': of a tiny network nothing is expected."""
   config.epochs, config.batch_size = 1, 16
@@ -64,13 +72,7 @@ def get_config(arg: str = '') -> configs.ConfigDict:
   config = SETTING.common(on)
   config.student = NETWORKS[on.data, kind]
   config.expected = dict(zip(COLUMNS, EXPECTED[on.data, kind]))
-  if kind == 'clean':
-    config.method = dict(name='natural')
-    config.select.metric = 'clean'
-    config.epochs = 100
-    config.schedule = dict(name='milestones', peak=0.1, milestones=(75, 90))
-  else:
-    trades(config)
+  (natural if kind == 'clean' else trades)(config)
   if on.smoke:
     shrink(config)
   return config

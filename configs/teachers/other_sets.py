@@ -23,13 +23,7 @@ def get_config(arg: str = '') -> configs.ConfigDict:
   kind = configs.one_word(on.words, CIFAR.KINDS)
   config = SETTING.common(on)
   config.student = dict(name=NETWORKS[kind], normalisation=on.data)
-  if kind == 'clean':
-    config.method = dict(name='natural')
-    config.select.metric = 'clean'
-    config.epochs = 100
-    config.schedule = dict(name='milestones', peak=0.1, milestones=(75, 90))
-  else:
-    CIFAR.trades(config)
+  (CIFAR.natural if kind == 'clean' else CIFAR.trades)(config)
   if on.data == 'svhn':
     SETTING.slow(config)
   if on.smoke:

@@ -9,16 +9,10 @@ from typing import Any
 
 import numpy as np
 
+# The mean is taken over these.
+from jaxrkd.data.cifar10_corrupted import CORRUPTIONS as COUNTED
+from jaxrkd.data.cifar10_corrupted import SEVERITIES
 from jaxrkd.evaluate.results import interval
-
-# Those that the mean is taken over.
-COUNTED = (
-  *('gaussian_noise', 'shot_noise', 'impulse_noise'),
-  *('defocus_blur', 'glass_blur', 'motion_blur', 'zoom_blur'),
-  *('snow', 'frost', 'fog', 'brightness'),
-  *('contrast', 'elastic_transform', 'pixelate', 'jpeg_compression'),
-)
-SEVERITIES = (1, 2, 3, 4, 5)
 
 
 def corruption_accuracy(

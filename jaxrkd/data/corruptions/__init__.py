@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from jaxrkd.data.cifar10_corrupted import SEVERITIES
 from jaxrkd.data.corruptions.base import Random
 from jaxrkd.data.corruptions.blur import (
   defocus_blur,
@@ -35,7 +36,6 @@ from jaxrkd.data.corruptions.noise import (
 from jaxrkd.data.corruptions.weather import fog, snow
 from jaxrkd.errors import InputError, choose, one_of
 
-SEVERITIES = (1, 2, 3, 4, 5)
 SHAPE = (32, 32, 3)
 Corruption = Callable[[np.ndarray, int, Random], np.ndarray]
 # In the order of the published files.
