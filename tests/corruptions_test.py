@@ -77,6 +77,9 @@ class OracleTest(parameterized.TestCase):
     images = np.zeros((1, 32, 32, 3), np.uint8)
     with self.assertRaisesRegex(InputError, "unknown corruption 'frog'.*'fog'"):
       corrupted(images, 'frog', 1, [0])
+    for index in ([0, 1], [], [-1]):
+      with self.assertRaisesRegex(InputError, 'a number from 0 for each image'):
+        corrupted(images, 'fog', 1, index)
     with self.assertRaisesRegex(InputError, 'severity is 0'):
       corrupted(images, 'fog', 0, [0])
     with self.assertRaisesRegex(InputError, 'published for uint8'):
@@ -176,7 +179,7 @@ class ProgramTest(absltest.TestCase):
 
   def test_images_that_are_others(self):
     images = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
-    with self.assertRaisesRegex(InputError, 'several of these are nearest to one'):
+    with self.assertRaisesRegex(InputError, 'some are like none, or several like one'):
       corruptions._matched(images, images[:1].repeat(6, 0))
 
   def test_images_of_another_form(self):

@@ -65,8 +65,11 @@ class SourceTest(parameterized.TestCase):
       with self.assertRaisesRegex(InputError, text):
         SOURCES['npz'](path=str(folder / 'bad.npz'))
     (folder / 'page.npz').write_text('<html>')
-    for name in ('page.npz', 'absent.npz'):
-      with self.assertRaisesRegex(InputError, 'cannot read data.path'):
+    for name, text in (
+      ('page.npz', 'cannot read data.path'),
+      ('absent.npz', 'data.path .* does not exist; give the path of a .npz file'),
+    ):
+      with self.assertRaisesRegex(InputError, text):
         SOURCES['npz'](path=str(folder / name))
 
   def test_tfds_reads_real_cifar(self):

@@ -286,6 +286,108 @@ class FolderTest(ImageFilesCase):
     self.assertLen(self.read(test_folder='val')[1], 1)
     self.refused("data.test_folder is 'x'.*it has: test, train, val", test_folder='x')
 
+  def test_parts_by_other_names(self):
+    for part in ('seg_train', 'seg_test'):
+      for kind in 'ab':
+        save(photo('red'), self.root / part / kind / '0.png')
+    self.refused('seg_test/ and seg_train/ hold the same folders')
+
+  def test_folders_beside_train(self):
+    self.photos()
+    save(photo('red'), self.root / 'lorry' / '0.png')
+    self.assertRegex(self.read()[0].notes[0], 'lorry beside train/ .* are not read')
+    for place in (self.root / 'test').rglob('*.png'):
+      place.unlink()
+    for place in sorted((self.root / 'test').iterdir()):
+      place.rmdir()
+    (self.root / 'test').rmdir()
+    self.refused('has train/ and no test/, but lorry/ with images')
+
+  def test_names_that_differ_by_case(self):
+    self.photos()
+    save(photo('red'), self.root / 'Test' / 'red' / '0.png')
+    self.refused('has both .*est/ and .*est/')
+
+  def test_the_training_folder_is_no_test(self):
+    self.photos()
+    self.refused('which is trained on', test_folder='train')
+
+  def test_links(self):
+    self.photos()
+    (self.root / 'train/red/self').symlink_to(self.root / 'train/red')
+    self.refused('a link to a folder that is read already')
+    (self.root / 'train/red/self').unlink()
+    (self.root / 'train/red/x.png').symlink_to(self.root / 'nowhere')
+    self.refused('is a link to nothing')
+
+  def test_hidden_folders(self):
+    self.photos()
+    save(photo('red'), self.root / 'train' / '.x' / '0.png')
+    self.assertRegex(self.read()[0].notes[0], 'hidden folders with images.*: .x')
+
+  def test_letters_that_look_like_digits(self):
+    self.photos()
+    for name in ('²1.png', '1²3.png', '٣1.png'):
+      save(photo('red', seed=5), self.root / 'train' / 'red' / name)
+    self.assertLen(self.read()[0], 15)
+
+  def test_labels_that_are_repaired(self):
+    """Two files that change places have the same sizes and times."""
+    one, two = self.root / 'train/red/0.bmp', self.root / 'train/blue/0.bmp'
+    self.photos()
+    for path, colour in ((one, 'blue'), (two, 'red')):
+      save(photo(colour, seed=3), path)
+      os.utime(path, (1, 1))
+    self.read()
+    one.rename(self.root / 'x')
+    two.rename(one)
+    (self.root / 'x').rename(two)
+    train, _ = self.read()
+    # Blue is class 0, and its images come first of those called 0.
+    np.testing.assert_array_equal(train.image[0], photo('blue', seed=3))
+
+  def test_what_is_kept_is_checked(self):
+    self.photos()
+    want = np.array(self.read()[0].image)
+    (folder,) = self.cache.iterdir()
+    for text in ('{}', '[]', 'null', '{"damaged": []}', '{'):
+      (folder / 'record.json').write_text(text)
+      np.testing.assert_array_equal(self.read()[0].image, want)
+    for array in (want[:5], want.astype(np.float32), want[0]):
+      np.save(folder / 'images.npy', array)
+      np.testing.assert_array_equal(self.read()[0].image, want)
+
+  def test_faults_that_pass(self):
+    """A file that cannot be read now is not damaged for ever."""
+    self.photos()
+    real = decoded_images.decoded
+
+    def failing(encoded, form):
+      if str(encoded).endswith('red/1.png'):
+        raise PermissionError(13, 'Permission denied')
+      return real(encoded, form)
+
+    with mock.patch.object(decoded_images, 'decoded', failing):
+      self.refused(r"red/1.png' cannot be read \(Permission denied\)", skip_damaged=True)
+    self.assertLen(self.read()[0], 12)
+
+  def test_a_class_that_is_all_damaged(self):
+    self.photos()
+    for part in ('train', 'test'):
+      for path in (self.root / part / 'red').iterdir():
+        path.write_bytes(b'')
+    self.refused("no image of class 'red' can be decoded to train on", skip_damaged=True)
+
+  def test_turned_tiff(self):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for part in ('train', 'test'):
+      for k, colour in enumerate(('red', 'blue')):
+        path = self.root / part / colour / f'{k}.tif'
+        path.parent.mkdir(parents=True)
+        Image.fromarray(photo(colour)).save(path, exif=exif)
+    self.assertEqual(self.read()[0].image.shape, (2, 16, 12, 3))
+
   @parameterized.parameters(
     ('', "data.path '' is no folder"),
     ('~nobody-at-all', 'home is not known'),
@@ -376,6 +478,14 @@ class PublishedLayoutTest(ImageFilesCase):
     np.testing.assert_array_equal(train.image[2], stretched)
     table.write_text(table.read_text().replace(';14', ';43'))
     self.refused("has class '43'; those of GTSRB", 'gtsrb')
+    whole = table.read_text().replace(';43', ';14')
+    for text in (f'{whole}\n00000.ppm;1', f'{whole}\n{whole.splitlines()[1]}'):
+      table.write_text(text)
+      self.refused('rows without a class, or one file twice', 'gtsrb')
+    table.write_bytes(b'\xef\xbb\xbf' + whole.encode())
+    self.assertLen(self.read('gtsrb')[1], 2)
+    table.write_bytes(b'\xe9')
+    self.refused('cannot read .*GT-final', 'gtsrb')
     table.unlink()
     self.refused('has no GT-final_test.csv', 'gtsrb')
 
@@ -502,6 +612,42 @@ class ParquetTest(ImageFilesCase):
     self.assertLen(self.read('parquet', subset='x')[0], 2)
     self.refused("no folder 'z'", 'parquet', subset='z')
     self.refused('data.test_split', 'parquet', subset='x', test_split='dev')
+
+  def test_missing_and_foreign_files(self):
+    arrays, _ = self.pair()
+    (self.root / 'data/train-00001-of-00002.parquet').rename(self.root / 'x')
+    self.refused('is one of 2 files by its name, and 1 are there', 'parquet')
+    (self.root / 'x').rename(self.root / 'data/train-00001-of-00002.parquet')
+    self.write('data/test_hard-00000-of-00001.parquet', arrays[:4], [0, 1, 0, 1])
+    train, test = self.read('parquet')
+    self.assertLen(test, 3)
+    self.assertRegex(train.notes[0], 'test_hard-00000-of-00001.parquet .* are not read')
+
+  def test_one_column_of_classes(self):
+    arrays = RNG.integers(0, 256, (2, 8, 8, 3), np.uint8)
+    for name, column in (('train', 'fine'), ('test', 'coarse')):
+      structs = [dict(bytes=encoded(a), path=None) for a in arrays]
+      table = pyarrow.table({'img': structs, column: [0, 1]})
+      pyarrow.parquet.write_table(table, self.root / f'{name}.parquet')
+    self.refused("classes in 'fine', and test.parquet in 'coarse'", 'parquet')
+
+  def test_images_beside(self):
+    for k in range(2):
+      save(photo('red', seed=k), self.root / f'{k}.png')
+    rows = [dict(bytes=None, path=f'{k}.png') for k in range(2)]
+    kind = pyarrow.struct([('bytes', pyarrow.binary()), ('path', pyarrow.string())])
+    table = pyarrow.table({'img': pyarrow.array(rows, kind), 'label': [0, 1]})
+    for name in ('train', 'test'):
+      pyarrow.parquet.write_table(table, self.root / f'{name}.parquet')
+    np.testing.assert_array_equal(self.read('parquet')[0].image[1], photo('red', seed=1))
+    save(photo('red', seed=9), self.root / '1.png')
+    np.testing.assert_array_equal(self.read('parquet')[0].image[1], photo('red', seed=9))
+
+  def test_no_rows(self):
+    self.pair()
+    self.write('data/test-00000-of-00001.parquet', [], [])
+    with self.assertRaises(InputError):
+      self.read('parquet')
 
   def test_damaged(self):
     self.pair()

@@ -54,7 +54,8 @@ class PublicFileTest(parameterized.TestCase):
     (TRADES, 'trades_wrn_34_10.pth'),
     (LINF, 'cifar10/Linf/Rice2020Overfitting.pt'),
     (TWIN, 'models/cifar100/Linf/Rice2020Overfitting.pt'),
-    (LINF, 'Rice2020Overfitting.safetensors'),
+    (LINF, 'CIFAR-10/linf/Rice2020Overfitting.safetensors'),
+    ('cifar10/Wu2020Adversarial_extra', 'Wu2020Adversarial_extra.pt'),
     ('deepmind_cifar10_wrn_70_16_with', 'cifar10_linf_wrn70-16_with.npy'),
   )
   def test_by_name(self, name, place):
@@ -72,9 +73,18 @@ class PublicFileTest(parameterized.TestCase):
       public_file(LINF)
     mine = self.put('cifar10/Linf/Rice2020Overfitting.pt')
     self.assertEqual(self.find(LINF)[0], mine)
+    # One that says nothing is not asked where another does.
     self.put('copy/Rice2020Overfitting.pt')
+    self.assertEqual(self.find(LINF)[0], mine)
+    self.put('copy/cifar10/linf/Rice2020Overfitting.pt')
     with self.assertRaisesRegex(InputError, 'has 2 files for .*keep one'):
       public_file(LINF)
+
+  def test_a_file_that_may_be_for_several(self):
+    self.put('Rice2020Overfitting.pt')
+    for name in (LINF, TWIN, 'cifar10/L2/Rice2020Overfitting'):
+      with self.assertRaisesRegex(InputError, 'or for another set or norm; put it into'):
+        public_file(name)
 
   def test_by_checksum(self):
     data = b'these very bytes'
@@ -101,6 +111,25 @@ class PublicFileTest(parameterized.TestCase):
     # What was downloaded first is what it must be later.
     path.write_bytes(b'something else')
     with self.assertRaisesRegex(InputError, 'has the SHA-256 .* remove it'):
+      public_file(TRADES)
+
+  def test_downloads_are_compared_with_the_first(self):
+    self.changed(TRADES, url=self.served(b'weights from afar'))
+    path, _ = self.find(TRADES)
+    path.unlink()
+    self.changed(TRADES, url=self.served(b'other weights'))
+    with self.assertRaisesRegex(InputError, 'is another file, or damaged'):
+      public_file(TRADES)
+    noted = path.with_name(path.name + '.sha256')
+    for text in (b'', b'2', b'\xff\xfe'):
+      noted.write_bytes(text)
+      with self.assertRaisesRegex(InputError, 'holds no SHA-256'):
+        public_file(TRADES)
+
+  @parameterized.parameters(b'', b'{"error": "quota"}')
+  def test_answers_that_are_no_weights(self, data):
+    self.changed(TRADES, url=self.served(data))
+    with self.assertRaisesRegex(InputError, 'a web page or a message'):
       public_file(TRADES)
 
   def test_no_network(self):

@@ -156,6 +156,50 @@ class PublishTest(parameterized.TestCase):
     with self.assertRaises(InputError):
       publish.pull(str(damaged), other / 'x')
 
+  def test_numbers_are_bound_to_weights(self):
+    def tampered(change):
+      copy = tiny.folder(self) / 'copy'
+      shutil.copytree(self.place, copy)
+      change(copy)
+      return str(copy)
+
+    def numbers(**changes):
+      def change(copy):
+        found = json.loads((copy / 'results.json').read_text())
+        found['student']['best'].update(changes)
+        (copy / 'results.json').write_text(json.dumps(found))
+
+      return change
+
+    def weights(copy):
+      path = copy / 'model.safetensors'
+      data = bytearray(path.read_bytes())
+      data[-8] ^= 1
+      path.write_bytes(bytes(data))
+
+    for change in (numbers(step=777), weights):
+      with self.assertRaisesRegex(InputError, 'is not of these weights'):
+        publish.pull(tampered(change), tiny.folder(self) / 'x')
+    for text in ('{}', '[]', 'null', '{"student": {"best": {}}}'):
+      broken = tampered(lambda copy, text=text: (copy / 'results.json').write_text(text))
+      with self.assertRaisesRegex(InputError, 'results.json is damaged'):
+        publish.pull(broken, tiny.folder(self) / 'x')
+    workdir = tiny.folder(self) / 'twice'
+    with self.quiet():
+      publish.pull(str(self.place), workdir)
+      publish.pull(str(self.place), workdir)
+    with self.assertRaisesRegex(InputError, 'holds an import already'):
+      publish.pull(str(self.place), workdir, overrides=['data.test_limit=8'])
+
+  def test_results_that_cannot_be_told(self):
+    for change in (
+      lambda f: f.pop('evaluation'),
+      lambda f: f['student']['best'].pop('clean_interval'),
+      lambda f: f['trust'].update(status='perhaps'),
+    ):
+      with self.assertRaisesRegex(InputError, 'cannot be published|are of step'):
+        self.changed(change)
+
   def test_a_hub(self):
     hub = Hub(tiny.folder(self))
     with tiny.modules(huggingface_hub=hub.module()), self.quiet():

@@ -90,7 +90,7 @@ class TrackersTest(absltest.TestCase):
     stand = Stand()
     self.with_packages(trackio=stand.module())
     told = Trackers(['trackio'], tiny.folder(self), {})
-    told.write(3, {'loss': float('nan'), 'rate': 0.5})
+    told.write(3, {'loss': float('nan'), 'rate': 0.5, 'none': None})
     told.close()
     self.assertEqual(stand.rows, [{'step': 3, 'rate': 0.5}])
     self.assertEqual(stand.finished, 1)

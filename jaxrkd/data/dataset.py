@@ -159,6 +159,11 @@ def assemble(
       f'{test.image.shape[1:]}; they must have one shape'
     )
   notes = [*train.notes, *test.notes]
+  if not classes and len(train.names) > count:
+    absent = ', '.join(train.names[count:][:5])
+    notes.append(
+      f'{name} has names of {len(train.names)} classes and images of {count}, none of {absent}'
+    )
   notes += channel_notes(train.image.shape, name)
   notes += scale_notes(train, f'{name} training') + scale_notes(test, f'{name} test')
   train, test = _limited(train, train_limit), _limited(test, test_limit)

@@ -74,7 +74,8 @@ def header(encoded: Encoded) -> Header:
   """
   with _opened(encoded) as image:
     width, height = image.size
-    if image.getexif().get(_ORIENTATION, 1) in _TURNED:
+    # Of a TIFF Pillow turns what it says of its size, too.
+    if image.format != 'TIFF' and image.getexif().get(_ORIENTATION, 1) in _TURNED:
       width, height = height, width
     transparent = 'A' in image.getbands() or 'transparency' in image.info
     return Header(width, height, image.mode in GREY, transparent)

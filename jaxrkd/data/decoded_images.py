@@ -74,10 +74,10 @@ def decoded_images(
     raise InputError(f'{what} has no images')
   request = json.dumps([VERSION, signature, list(form)], sort_keys=True)
   folder = cache() / hashlib.sha256(request.encode()).hexdigest()[:32]
-  if kept(folder) is None:
+  if not _whole(kept(folder), len(items)):
     _decode(folder, items, names, form, what)
   found = kept(folder)
-  if found is None:
+  if found is None or not _whole(found, len(items)):
     raise InputError(f'cannot read {str(folder)!r} back; remove it and try again')
   array, record = found
   damaged = record['damaged']
@@ -92,6 +92,15 @@ def decoded_images(
   lazy = array.nbytes > IN_MEMORY
   image = LazyImages(array, rows) if lazy else np.asarray(array[rows])
   return Images(image, rows, _notes(record, len(items), names, what))
+
+
+def _whole(found: tuple[np.ndarray, dict[str, Any]] | None, count: int) -> bool:
+  """Whether what is kept is what was asked for."""
+  if found is None:
+    return False
+  array, record = found
+  told = {'damaged', 'enlarged', 'transparent'} <= record.keys()
+  return told and len(array) == count
 
 
 def _images(count: int) -> str:
@@ -128,10 +137,17 @@ def _tried(item: Item, call: Callable[..., Any], *more: Any) -> Any:
   except MemoryError:
     raise
   except Exception as error:
+    if isinstance(error, OSError) and error.errno:
+      # Not the image's fault: it may be there the next time.
+      raise _Unreadable(error.strerror or str(error)) from error
     # Of damaged files Pillow raises anything, such as "cannot identify image file
     # <_io.BytesIO object at 0x...>".
     text = str(error).split(' <')[0].split(" '/")[0].strip()
     return text or type(error).__name__
+
+
+class _Unreadable(Exception):
+  """A file that cannot be read now."""
 
 
 def _settled(headers: Sequence[Header], form: Form, what: str) -> Form:
@@ -165,7 +181,14 @@ def _decode(
   reasons: dict[int, str] = {}
   # Pillow decodes without Python's lock.
   with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-    read = lambda piece: [_tried(items[k], header) for k in piece]
+
+    def asked(k: int, call: Callable[..., Any], *more: Any) -> Any:
+      try:
+        return _tried(items[k], call, *more)
+      except _Unreadable as error:
+        raise InputError(f'{what}: {names[k]!r} cannot be read ({error})') from error
+
+    read = lambda piece: [asked(k, header) for k in piece]
     headers = [each for part in pool.map(read, pieces) for each in part]
     whole = [each for each in headers if not isinstance(each, str)]
     reasons = {k: each for k, each in enumerate(headers) if isinstance(each, str)}
@@ -182,9 +205,11 @@ def _decode(
         for k in piece:
           if k in reasons:
             continue
-          image = _tried(items[k], decoded, form)
+          image = asked(k, decoded, form)
           if isinstance(image, str):
             reasons[k] = image
+          elif image.shape != array.shape[1:]:
+            reasons[k] = f'it is {list(image.shape)} and says that it is another size'
           else:
             array[k] = image
 

@@ -60,9 +60,13 @@ def folder(
       'folder per class with its images'
     )
   form = Form(size, resize, fit, interpolation, channels)
-  found = layout(root, test_folder)
+  try:
+    found = layout(root, test_folder)
+  except OSError as error:
+    raise InputError(f'data.path {path!r} cannot be read ({error})') from error
   parts = [found.train] if found.test is None else [found.train, found.test]
-  if found.test is None and not 0 < test_fraction < 1:
+  number = isinstance(test_fraction, int | float)
+  if found.test is None and not (number and 0 < test_fraction < 1):
     raise InputError(
       f'data.test_fraction is {test_fraction!r}; {path!r} has no test/, so give a share of '
       'each class between 0 and 1, such as 0.2'
@@ -119,6 +123,15 @@ def read_parts(
       raise InputError(f'{what}: none of {len(part.files)} images can be decoded')
     index = np.arange(len(own), dtype=np.int32)
     splits.append(replace(whole.take(own), index=index))
+  seen = set(label[of == 0].tolist())
+  lost = [
+    name for name, k in number.items() if k not in seen and name in parts[0].classes
+  ]
+  if lost:
+    raise InputError(
+      f'{what}: no image of class {lost[0]!r} can be decoded to train on; repair one, or leave '
+      'the class out'
+    )
   notes = [*(note for part in parts for note in part.notes), *found.notes]
   return [replace(splits[0], notes=tuple(notes)), *splits[1:]]
 
@@ -126,12 +139,17 @@ def read_parts(
 def _signature(files: list[pathlib.Path], names: list[str]) -> list[Any]:
   """Changes when a file does."""
   stats = [file.stat() for file in files]
-  return [[name, s.st_size, s.st_mtime_ns] for name, s in zip(names, stats)]
+  # Of files that change places, size and time of writing may stay.
+  return [
+    [name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino]
+    for name, s in zip(names, stats)
+  ]
 
 
 def _natural(name: str) -> list[Any]:
   """Sorts 2.png before 10.png."""
-  return [int(x) if x.isdigit() else x for x in re.split(r'([0-9]+)', name)]
+  # Every second part is digits.
+  return [int(x) if k % 2 else x for k, x in enumerate(re.split(r'([0-9]+)', name))]
 
 
 def _divided(whole: Split, fraction: float) -> tuple[Split, Split]:
@@ -143,8 +161,8 @@ def _divided(whole: Split, fraction: float) -> tuple[Split, Split]:
     if count == len(own):
       name = whole.names[label] if whole.names else label
       raise InputError(
-        f'class {name!r} has {len(own)} image, and one of it would be measured on; give '
-        'more, or folders train/ and test/'
+        f'class {name!r} has {len(own)} images, and with data.test_fraction={fraction:g} none '
+        'is left to train on; give more, another fraction, or folders train/ and test/'
       )
     taken.append(split_off(whole.take(own), count)[1].index)
   test = np.sort(np.concatenate(taken))

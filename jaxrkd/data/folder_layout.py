@@ -58,22 +58,61 @@ def layout(root: pathlib.Path, test_folder: str = '') -> Layout:
   Raises:
     InputError: it has no such form, or the parts do not belong together.
   """
-  folders = {place.name.lower(): place for place in _folders(root)}
-  train_folder = next((folders[name] for name in TRAIN if name in folders), None)
+  folders = {place.name: place for place in _folders(root)}
+  _check_case(root, folders)
+  by_name = {name.lower(): place for name, place in folders.items()}
+  train_folder = next((by_name[name] for name in TRAIN if name in by_name), None)
   if train_folder is None:
-    if test_folder or any(name in folders for name in TEST):
-      named = test_folder or next(name for name in TEST if name in folders)
+    if test_folder or any(name in by_name for name in TEST):
+      named = test_folder or next(name for name in TEST if name in by_name)
       raise InputError(
         f'data.path {str(root)!r} has {named}/ but no train/; give a folder that has both, '
         'or one whose folders are the classes'
       )
+    _check_parts(root, folders)
     train = by_class(root)
     classes, notes = ordered(train.classes)
     return Layout(train, None, classes, _names(root, classes), notes)
   train = by_class(train_folder)
   classes, notes = ordered(train.classes)
-  test, more = _test(root, folders, classes, test_folder)
+  test, more = _test(root, folders, classes, test_folder, train_folder)
+  beside = [
+    name
+    for name, place in folders.items()
+    if name.lower() not in (*TRAIN, *TEST)
+    and name != test_folder
+    and images_below(place)[0]
+  ]
+  if beside and test is None:
+    raise InputError(
+      f'{str(root)!r} has train/ and no test/, but {beside[0]}/ with images; put the folders of '
+      'all classes into train/ and test/ (a class that is called train, too)'
+    )
+  if beside:
+    more = (*more, f'{", ".join(beside)} beside train/ in {str(root)!r} are not read')
   return Layout(train, test, classes, _names(root, classes), (*notes, *more))
+
+
+def _check_case(root: pathlib.Path, folders: dict[str, pathlib.Path]) -> None:
+  """Refuses `Test/` beside `test/`, and `training/` beside `train/`."""
+  for names in (TRAIN, *((name,) for name in TEST)):
+    same = [name for name in folders if name.lower() in names]
+    if len(same) > 1:
+      raise InputError(
+        f'{str(root)!r} has both {same[0]}/ and {same[1]}/; leave one, so that it is clear '
+        'which is meant'
+      )
+
+
+def _check_parts(root: pathlib.Path, folders: dict[str, pathlib.Path]) -> None:
+  """Refuses parts of a set, by other names, that would be taken for classes."""
+  inside = [{place.name for place in _folders(folder)} for folder in folders.values()]
+  if len(inside) > 1 and len(inside[0]) > 1 and all(own == inside[0] for own in inside):
+    first, second = sorted(folders)[:2]
+    raise InputError(
+      f'{str(root)!r}: {first}/ and {second}/ hold the same folders, so that they are parts '
+      'and not classes; call them train/ and test/'
+    )
 
 
 def _folders(root: pathlib.Path) -> list[pathlib.Path]:
@@ -89,12 +128,23 @@ def images_below(folder: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib
   """All files in a folder and the folders in it: (image files, others), both sorted."""
   images: list[pathlib.Path] = []
   others: list[pathlib.Path] = []
-  for place, inner, files in os.walk(folder, followlinks=True):
+  seen: set[str] = set()
+  for place, inner, files in os.walk(folder, onerror=_refuse, followlinks=True):
+    real = os.path.realpath(place)
+    if real in seen:
+      raise InputError(f'{place!r} is a link to a folder that is read already; remove it')
+    seen.add(real)
     inner[:] = sorted(name for name in inner if _shown(name))
     for name in sorted(filter(_shown, files)):
       path = pathlib.Path(place, name)
+      if not path.exists():
+        raise InputError(f'{str(path)!r} is a link to nothing; repair or remove it')
       (images if path.suffix.lower() in SUFFIXES else others).append(path)
   return images, others
+
+
+def _refuse(error: OSError) -> None:
+  raise InputError(f'{error.filename!r} cannot be read ({error.strerror})') from error
 
 
 def by_class(root: pathlib.Path) -> Labelled:
@@ -130,6 +180,13 @@ def by_class(root: pathlib.Path) -> Labelled:
       'into a folder of its own, such as cat/ and dog/'
     )
   notes = []
+  hidden = [
+    place.name
+    for place in sorted(root.iterdir())
+    if place.is_dir() and place.name.startswith('.') and _holds_images(place)
+  ]
+  if hidden:
+    notes.append(f'hidden folders with images are left out: {", ".join(hidden)}')
   if loose:
     notes.append(
       f'{len(loose)} images lie in {str(root)!r} itself, without a class, and are left out'
@@ -141,6 +198,10 @@ def by_class(root: pathlib.Path) -> Labelled:
       f'{len(left)} files in {str(root)!r} are no images by name ({told}) and are left out'
     )
   return Labelled(files, classes, tuple(notes))
+
+
+def _holds_images(folder: pathlib.Path) -> bool:
+  return any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
 
 
 def ordered(classes: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -163,10 +224,16 @@ def _test(
   folders: dict[str, pathlib.Path],
   classes: Sequence[str],
   chosen: str,
+  train: pathlib.Path,
 ) -> tuple[Labelled | None, tuple[str, ...]]:
   """The part to measure on, and what to say of others."""
-  names = [chosen.lower()] if chosen else [name for name in TEST if name in folders]
-  if chosen and chosen.lower() not in folders:
+  by_name = {name.lower(): name for name in folders}
+  names = [chosen] if chosen else [by_name[name] for name in TEST if name in by_name]
+  if chosen and folders.get(chosen) == train:
+    raise InputError(
+      f'data.test_folder is {chosen!r}, which is trained on; name another folder'
+    )
+  if chosen and chosen not in folders:
     raise InputError(
       f'data.test_folder is {chosen!r}, which {str(root)!r} does not have (it has: '
       f'{", ".join(place.name for place in folders.values())})'

@@ -107,10 +107,18 @@ def _test(folder: pathlib.Path) -> Labelled:
       f'{str(folder)!r} has no {TABLE}, which has the classes of the test images; unpack '
       'GTSRB_Final_Test_GT.zip into it'
     )
-  with file.open(newline='', encoding='utf-8') as opened:
-    rows = list(csv.DictReader(opened, delimiter=';'))
+  try:
+    with file.open(newline='', encoding='utf-8-sig') as opened:
+      rows = list(csv.DictReader(opened, delimiter=';'))
+  except (OSError, ValueError, csv.Error) as error:
+    raise InputError(f'cannot read {str(file)!r} ({error})') from error
   if not rows or not {'Filename', 'ClassId'} <= rows[0].keys():
     raise InputError(f'{str(file)!r} has no columns Filename and ClassId')
+  whole = [row for row in rows if row['Filename'] and row['ClassId']]
+  if len(whole) < len(rows) or len({row['Filename'] for row in rows}) < len(rows):
+    raise InputError(
+      f'{str(file)!r} has rows without a class, or one file twice; get it again'
+    )
   files = [folder / row['Filename'] for row in rows]
   missing = [path for path in files if not path.is_file()]
   if missing:

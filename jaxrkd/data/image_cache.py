@@ -42,6 +42,8 @@ def kept(folder: pathlib.Path) -> tuple[np.ndarray, dict[str, Any]] | None:
     record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding='utf-8'))
   except (OSError, ValueError, EOFError):
     return None
+  if array.dtype != np.uint8 or array.ndim != 4 or not isinstance(record, dict):
+    return None
   return array, record
 
 
@@ -78,13 +80,13 @@ def keeping(
 
 
 def _put(part: pathlib.Path, folder: pathlib.Path) -> None:
-  """Moves a finished folder to its place, unless another process was faster."""
+  """Moves a finished folder to its place."""
   try:
     os.replace(part, folder)
   except OSError:
-    if kept(folder) is None:
-      shutil.rmtree(folder, ignore_errors=True)
-      os.replace(part, folder)
+    # What is there is another process's, just as good, or what was not whole.
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(part, folder)
 
 
 def _refusal(place: pathlib.Path, error: OSError) -> InputError:

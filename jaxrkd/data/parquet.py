@@ -1,8 +1,10 @@
 """Image sets of the Hugging Face hub: Parquet files, or the `datasets` package."""
 
+import contextlib
 import io
 import json
 import pathlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -30,14 +32,34 @@ class Table(NamedTuple):
     signature: changes whenever the images do.
     where: they lie, for messages.
     root: where images lie that are given by path.
+    label_column: name of the column of classes.
+    notes: sentences.
   """
 
-  image: Any
+  image: Sequence[Any]
   label: np.ndarray
   names: tuple[str, ...]
   signature: list[Any]
   where: str
   root: pathlib.Path
+  label_column: str
+  notes: tuple[str, ...] = ()
+
+
+class _Rows(Sequence[Any]):
+  """A column in chunks: together they may be more than Arrow's arrays hold."""
+
+  def __init__(self, column: Any):
+    self._chunks = [chunk for chunk in column.chunks if len(chunk)]
+    self._ends = np.cumsum([len(chunk) for chunk in self._chunks])
+
+  def __len__(self) -> int:
+    return int(self._ends[-1]) if len(self._ends) else 0
+
+  def __getitem__(self, row: Any) -> Any:
+    number = int(np.searchsorted(self._ends, row, 'right'))
+    chunk = self._chunks[number]
+    return chunk[int(row) - int(self._ends[number]) + len(chunk)]
 
 
 def parquet(
@@ -87,8 +109,10 @@ def parquet(
     pairs = _local(path, subset, train_split, test_split)
   else:
     pairs = _hub(dataset, subset, train_split, test_split)
-  tables = [_table(*pair, image, label) for pair in pairs]
-  first, second = tables
+  first, second = (_table(pair, image, label) for pair in pairs)
+  # Of files that are not read.
+  first = first._replace(notes=(pairs[0][4:] or ((),))[0])
+  tables = (first, second)
   if first.names and second.names and first.names != second.names:
     raise InputError(
       f'{second.where} names its classes {_some(second.names)}, but {first.where} '
@@ -99,9 +123,15 @@ def parquet(
   names = [
     f'{table.where}, row {row}' for table in tables for row in range(len(table.image))
   ]
+  if first.label_column != second.label_column:
+    raise InputError(
+      f'{first.where} has its classes in {first.label_column!r}, and {second.where} in '
+      f'{second.label_column!r}; name one column as data.label'
+    )
   form = Form(size, resize, fit, interpolation, channels)
   signature = [table.signature for table in tables]
   found = decoded_images(items, names, signature, form, what, skip_damaged)
+  notes = (*first.notes, *found.notes)
   labels = np.concatenate([table.label for table in tables])[found.rows]
   whole = Split(found.image, labels, np.arange(len(labels), dtype=np.int32))
   border = int(np.searchsorted(found.rows, len(first.image)))
@@ -109,7 +139,13 @@ def parquet(
   for rows in (np.arange(border), np.arange(border, len(labels))):
     index = np.arange(len(rows), dtype=np.int32)
     splits.append(replace(whole.take(rows), index=index, names=first.names))
-  return replace(splits[0], notes=found.notes), splits[1].loaded()
+  lost = np.setdiff1d(first.label, splits[0].label)
+  if len(lost):
+    raise InputError(
+      f'{what}: no image of class {lost[0]} can be decoded to train on; repair one, or leave '
+      'the class out'
+    )
+  return replace(splits[0], notes=notes), splits[1].loaded()
 
 
 def _some(names: Sequence[str]) -> str:
@@ -130,10 +166,8 @@ def _opener(table: Table, row: int) -> Callable[[], Encoded]:
   return opened
 
 
-def _local(
-  path: str, subset: str, train_split: str, test_split: str
-) -> list[tuple[Any, list[Any], str, pathlib.Path]]:
-  """The two parts of a folder: (table, signature, where, root)."""
+def _local(path: str, subset: str, train_split: str, test_split: str) -> list[Any]:
+  """The two parts of a folder: (table, signature, where, root), the first with notes."""
   root = expanded(path) / subset
   if not root.is_dir():
     raise InputError(
@@ -145,7 +179,8 @@ def _local(
   files = sorted(root.rglob('*.parquet'))
   if not files:
     raise InputError(f'data.path {str(root)!r} has no .parquet files')
-  found = []
+  found: list[Any] = []
+  read: list[pathlib.Path] = []
   for key, given, usual in (
     ('train_split', train_split, TRAIN),
     ('test_split', test_split, TEST),
@@ -168,14 +203,30 @@ def _local(
     signature = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
     where = own[0].name if len(own) == 1 else f'{own[0].name} to {own[-1].name}'
     found.append((_read(own), signature, where, root))
+    read += own
+  left = [file.relative_to(root).as_posix() for file in files if file not in read]
+  if left:
+    note = f'{_some(left)} in {str(root)!r}: {len(left)} .parquet files are not read'
+    found[0] = (*found[0], (note,))
   return found
 
 
 def _of(files: list[pathlib.Path], name: str) -> list[pathlib.Path]:
-  """The files of a part: `train.parquet`, `train-00000-of-00002.parquet`, `train/0.parquet`."""
-  named = [
-    f for f in files if f.stem == name or f.stem.startswith((f'{name}-', f'{name}_'))
-  ]
+  """The files of a part: `train.parquet`, `train-00000-of-00002.parquet`, `train/0.parquet`.
+
+  Raises:
+    InputError: by their names, files are missing.
+  """
+  shard = re.compile(rf'{re.escape(name)}-(\d+)-of-(\d+)')
+  named = [file for file in files if file.stem == name or shard.fullmatch(file.stem)]
+  for file in named:
+    told = shard.fullmatch(file.stem)
+    beside = [each for each in named if each.parent == file.parent]
+    if told and len(beside) != int(told[2]):
+      raise InputError(
+        f'{str(file)!r} is one of {int(told[2])} files by its name, and {len(beside)} are '
+        'there; download the others, or remove those of another version'
+      )
   return named or [file for file in files if file.parent.name == name]
 
 
@@ -238,12 +289,11 @@ def _hub(
   return found
 
 
-def _table(
-  table: Any, signature: list[Any], where: str, root: pathlib.Path, image: str, label: str
-) -> Table:
-  """Picks the two columns."""
+def _table(part: Any, image: str, label: str) -> Table:
+  """Picks the two columns of a part: (table, signature, where, root)."""
   import pyarrow
 
+  table, signature, where, root = part[:4]
   types = {field.name: field.type for field in table.schema}
   features = _features(table.schema)
   encoded = lambda kind: (
@@ -268,9 +318,29 @@ def _table(
       'first, such as with datasets.Dataset.class_encode_column'
     )
   names = tuple(features.get(label, {}).get('names') or ())
-  pictures = table.column(image).combine_chunks()
+  if not len(column):
+    raise InputError(f'{where} has no rows; an image set needs some')
+  pictures = _Rows(table.column(image))
   numbers = as_labels(column.to_numpy(), f'{where}: {label}')
-  return Table(pictures, numbers, names, [*signature, image], where, root)
+  told = [*signature, image, _beside(table.column(image), root)]
+  return Table(pictures, numbers, names, told, where, root, label)
+
+
+def _beside(column: Any, root: pathlib.Path) -> list[Any]:
+  """What tells images apart that lie beside the file, given by their paths."""
+  import pyarrow
+
+  if not pyarrow.types.is_struct(column.type):
+    return []
+  found = []
+  for chunk in column.chunks:
+    inside = chunk.field('bytes').is_null().to_numpy(zero_copy_only=False)
+    for row in np.flatnonzero(inside):
+      path = (chunk[int(row)].as_py() or {}).get('path')
+      with contextlib.suppress(OSError):
+        stat = (root / path).stat() if path else None
+        found.append([path, stat and [stat.st_size, stat.st_mtime_ns, stat.st_ino]])
+  return found
 
 
 def _features(schema: Any) -> dict[str, dict[str, Any]]:

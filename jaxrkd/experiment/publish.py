@@ -10,11 +10,13 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxrkd.errors import InputError
+from jaxrkd.evaluate import results
 from jaxrkd.experiment import measured_words
 from jaxrkd.experiment.export_network import student_and_card
 from jaxrkd.experiment.import_network import import_network
-from jaxrkd.experiment.load import load_trained, read_config
+from jaxrkd.experiment.load import is_imported, load_trained, read_config
 from jaxrkd.experiment.places import without_folders
+from jaxrkd.experiment.run_report import UNREADABLE
 from jaxrkd.interop.formats.pytorch import SAFETENSORS
 from jaxrkd.interop.weights_file import own_card, read_weights
 from jaxrkd.paths import expanded
@@ -102,19 +104,43 @@ def pull(
         raise InputError(
           f'{source} has no {name}; give a folder or repository that jaxrkd push wrote'
         )
-    card, fault = own_card(read_weights(folder / WEIGHTS))
+    weights = read_weights(folder / WEIGHTS)
+    card, fault = own_card(weights)
     if not card:
       raise InputError(
-        f'{source}: {WEIGHTS} says nothing of its network; {fault or "pull"}'
+        f'{source}: {WEIGHTS} says nothing of its network; {fault or "it is not of jaxrkd push"}'
       )
-    try:
-      found: dict[str, Any] = json.loads((folder / NUMBERS).read_text(encoding='utf-8'))
-    except ValueError as error:
-      raise InputError(f'{source}: {NUMBERS} is damaged ({error})') from error
+    found = _published(folder / NUMBERS, source)
+    (row,) = found['student'].values()
+    if found['weights_sha256'] != weights.sha256 or row['step'] != card['step']:
+      raise InputError(
+        f'{source}: {NUMBERS} is not of these weights, so that its numbers say nothing about '
+        'them; push the run again'
+      )
+    if overrides and is_imported(expanded(workdir)):
+      raise InputError(
+        f'{str(workdir)!r} holds an import already, which --config keys do not change; name '
+        'another workdir'
+      )
     # Random starts are those of the published measurement.
     own = [f'seed={int(card["config"].get("seed", 0))}']
     import_network(folder / WEIGHTS, workdir, overrides=[*own, *overrides])
   files.write_json(expanded(workdir) / f'published_{NUMBERS}', found)
+  return found
+
+
+def _published(path: pathlib.Path, source: str) -> dict[str, Any]:
+  """What was published with weights."""
+  try:
+    found: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+    (row,) = found['student'].values()
+    results.table({'': row})
+    if not isinstance(row['step'], int) or not isinstance(found['weights_sha256'], str):
+      raise TypeError('step, weights_sha256')
+  except (OSError, *UNREADABLE) as error:
+    raise InputError(
+      f'{source}: {NUMBERS} is damaged ({type(error).__name__}: {error})'
+    ) from error
   return found
 
 
@@ -132,7 +158,7 @@ def _measured(
     ) from error
   except (OSError, ValueError) as error:
     raise InputError(f'{str(path)!r} cannot be read ({error})') from error
-  rows = found.get('student') or {}
+  rows = (found.get('student') or {}) if isinstance(found, dict) else {}
   if checkpoint not in rows:
     raise InputError(
       f'--checkpoint is {checkpoint!r}, which {str(path)!r} has no numbers of (it has: '
@@ -163,12 +189,11 @@ def _write(
   SAFETENSORS.check_network(read_config(home).student.name)
   trained = load_trained(home, checkpoint, sharding.data_mesh(), 'float32')
   student, card = student_and_card(trained, home, '', checkpoint)
-  if card['step'] != row['step']:
+  if card['step'] != row.get('step'):
     raise InputError(
-      f'the numbers of {checkpoint!r} in {str(home)!r} are of step {row["step"]}, and the '
+      f'the numbers of {checkpoint!r} in {str(home)!r} are of step {row.get("step")}, and the '
       f'checkpoint is of step {card["step"]}; measure it again with jaxrkd evaluate'
     )
-  SAFETENSORS.write(folder / WEIGHTS, student, {**card, 'measured': None})
   told = {key: found[key] for key in KEPT if key in found}
   if checkpoint == 'best':
     told |= {key: found[key] for key in OF_BEST if key in found}
@@ -177,10 +202,18 @@ def _write(
   if told.get('recipe'):
     told['recipe'] = {**told['recipe'], 'changes': _changes(told['recipe'])}
   told['student'] = {checkpoint: row}
+  try:
+    lead = measured_words.lead(ConfigDict(found['evaluation']), row)
+    text = model_card(Published(card['run'], lead, card, told, row, place))
+  except UNREADABLE as error:
+    raise InputError(
+      f'{str(home / NUMBERS)!r} cannot be published ({type(error).__name__}: {error}); measure '
+      'the run again'
+    ) from error
+  SAFETENSORS.write(folder / WEIGHTS, student, {**card, 'measured': None})
+  told['weights_sha256'] = read_weights(folder / WEIGHTS).sha256
   files.write_json(folder / NUMBERS, told)
-  lead = measured_words.lead(ConfigDict(found['evaluation']), row)
-  about = Published(card['run'], lead, card, told, row, place)
-  files.write_text(folder / CARD, model_card(about))
+  files.write_text(folder / CARD, text)
 
 
 def _changes(recipe: dict[str, Any]) -> list[list[Any]]:

@@ -3,13 +3,14 @@
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 import urllib.error
 import urllib.request
 
 from jaxrkd.errors import InputError
-from jaxrkd.interop.recipes import Recipe, recipe
+from jaxrkd.interop.recipes import RECIPES, Recipe, recipe
 from jaxrkd.paths import expanded
 from jaxrkd.runtime.progress import say
 
@@ -18,7 +19,7 @@ VARIABLE, USUAL = 'JAXRKD_WEIGHTS', '~/.cache/jaxrkd/weights'
 SUFFIXES = ('.pt', '.pth', '.th', '.npy', '.npz', '.safetensors', '.pkl', '.tar', '.ckpt')
 # Folders of this name are for other files than those of a recipe without it.
 SETS = ('cifar10', 'cifar100', 'imagenet')
-OTHER_NORMS = ('L2', 'corruptions', 'corruptions_3d')
+NORMS = ('linf', 'l2', 'corruptions', 'corruptions_3d')
 # Larger files are none of these, and take long to hash.
 HASHED = 4 * 2**30
 TIMEOUT = 30.0
@@ -66,18 +67,35 @@ def _stems(name: str, made: Recipe) -> tuple[str, ...]:
 
 def _named(root: pathlib.Path, name: str, made: Recipe) -> list[pathlib.Path]:
   stems = _stems(name, made)
-  return [
-    path
-    for path in _files(root)
-    if path.stem in stems and _is_for(path.relative_to(root), made)
+  # Entries of one id for several sets or norms are told apart by their folders alone.
+  rivals = [
+    row
+    for other, row in RECIPES.items()
+    if other != name and {*_stems(other, row)} & {*stems}
   ]
+  asked = {made.data} if any(row.data != made.data for row in rivals) else set()
+  if any(row.norm != made.norm for row in rivals):
+    asked.add(made.norm.lower())
+  found = [
+    p for p in _files(root) if p.stem in stems and _is_for(p.relative_to(root), made)
+  ]
+  clear = [path for path in found if asked <= _folders(path.relative_to(root))]
+  if found and not clear:
+    raise InputError(
+      f'{str(found[0])!r} may be for {name} or for another set or norm; put it into a folder '
+      f'{made.data}/{made.norm}, or name it with .file and .recipe'
+    )
+  return clear
+
+
+def _folders(place: pathlib.Path) -> set[str]:
+  """Names of the folders above, as sets and norms are written here."""
+  return {part.lower().replace('-', '') for part in place.parts[:-1]}
 
 
 def _is_for(place: pathlib.Path, made: Recipe) -> bool:
   """Whether no folder above says that it is for another set or norm."""
-  folders = place.parts[:-1]
-  others = {*SETS, *OTHER_NORMS} - {made.data, made.norm}
-  return not others & {*folders}
+  return not ({*SETS, *NORMS} - {made.data, made.norm.lower()}) & _folders(place)
 
 
 def _files(root: pathlib.Path) -> list[pathlib.Path]:
@@ -94,19 +112,42 @@ def _hashed(root: pathlib.Path, made: Recipe) -> list[pathlib.Path]:
 
 
 def _sha256(path: pathlib.Path) -> str:
-  with path.open('rb') as file:
-    return hashlib.file_digest(file, 'sha256').hexdigest()
+  try:
+    with path.open('rb') as file:
+      return hashlib.file_digest(file, 'sha256').hexdigest()
+  except OSError as error:
+    raise InputError(f'{str(path)!r} cannot be read ({error.strerror})') from error
 
 
 def _noted(path: pathlib.Path) -> pathlib.Path:
   return path.with_name(path.name + '.sha256')
 
 
-def _check(path: pathlib.Path, made: Recipe, name: str) -> None:
-  """Raises `InputError` where the checksum is not the published or the noted one."""
-  noted = _noted(path)
-  known = noted.read_text(encoding='utf-8').split()[:1] if noted.is_file() else []
-  wanted = [value for value in (made.sha256, *known) if value]
+def _known(noted: pathlib.Path) -> str:
+  """The checksum that was noted; empty where none was."""
+  if not noted.is_file():
+    return ''
+  words = noted.read_bytes().split()
+  if not words or not re.fullmatch(rb'[0-9a-f]{64}', words[0]):
+    raise InputError(
+      f'{str(noted)!r} holds no SHA-256; remove it, if you trust the file beside it'
+    )
+  return words[0].decode()
+
+
+def _check(
+  path: pathlib.Path, made: Recipe, name: str, place: pathlib.Path | None = None
+) -> None:
+  """Raises `InputError` where the checksum is not the published or the noted one.
+
+  Args:
+    path: of the file.
+    made: its recipe.
+    name: of the recipe.
+    place: where the file will be, if not there yet.
+  """
+  known = _known(_noted(place or path))
+  wanted = [value for value in (made.sha256, known) if value]
   if not wanted:
     return
   found = _sha256(path)
@@ -139,14 +180,18 @@ def _download(root: pathlib.Path, name: str, made: Recipe) -> pathlib.Path:
     ask = urllib.request.urlopen
     with os.fdopen(handle, 'wb') as file, ask(made.url, timeout=TIMEOUT) as answer:
       shutil.copyfileobj(answer, file)
+      promised = answer.headers.get('Content-Length')
+    size = part.stat().st_size
+    if promised and size != int(promised):
+      raise OSError(f'{size} of {promised} bytes came')
     with part.open('rb') as file:
       head = file.read(64).lstrip().lower()
-    if head.startswith((b'<!doctype', b'<html')):
+    if not head or head.startswith((b'<!doctype', b'<html', b'{"')):
       raise InputError(
-        f'{made.url} answers with a web page instead of weights; open it in a browser, and '
-        f'put the file into {str(root)!r} as {place.relative_to(root)}'
+        f'{made.url} answers with a web page or a message instead of weights; open it in a '
+        f'browser, and put the file into {str(root)!r} as {place.relative_to(root)}'
       )
-    _check(part, made, name)
+    _check(part, made, name, place)
     found = _sha256(part)
     os.replace(part, place)
     _noted(place).write_text(f'{found}  {place.name}\n', encoding='utf-8')

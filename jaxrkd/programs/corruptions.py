@@ -32,6 +32,9 @@ from jaxrkd.programs import command_line
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 
+# Cosine of an image and itself, brighter; others are further apart.
+ALIKE = 0.9
+
 
 def define() -> None:
   """Defines the flags."""
@@ -166,10 +169,12 @@ def _matched(images: np.ndarray, others: np.ndarray) -> np.ndarray:
 
   mine, theirs = small(images), small(others)
   pieces = np.array_split(np.arange(len(mine)), max(len(mine) // 1000, 1))
-  found = np.concatenate([(mine[rows] @ theirs.T).argmax(1) for rows in pieces])
-  if len(np.unique(found)) < len(found):
+  near = [mine[rows] @ theirs.T for rows in pieces]
+  found = np.concatenate([each.argmax(1) for each in near])
+  likeness = np.concatenate([each.max(1) for each in near])
+  if len(np.unique(found)) < len(found) or likeness.min() < ALIKE:
     raise InputError(
-      "the corrupted images are not those of the run's test images: several of these are "
-      'nearest to one; give CIFAR-10-C for a run on CIFAR-10'
+      "the corrupted images are not those of the run's test images: some are like none, or "
+      'several like one; give CIFAR-10-C for a run on CIFAR-10'
     )
   return found

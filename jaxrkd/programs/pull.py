@@ -33,6 +33,7 @@ def main(overrides: list[str]) -> None:
   )
   rows = {f'{source} {version}': row for version, row in found['student'].items()}
   say(f'published with it, accuracy in %:\n{results.table(rows)}')
+  say('these numbers came with the weights and were not measured here')
   if not found.get('trust'):
     say('note: no trust checks were published with these numbers')
   say(f'the run is in {workdir}')

@@ -27,6 +27,8 @@ dl { display:grid; grid-template-columns:max-content 1fr; gap:.3em 1em; margin:0
 dt { color:var(--soft) } dd { margin:0 }
 @media (max-width:40em) { dl { grid-template-columns:1fr } dt { margin-top:.4em } }
 """
+# Of corruptions.json.
+ASKED = {'accuracy', 'images', 'clean', 'source', 'checkpoint', 'step', 'mean_error'}
 # Classes that are shown at once.
 CLASSES = 20
 # Changed keys that are shown at once.
@@ -259,8 +261,8 @@ def _classes(content: Content) -> list[str]:
 
 def _corruptions(content: Content) -> list[str]:
   found = content.corruptions
-  if not found:
-    return []
+  if not isinstance(found, dict) or not found.keys() >= ASKED:
+    return []  # of another version
   head = ['corruption', *(f'severity {s}' for s in SEVERITIES), 'mean']
   lines = []
   for name, values in found['accuracy'].items():
@@ -270,8 +272,7 @@ def _corruptions(content: Content) -> list[str]:
     f'Accuracy in percent of {found["images"]:,} images, {100 * found["clean"]:.1f} % as they '
     f'are; corruptions of CIFAR-10-C, {found["source"]}. In all: {said(found)}.'
   )
-  if found['step'] != content.rows[content.stands].get('step'):
-    told += f' Of the checkpoint {found["checkpoint"]} (step {found["step"]}).'
+  told += f' Measured on the checkpoint {found["checkpoint"]} (step {found["step"]}).'
   return ['<h2>Corruptions</h2>', f'<p>{text(told)}</p>', table(head, lines)]
 
 

@@ -149,7 +149,7 @@ class Trackers:
   def _tried(self, name: str, call: Callable[[], None]) -> None:
     try:
       call()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
       self._open.pop(name, None)
       say(
         f'note: tracker {name} failed ({type(error).__name__}: {str(error)[:200]}) and is '
@@ -158,7 +158,11 @@ class Trackers:
 
   def write(self, step: int, values: Mapping[str, float]) -> None:
     """Tells all of them; values that are not finite are left out."""
-    finite = {key: float(value) for key, value in values.items() if math.isfinite(value)}
+    finite = {
+      key: float(value)
+      for key, value in values.items()
+      if isinstance(value, int | float) and math.isfinite(value)
+    }
     for name, tracker in list(self._open.items()):
       self._tried(name, functools.partial(tracker.log, step, finite))
 

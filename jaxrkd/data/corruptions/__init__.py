@@ -76,15 +76,21 @@ def corrupted(
     InputError: no such corruption or severity, or images of another form.
   """
   corruption = choose(CORRUPTIONS, name, 'corruption')
-  one_of(severity, SEVERITIES, 'severity')
+  severity = int(one_of(severity, SEVERITIES, 'severity'))
   if images.shape[1:] != SHAPE or images.dtype != np.uint8:
     raise InputError(
       f'images are {images.dtype} {list(images.shape)}; these corruptions are published for '
       'uint8 [N, 32, 32, 3], and others have no constants: bring corrupted images of your own'
     )
   which = list(CORRUPTIONS).index(name)
+  index = np.asarray(index)
+  if index.shape != (len(images),) or (len(index) and index.min() < 0) or seed < 0:
+    raise InputError(
+      f'index is {list(index.shape)} for {len(images)} images, and the seed is {seed}; give a '
+      'number from 0 for each image, and a seed from 0'
+    )
   found = np.empty_like(images)
-  for row, number in enumerate(np.asarray(index)):
+  for row, number in enumerate(index):
     random = Random(
       np.random.MT19937(np.random.SeedSequence((seed, which, severity, int(number))))
     )
