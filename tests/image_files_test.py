@@ -1,5 +1,6 @@
 """Encoded images: folders, Parquet files and published layouts, and what may be wrong."""
 
+import contextlib
 import io
 import json
 import os
@@ -15,6 +16,7 @@ import tiny
 from absl.testing import absltest, parameterized
 from PIL import Image
 
+from jaxrkd import experiment
 from jaxrkd.data import SOURCES, assemble, decoded_images, make_split, read_source
 from jaxrkd.data.decode import Form, decoded, header
 from jaxrkd.data.folder_layout import ordered
@@ -214,7 +216,7 @@ class FolderTest(ImageFilesCase):
     )
     data = assemble('folder', *self.read(skip_damaged=True))
     self.assertEqual((len(data.train), len(data.test)), (11, 5))
-    self.assertRegex(data.notes[0], '2 images of 18 cannot be decoded and are left out')
+    self.assertRegex(data.notes[0], '2 images of 18 cannot be decoded: left out')
     np.testing.assert_array_equal(np.bincount(data.train.label), [4, 4, 3])
 
   def test_a_part_that_is_all_damaged(self):
@@ -250,7 +252,7 @@ class FolderTest(ImageFilesCase):
     self.refused('images are of 2 sizes, from 16x12 to 20x40.*data.size=32')
     train, _ = self.read(size=16)
     self.assertEqual(train.image.shape, (13, 16, 16, 3))
-    self.assertRegex(train.notes[0], '18 images of 19 are smaller than asked for')
+    self.assertRegex(train.notes[0], '18 images of 19 smaller than asked for')
 
   def test_photographs(self):
     for colour in COLOURS:
@@ -410,6 +412,34 @@ class FolderTest(ImageFilesCase):
     blocked.write_text('')
     with mock.patch.dict(os.environ, JAXRKD_CACHE=str(blocked / 'x')):
       self.refused('decoded images cannot be kept.*JAXRKD_CACHE')
+
+
+class FromPhotosToStudentTest(ImageFilesCase):
+  def test_a_robust_student_and_its_page(self):
+    """Three classes, not square, a file that is damaged, a class that the test lacks."""
+    self.photos(train=16, test=6)
+    (self.root / 'train/red/3.png').write_text('no image')
+    for path in (self.root / 'test/green').iterdir():
+      path.unlink()
+    (self.root / 'test/green').rmdir()
+    made = tiny.config('sat', teachers=[], epochs=2)
+    made.data = dict(
+      name='folder', path=str(self.root), size=8, skip_damaged=True, heldout=8
+    )
+    workdir = tiny.folder(self) / 'run'
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+      experiment.train_and_evaluate(experiment.resolve(made), workdir)
+    printed = printed.getvalue()
+    self.assertIn('1 image of 60 cannot be decoded: left out', printed)
+    self.assertRegex(printed, 'test part .* no images of class 1')
+    self.assertRegex(printed, 'student best, weakest class: (blue|red), ')
+    found = json.loads((workdir / 'results.json').read_text())
+    self.assertEqual(found['class_names'], ['blue', 'green', 'red'])
+    row = found['student']['best']
+    self.assertEqual(row['per_class']['images'], [6, 0, 6])
+    page = (workdir / 'report.html').read_text()
+    for text in ('>blue<', '>red<', 'cannot be decoded: left out'):
+      self.assertIn(text, page)
 
 
 class PublishedLayoutTest(ImageFilesCase):

@@ -114,17 +114,16 @@ def _notes(
   if damaged:
     first = names[damaged[0][0]]
     notes.append(
-      f'{what}: {_images(len(damaged))} of {count} cannot be decoded and are left out, '
+      f'{what}: {_images(len(damaged))} of {count} cannot be decoded: left out, '
       f'first {first!r}'
     )
   if record['enlarged']:
     notes.append(
-      f'{what}: {_images(record["enlarged"])} of {count} are smaller than asked for and '
-      'were enlarged'
+      f'{what}: {_images(record["enlarged"])} of {count} smaller than asked for: enlarged'
     )
   if record['transparent']:
     notes.append(
-      f'{what}: {_images(record["transparent"])} of {count} have transparency, which is '
+      f'{what}: {_images(record["transparent"])} of {count} with transparency, which is '
       'left out: what it hides is seen'
     )
   return tuple(notes)
