@@ -11,7 +11,10 @@ import numpy as np
 from jaxrkd.data.dataset import split_off
 from jaxrkd.data.decode import Form
 from jaxrkd.data.decoded_images import decoded_images
-from jaxrkd.data.folder_layout import Labelled, layout
+from jaxrkd.data.folder_layout import layout
+from jaxrkd.data.image_cache import file_signature
+from jaxrkd.data.image_parts import image_parts
+from jaxrkd.data.labelled_files import Labelled
 from jaxrkd.data.split import Split
 from jaxrkd.errors import InputError
 from jaxrkd.paths import expanded
@@ -108,42 +111,15 @@ def read_parts(
   found = decoded_images(
     [functools.partial(pathlib.Path, file) for file in files],
     names,
-    [str(root.absolute()), *_signature(files, names)],
+    [file_signature(file) for file in files],
     form,
     what,
     skip_damaged,
   )
-  of = np.array([row[0] for row in rows])[found.rows]
-  label = np.array([row[2] for row in rows], np.int32)[found.rows]
-  whole = Split(found.image, label, np.arange(len(label), dtype=np.int32))
-  splits = []
-  for place, part in enumerate(parts):
-    own = np.flatnonzero(of == place)
-    if not len(own):
-      raise InputError(f'{what}: none of {len(part.files)} images can be decoded')
-    index = np.arange(len(own), dtype=np.int32)
-    splits.append(replace(whole.take(own), index=index))
-  seen = set(label[of == 0].tolist())
-  lost = [
-    name for name, k in number.items() if k not in seen and name in parts[0].classes
-  ]
-  if lost:
-    raise InputError(
-      f'{what}: no image of class {lost[0]!r} can be decoded to train on; repair one, or leave '
-      'the class out'
-    )
-  notes = [*(note for part in parts for note in part.notes), *found.notes]
+  of, label = (np.array([row[k] for row in rows]) for k in (0, 2))
+  splits = image_parts(found, of, label, classes, what)
+  notes = [*(note for own in parts for note in own.notes), *splits[0].notes]
   return [replace(splits[0], notes=tuple(notes)), *splits[1:]]
-
-
-def _signature(files: list[pathlib.Path], names: list[str]) -> list[Any]:
-  """Changes when a file does."""
-  stats = [file.stat() for file in files]
-  # Of files that change places, size and time of writing may stay.
-  return [
-    [name, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino]
-    for name, s in zip(names, stats)
-  ]
 
 
 def _natural(name: str) -> list[Any]:

@@ -1,32 +1,15 @@
-"""Which files of a folder belong to which class: folders by class, and Tiny-ImageNet's."""
+"""What a folder of images is: parts with folders by class, or classes alone."""
 
-import collections
-import os
 import pathlib
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from jaxrkd.data.decode import SUFFIXES
+from jaxrkd.data.labelled_files import Labelled, by_class, folders_in, images_below
+from jaxrkd.data.tiny_imagenet import ANNOTATIONS, annotated, class_words
 from jaxrkd.errors import InputError
 
 TRAIN, TEST = ('train', 'training'), ('test', 'testing', 'val', 'valid', 'validation')
-# Tiny-ImageNet's validation images lie side by side; this file has their classes.
-ANNOTATIONS, WORDS = 'val_annotations.txt', 'words.txt'
-
-
-class Labelled(NamedTuple):
-  """Files of one part, the class of each, and what a person should know.
-
-  Attributes:
-    files: image files.
-    classes: folder name of the class of each file.
-    notes: sentences.
-  """
-
-  files: list[pathlib.Path]
-  classes: list[str]
-  notes: tuple[str, ...] = ()
 
 
 class Layout(NamedTuple):
@@ -58,7 +41,7 @@ def layout(root: pathlib.Path, test_folder: str = '') -> Layout:
   Raises:
     InputError: it has no such form, or the parts do not belong together.
   """
-  folders = {place.name: place for place in _folders(root)}
+  folders = {place.name: place for place in folders_in(root)}
   _check_case(root, folders)
   by_name = {name.lower(): place for name, place in folders.items()}
   train_folder = next((by_name[name] for name in TRAIN if name in by_name), None)
@@ -72,7 +55,7 @@ def layout(root: pathlib.Path, test_folder: str = '') -> Layout:
     _check_parts(root, folders)
     train = by_class(root)
     classes, notes = ordered(train.classes)
-    return Layout(train, None, classes, _names(root, classes), notes)
+    return Layout(train, None, classes, class_words(root, classes), notes)
   train = by_class(train_folder)
   classes, notes = ordered(train.classes)
   test, more = _test(root, folders, classes, test_folder, train_folder)
@@ -90,7 +73,7 @@ def layout(root: pathlib.Path, test_folder: str = '') -> Layout:
     )
   if beside:
     more = (*more, f'{", ".join(beside)} beside train/ in {str(root)!r} are not read')
-  return Layout(train, test, classes, _names(root, classes), (*notes, *more))
+  return Layout(train, test, classes, class_words(root, classes), (*notes, *more))
 
 
 def _check_case(root: pathlib.Path, folders: dict[str, pathlib.Path]) -> None:
@@ -106,102 +89,13 @@ def _check_case(root: pathlib.Path, folders: dict[str, pathlib.Path]) -> None:
 
 def _check_parts(root: pathlib.Path, folders: dict[str, pathlib.Path]) -> None:
   """Refuses parts of a set, by other names, that would be taken for classes."""
-  inside = [{place.name for place in _folders(folder)} for folder in folders.values()]
+  inside = [{place.name for place in folders_in(folder)} for folder in folders.values()]
   if len(inside) > 1 and len(inside[0]) > 1 and all(own == inside[0] for own in inside):
     first, second = sorted(folders)[:2]
     raise InputError(
       f'{str(root)!r}: {first}/ and {second}/ hold the same folders, so that they are parts '
       'and not classes; call them train/ and test/'
     )
-
-
-def _folders(root: pathlib.Path) -> list[pathlib.Path]:
-  found = [place for place in root.iterdir() if place.is_dir() and _shown(place.name)]
-  return sorted(found)
-
-
-def _shown(name: str) -> bool:
-  return not name.startswith(('.', '__MACOSX'))
-
-
-def images_below(folder: pathlib.Path) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
-  """All files in a folder and the folders in it: (image files, others), both sorted."""
-  images: list[pathlib.Path] = []
-  others: list[pathlib.Path] = []
-  seen: set[str] = set()
-  for place, inner, files in os.walk(folder, onerror=_refuse, followlinks=True):
-    real = os.path.realpath(place)
-    if real in seen:
-      raise InputError(f'{place!r} is a link to a folder that is read already; remove it')
-    seen.add(real)
-    inner[:] = sorted(name for name in inner if _shown(name))
-    for name in sorted(filter(_shown, files)):
-      path = pathlib.Path(place, name)
-      if not path.exists():
-        raise InputError(f'{str(path)!r} is a link to nothing; repair or remove it')
-      (images if path.suffix.lower() in SUFFIXES else others).append(path)
-  return images, others
-
-
-def _refuse(error: OSError) -> None:
-  raise InputError(f'{error.filename!r} cannot be read ({error.strerror})') from error
-
-
-def by_class(root: pathlib.Path) -> Labelled:
-  """Reads a folder whose folders are classes.
-
-  Raises:
-    InputError: it has none, or one of them has no images.
-  """
-  files: list[pathlib.Path] = []
-  classes: list[str] = []
-  left: list[pathlib.Path] = []
-  for folder in _folders(root):
-    images, others = images_below(folder)
-    # Tiny-ImageNet has a text file of boxes in each.
-    left += [path for path in others if path.suffix != '.txt']
-    if not images:
-      held = 'nothing' if not others else f'files such as {others[0].name!r}'
-      raise InputError(
-        f'{str(folder)!r} has no images but {held}; each folder in {str(root)!r} is a '
-        'class: remove it, or put images (.png, .jpg, .webp, ...) in'
-      )
-    files += images
-    classes += [folder.name] * len(images)
-  loose = [
-    path
-    for path in sorted(root.iterdir())
-    if path.is_file() and path.suffix.lower() in SUFFIXES and _shown(path.name)
-  ]
-  if not files:
-    held = f'{len(loose)} images' if loose else 'no folders'
-    raise InputError(
-      f'{str(root)!r} has {held} and no folders of images; put the images of each class '
-      'into a folder of its own, such as cat/ and dog/'
-    )
-  notes = []
-  hidden = [
-    place.name
-    for place in sorted(root.iterdir())
-    if place.is_dir() and place.name.startswith('.') and _holds_images(place)
-  ]
-  if hidden:
-    notes.append(f'hidden folders with images are left out: {", ".join(hidden)}')
-  if loose:
-    notes.append(
-      f'{len(loose)} images lie in {str(root)!r} itself, without a class, and are left out'
-    )
-  if left:
-    kinds = collections.Counter(path.suffix.lower() or 'no suffix' for path in left)
-    told = ', '.join(sorted(kinds))
-    notes.append(
-      f'{len(left)} files in {str(root)!r} are no images by name ({told}) and are left out'
-    )
-  return Labelled(files, classes, tuple(notes))
-
-
-def _holds_images(folder: pathlib.Path) -> bool:
-  return any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
 
 
 def ordered(classes: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -243,7 +137,7 @@ def _test(
     for name in names
     if (folders[name] / ANNOTATIONS).is_file()
     or chosen
-    or {place.name for place in _folders(folders[name])} & set(classes)
+    or {place.name for place in folders_in(folders[name])} & set(classes)
   ]
   if not usable:
     if names:
@@ -263,7 +157,7 @@ def _test(
       f'data.test_folder={folders[others[0]].name} takes that one'
     )
   place = folders[first]
-  found = (_annotated if (place / ANNOTATIONS).is_file() else by_class)(place)
+  found = (annotated if (place / ANNOTATIONS).is_file() else by_class)(place)
   alien = sorted(set(found.classes) - set(classes))
   if alien:
     raise InputError(
@@ -272,56 +166,3 @@ def _test(
       'answer with classes it was trained on: add it to train/, or leave it out'
     )
   return found, tuple(notes)
-
-
-def _annotated(folder: pathlib.Path) -> Labelled:
-  """Images whose classes stand in a file, as Tiny-ImageNet's `val/`."""
-  table = {}
-  for number, line in enumerate(_lines(folder / ANNOTATIONS), 1):
-    parts = line.split('\t')
-    if len(parts) < 2:
-      raise InputError(
-        f'line {number} of {str(folder / ANNOTATIONS)!r} is {line!r}; expected a file name '
-        'and a class, with a tab between them'
-      )
-    table[parts[0]] = parts[1]
-  images, _ = images_below(folder)
-  missing = sorted(table.keys() - {path.name for path in images})
-  if missing:
-    raise InputError(
-      f'{str(folder)!r} lacks {len(missing)} of {len(table)} images of its {ANNOTATIONS}, '
-      f'first {missing[0]!r}; unpack the archive again'
-    )
-  known = [path for path in images if path.name in table]
-  notes: tuple[str, ...] = ()
-  if len(known) < len(images):
-    notes = (
-      f'{len(images) - len(known)} images in {str(folder)!r} stand not in {ANNOTATIONS} and '
-      'are left out',
-    )
-  return Labelled(known, [table[path.name] for path in known], notes)
-
-
-def _lines(file: pathlib.Path) -> list[str]:
-  try:
-    return [
-      line for line in file.read_text(encoding='utf-8').splitlines() if line.strip()
-    ]
-  except (OSError, UnicodeDecodeError) as error:
-    raise InputError(f'cannot read {str(file)!r} ({error})') from error
-
-
-def _names(root: pathlib.Path, classes: tuple[str, ...]) -> tuple[str, ...]:
-  """What people call the classes: from WordNet's numbers, where a file explains them."""
-  file = root / WORDS
-  if not file.is_file():
-    return classes
-  known = {}
-  for line in _lines(file):
-    number, _, words = line.partition('\t')
-    known[number] = words.split(',')[0].strip()
-  names = [known.get(each) or each for each in classes]
-  several = {name for name, count in collections.Counter(names).items() if count > 1}
-  return tuple(
-    f'{name} ({each})' if name in several else name for name, each in zip(names, classes)
-  )

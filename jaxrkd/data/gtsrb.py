@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from jaxrkd.data.decode import SUFFIXES, Form
 from jaxrkd.data.folder import read_parts
-from jaxrkd.data.folder_layout import Labelled, by_class
+from jaxrkd.data.labelled_files import Labelled, by_class
 from jaxrkd.data.split import Split
 from jaxrkd.errors import InputError
 from jaxrkd.paths import expanded

@@ -47,6 +47,13 @@ def kept(folder: pathlib.Path) -> tuple[np.ndarray, dict[str, Any]] | None:
   return array, record
 
 
+def file_signature(path: pathlib.Path) -> list[Any]:
+  """What changes when a file does, or when files change places: as JSON has it."""
+  stat = path.stat()
+  facts = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+  return [str(path.absolute()), *facts]
+
+
 @contextlib.contextmanager
 def keeping(
   folder: pathlib.Path, shape: tuple[int, ...]
