@@ -156,7 +156,11 @@ def weakest(found: Mapping[str, Any], classes: Sequence[str] = ()) -> str:
   number = told['class']
   name = classes[number] if number < len(classes) else f'class {number}'
   worst, clean = 100 * told['worst_case'], 100 * told['clean']
-  return f'weakest class: {name}, {worst:.2f} worst, {clean:.2f} clean, {_images(told["images"])}'
+  low, high = (100 * bound for bound in told['interval'])
+  return (
+    f'weakest class: {name}, {worst:.2f} worst ({low:.1f} to {high:.1f}), {clean:.2f} clean, '
+    f'{_images(told["images"])}'
+  )
 
 
 def hits(attack: Mapping[str, Any]) -> str:
