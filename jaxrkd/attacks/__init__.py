@@ -17,8 +17,12 @@ from jaxrkd.attacks.apgd import apgd, apgd_t
 from jaxrkd.attacks.autoattack import VERSIONS, autoattack
 from jaxrkd.attacks.base import Attack, Search, example_keys
 from jaxrkd.attacks.cw import cw_inf
-from jaxrkd.attacks.fab import distances, fab, fab_t
+from jaxrkd.attacks.cw_l2 import cw_l2
+from jaxrkd.attacks.ddn import ddn
+from jaxrkd.attacks.deepfool import deepfool
+from jaxrkd.attacks.fab import fab, fab_t
 from jaxrkd.attacks.fgsm import fgsm
+from jaxrkd.attacks.minimum_norm import distances, is_minimum_norm
 from jaxrkd.attacks.objectives import LogitsFn
 from jaxrkd.attacks.pgd import pgd, pgd_sat, pgd_search, pgd_trades
 from jaxrkd.attacks.ramp import Ramp
@@ -61,6 +65,9 @@ ATTACKS: dict[str, Callable[..., AnyAttack]] = {
   'apgd_t': apgd_t,
   'fab': fab,
   'fab_t': fab_t,
+  'deepfool': deepfool,
+  'ddn': ddn,
+  'cw_l2': cw_l2,
   'square': square,
   'autoattack': autoattack,
 }
@@ -97,6 +104,9 @@ __all__ = [
   'autoattack',
   'cascade',
   'cw_inf',
+  'cw_l2',
+  'ddn',
+  'deepfool',
   'distances',
   'elastic',
   'example_keys',
@@ -106,6 +116,7 @@ __all__ = [
   'fog',
   'frank_wolfe_l1',
   'gabor',
+  'is_minimum_norm',
   'jpeg',
   'objectives',
   'pgd',

@@ -80,6 +80,8 @@ class Stepwise:
       after all; None only clears `fooled`.
     threat: where images move; None where it is not known.
     aim: see `base.Attack`.
+    minimum_norm: whether it looks for the nearest adversarial image; its state then has the
+      fields of `minimum_norm.Best`.
   """
 
   begin: Callable[[Points], Any]
@@ -91,6 +93,7 @@ class Stepwise:
   forget: Callable[[Any, Array], Any] | None = None
   threat: Threat | None = None
   aim: Aim | None = None
+  minimum_norm: bool = False
 
   def refuted(self, state: Any, rows: Array) -> Any:
     """The state after a success in `rows` turned out to be none."""
