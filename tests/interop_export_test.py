@@ -15,13 +15,34 @@ import torch_layouts as layouts
 from absl.testing import absltest, parameterized
 
 from jaxrkd import experiment, interop
+from jaxrkd.data import SOURCES
 from jaxrkd.errors import InputError
+from jaxrkd.experiment.export_check import calibration_images
+from jaxrkd.experiment.load import read_config
 from jaxrkd.experiment.places import without_folders
 from jaxrkd.interop import FORMATS, formats, torch_net
 from jaxrkd.interop.formats.base import Format
 from jaxrkd.models import NETWORKS
 
 TFLITE = importlib.util.find_spec('litert_converter') is not None
+
+
+def onnx_in_integers(path):
+  import onnx
+
+  graph = onnx.load(path).graph
+  weights = {w.name: w.data_type for w in graph.initializer if len(w.dims) == 4}
+  quantised = {node.op_type for node in graph.node} >= {'QuantizeLinear'}
+  return quantised and set(weights.values()) == {onnx.TensorProto.INT8}
+
+
+def tflite_in_integers(path):
+  from jaxrkd.interop.formats.tflite import interpreter
+
+  return all(told['dtype'] == np.int8 for told in interpreter(path)[1:])
+
+
+IN_INTEGERS = {'.int8.onnx': onnx_in_integers, '.int8.tflite': tflite_in_integers}
 
 
 def write_run(folder):
@@ -52,7 +73,9 @@ class ExportTest(parameterized.TestCase):
     write_run(cls.folder / 'run')
     cls.results = json.loads((cls.folder / 'run' / 'results.json').read_text())
 
-  @parameterized.parameters(*(suffix for suffix in FORMATS if suffix != '.pth'))
+  @parameterized.parameters(
+    *(s for s, row in FORMATS.items() if s != '.pth' and not row.quantised)
+  )
   def test_same_predictions_on_the_whole_test_set(self, suffix):
     if suffix == '.tflite' and not TFLITE:
       self.skipTest('litert_converter is not installed')
@@ -71,6 +94,54 @@ class ExportTest(parameterized.TestCase):
     self.assertEqual(beside, json.loads(json.dumps(card)))
     self.assertEqual(beside['config']['epochs'], 12)
     self.assertEqual(beside['mean'], [0.3])
+
+  @parameterized.parameters('.int8.onnx', '.int8.tflite')
+  def test_in_integers(self, suffix):
+    if 'tflite' in suffix and not TFLITE:
+      self.skipTest('litert_converter is not installed')
+    whole = self.folder / f'whole{suffix.removeprefix(".int8")}'
+    small = self.folder / f'small{suffix}'
+    options = dict(images=120, queries=40, query_images=40, calibration=64)
+    cards = experiment.export(self.folder / 'run', [whole, small], **options)
+    card = cards[str(small)]
+    found, float_one = card['measured'], cards[str(whole)]['measured']
+    self.assertTrue(IN_INTEGERS[suffix](small))
+    self.assertEqual(card['calibration_images'], 64)
+    self.assertNotIn('query', float_one)
+    # Near the float network, and not it.
+    self.assertGreater(found['clean_same_predictions'], 105)
+    self.assertGreater(found['clean_largest_difference'], 1e-2)
+    self.assertAlmostEqual(found['clean'], float_one['clean'], delta=0.06)
+    self.assertAlmostEqual(found['robust'], float_one['robust'], delta=0.08)
+    # What its own run time answers, asked anew: on clean images, on images of the float
+    # network, and on those of both attacks.
+    test = SOURCES['digits']()[1].take(np.arange(120))
+    images = test.image.astype(np.float32) / 255
+    right = FORMATS[suffix].load(small)(images).argmax(-1) == test.label
+    self.assertAlmostEqual(found['clean'], right.mean())
+    self.assertLess(found['query'], right[:40].mean())
+    self.assertLessEqual(found['worst'], found['query'])
+    self.assertLess(found['query_here'], float_one['clean_here'])
+    self.assertEqual((found['queries'], found['query_images']), (40, 40))
+    for ms in found['ms_per_image'].values():
+      self.assertGreater(ms, 0)
+
+  def test_integers_need_images(self):
+    with self.assertRaisesRegex(InputError, '--calibration is 0.*at least 1'):
+      path = self.folder / 'none.int8.onnx'
+      experiment.export(self.folder / 'run', [path], calibration=0)
+
+  def test_images_of_all_classes_calibrate(self):
+    config = experiment.resolve(read_config(self.folder / 'run'))
+    shown = calibration_images(config, 50)
+    train = experiment.dataset(config).train
+    self.assertEqual(shown.shape, (50, 8, 8, 1))
+    places = [
+      np.flatnonzero((train.image.astype(np.float32) / 255 == image).all((1, 2, 3)))
+      for image in shown
+    ]
+    self.assertLen({int(p[0]) for p in places}, 50)
+    self.assertGreater(places[-1][0], len(train) - 3)
 
   def test_cards_inside_the_files(self):
     paths = [self.folder / f'inside{s}' for s in ('.pt', '.safetensors', '.onnx', '.npz')]

@@ -13,7 +13,7 @@ from jaxrkd.evaluate.fingerprint import fingerprint, images_digest, weights_dige
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.evaluate.results import index_hash, versions
 from jaxrkd.evaluate.robustness import load_split, measure
-from jaxrkd.evaluate.task import Subject
+from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.evaluate.verdicts import Verdicts, stored
 from jaxrkd.experiment import make
 from jaxrkd.models import Net
@@ -100,6 +100,23 @@ def check_images(
       'adversarial_images': f'{folder.name}/{path.name}',
     },
   )
+
+
+def calibration_images(config: ConfigDict, count: int, data_dir: str = '') -> np.ndarray:
+  """Training images as a network sees them, [N, H, W, C] in [0, 1], float32.
+
+  Evenly spaced over the training split, so that no class is left out where files are sorted.
+
+  Args:
+    config: of the run.
+    count: how many at most.
+    data_dir: where TFDS data lie.
+  """
+  split = make.dataset(config, data_dir).train
+  rows = np.unique(np.linspace(0, len(split) - 1, min(count, len(split))).round())
+  part = split.take(rows.astype(int))
+  found = Images(part.image, part.label, part.index).pixels(np.arange(len(rows)))
+  return found.astype(np.float32)
 
 
 def _column(config: ConfigDict) -> str:

@@ -1,20 +1,29 @@
 """A trained network as a file that other run times read, measured there before it counts."""
 
+import functools
 import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 import jaxrkd
-from jaxrkd.errors import OWN_ROW, InputError, choose
+from jaxrkd.attacks import Threat
+from jaxrkd.errors import OWN_ROW, InputError, choose, whole_number
 from jaxrkd.experiment import make
-from jaxrkd.experiment.export_check import CheckImages, check_images, logits_of
+from jaxrkd.experiment.export_check import (
+  CheckImages,
+  calibration_images,
+  check_images,
+  logits_of,
+)
+from jaxrkd.experiment.latency import latency
 from jaxrkd.experiment.load import Trained, chosen, load_trained, read_config
 from jaxrkd.experiment.places import without_folders
+from jaxrkd.experiment.quantised_check import query_accuracy
 from jaxrkd.experiment.resolve import resolve
 from jaxrkd.interop.formats import FORMATS, Format, Student
 from jaxrkd.models.named import network_options
@@ -28,6 +37,15 @@ from jaxrkd.runtime.progress import say
 TOLERANCE = 1e-3
 
 
+class Asked(NamedTuple):
+  """How files in integers are attacked: see `export`."""
+
+  threat: Threat
+  queries: int
+  images: int
+  seed: int
+
+
 def export(
   run: str | pathlib.Path,
   paths: Sequence[str | pathlib.Path],
@@ -36,6 +54,9 @@ def export(
   checkpoint: str = 'best',
   images: int = 1000,
   check: bool = True,
+  calibration: int = 256,
+  queries: int = 200,
+  query_images: int = 100,
   data_dir: str = '',
 ) -> dict[str, dict[str, Any]]:
   """Writes one network of a run to files, by their endings (`formats.FORMATS`).
@@ -51,6 +72,9 @@ def export(
     checkpoint: 'best', 'last' or 'ema'.
     images: how many test images to measure on; 0 takes all.
     check: False writes the files without measuring them, and their cards say so.
+    calibration: training images on which files in integers find their ranges.
+    queries: of the query attack on files in integers, for each image.
+    query_images: how many images that attack is tried on.
     data_dir: where TFDS data lie.
 
   Returns:
@@ -60,6 +84,9 @@ def export(
     InputError: not a run, no such network or checkpoint, an ensemble of runs, an unknown
       ending, a package that is missing, or an export that answers differently.
   """
+  whole_number(calibration, 1, '--calibration')
+  whole_number(queries, 1, '--queries')
+  whole_number(query_images, 1, '--query_images')
   run = expanded(run)
   formats = {path: _format_of(path) for path in map(expanded, paths)}
   for path, row in formats.items():
@@ -69,13 +96,17 @@ def export(
     row.check_network(_network_row(run, network))
   found = load_trained(run, checkpoint, sharding.data_mesh(), 'float32', network=network)
   student, card = student_and_card(found, run, network, checkpoint)
-  seen = None
+  config, seen = resolve(found.config), None
+  if any(row.quantised for row in formats.values()):
+    shown = calibration_images(config, calibration, data_dir)
+    student = student._replace(calibration=shown)
+    card['calibration_images'] = len(shown)
+  asked = Asked(make.evaluation_threat(config), queries, query_images, config.seed)
   if check:
-    config = resolve(found.config)
     variables = student.variables
     seen = check_images(config, student.net, variables, run / 'export', images, data_dir)
   return {
-    str(path): _export_one(path, row, student, card, seen)
+    str(path): _export_one(path, row, student, card, seen, asked)
     for path, row in formats.items()
   }
 
@@ -110,7 +141,9 @@ def _format_of(path: pathlib.Path) -> Format:
       f'{str(path)!r} {what}; name a file whose ending says the format: '
       f'{", ".join(FORMATS)}'
     )
-  return choose(FORMATS, path.suffix, 'ending of a file', OWN_ROW)
+  longest = sorted(FORMATS, key=len, reverse=True)
+  found = next((ending for ending in longest if path.name.endswith(ending)), path.suffix)
+  return choose(FORMATS, found, 'ending of a file', OWN_ROW)
 
 
 def _network_row(run: pathlib.Path, network: str) -> str:
@@ -166,6 +199,7 @@ def _export_one(
   student: Student,
   card: Mapping[str, Any],
   seen: CheckImages | None,
+  asked: Asked,
 ) -> dict[str, Any]:
   """Writes a file, measures it, writes it again with what was found."""
   own = {**card, 'inputs': row.inputs, 'runtime': row.version()}
@@ -176,7 +210,7 @@ def _export_one(
     with files.writing(path):
       row.write(trial, student, own)
     if seen is not None:
-      own['measured'] = _measure(trial, path, row, student, seen)
+      own['measured'] = _measure(trial, path, row, student, seen, asked)
       with files.writing(path):
         row.write(trial, student, own)
     with files.writing(path):
@@ -194,6 +228,7 @@ def _measure(
   row: Format,
   student: Student,
   seen: CheckImages,
+  asked: Asked,
 ) -> dict[str, Any]:
   """Accuracies of the file in its own run time, and how far it is from the network here."""
   predict = row.load(trial)
@@ -208,7 +243,7 @@ def _measure(
     here, there = logits_of(ours, images), logits_of(predict, images)
     far = float(np.abs(here - there).max())
     size = float(np.abs(here).max())
-    if not far <= TOLERANCE * max(size, 1.0):
+    if not row.quantised and not far <= TOLERANCE * max(size, 1.0):
       raise InputError(
         f'{str(path)!r} was not kept: in {row.version()} its logits differ by {far:.3g} '
         f'from those of jaxrkd (largest {size:.3g}), more than rounding; choose another '
@@ -218,6 +253,16 @@ def _measure(
     found[f'{what}_here'] = float(np.mean(here.argmax(-1) == seen.label))
     found[f'{what}_same_predictions'] = int(np.sum(there.argmax(-1) == here.argmax(-1)))
     found[f'{what}_largest_difference'] = far
+  found['bytes'] = trial.stat().st_size
+  found |= latency(predict, seen.clean)
+  if row.quantised:
+    given = (asked.threat, student.classes, asked.queries, asked.images, asked.seed)
+    found |= query_accuracy(
+      functools.partial(logits_of, predict),
+      functools.partial(logits_of, ours),
+      seen,
+      *given,
+    )
   return found
 
 
@@ -230,6 +275,14 @@ def _tell(path: pathlib.Path, card: Mapping[str, Any]) -> None:
     told = (
       f'{found["runtime"]}: {100 * found["clean"]:.2f} % clean, '
       f'{100 * found["robust"]:.2f} % under {found["attack"]["column"]} on '
-      f'{found["images"]} test images, the predictions of jaxrkd on {same} of them'
+      f'{found["images"]} test images, the predictions of jaxrkd on {same} of them; '
+      f'{found["ms_per_image"]["1"]:.3g} ms an image'
     )
+    if 'query' in found:
+      told += (
+        f'. Square with {found["queries"]} queries, first {found["query_images"]} images: '
+        f'{100 * found["query"]:.2f} % (float network {100 * found["query_here"]:.2f} %), with '
+        f'the transferred images {100 * found["worst"]:.2f} %: an upper bound, for no attack '
+        'follows gradients in integers'
+      )
   say(f'{card["name"]} {card["checkpoint"]} -> {path} ({size:.2f} MiB); {told}')

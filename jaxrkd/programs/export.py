@@ -3,11 +3,14 @@
 Usage: jaxrkd export --workdir=runs/mtard_digits --out=student.onnx
        jaxrkd export --workdir=runs/mtard_digits \\
          --out=student.pt,student.safetensors,student.stablehlo,student.tflite,student.npz
+       jaxrkd export --workdir=runs/mtard_digits --out=student.int8.tflite,student.int8.onnx
        jaxrkd export --workdir=runs/cat_aka --network=student_2 --out=s2.npz
 
 The ending says the format. Each file is measured in its own run time, on test images and on
 adversarial ones; FILE.json beside it says what was found, what the network takes, and the
-config that trained it.
+config that trained it. Files in integers (.int8.onnx, .int8.tflite) are calibrated on training
+images and attacked as well: with images that were made on the float network, and with
+queries.
 """
 
 from absl import flags
@@ -23,6 +26,13 @@ def define() -> None:
   flags.DEFINE_string('network', '', 'One of several networks; empty takes the student.')
   flags.DEFINE_string('checkpoint', 'best', 'best, last or ema.')
   flags.DEFINE_integer('images', 1000, 'Test images to measure on; 0 takes all.')
+  flags.DEFINE_integer(
+    'calibration', 256, 'Training images on which files in integers find their ranges.'
+  )
+  flags.DEFINE_integer(
+    'queries', 200, 'Queries of the attack on files in integers, for each image.'
+  )
+  flags.DEFINE_integer('query_images', 100, 'Images that this attack is tried on.')
   flags.DEFINE_bool('check', True, 'Measure each file (--nocheck needs no data).')
 
 
@@ -44,5 +54,8 @@ def main(overrides: list[str]) -> None:
     checkpoint=found.checkpoint,
     images=found.images,
     check=found.check,
+    calibration=found.calibration,
+    queries=found.queries,
+    query_images=found.query_images,
     data_dir=found.data_dir,
   )

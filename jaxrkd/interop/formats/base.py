@@ -28,6 +28,8 @@ class Student(NamedTuple):
     node: its name and options; see `models.named`.
     classes: number of logits.
     image_shape: (H, W, C).
+    calibration: [N, H, W, C] in [0, 1], float32, training images on which the ranges of
+      activations are measured for integers; None where none were given.
   """
 
   net: Net
@@ -35,6 +37,16 @@ class Student(NamedTuple):
   node: Mapping[str, Any]
   classes: int
   image_shape: tuple[int, int, int]
+  calibration: np.ndarray | None = None
+
+  def calibrated(self) -> np.ndarray:
+    """The calibration images; raises `InputError` where there are none."""
+    if self.calibration is None or not len(self.calibration):
+      raise InputError(
+        'a file in integers needs images to calibrate on, and there are none; give some with '
+        '--calibration'
+      )
+    return self.calibration
 
 
 class Format(NamedTuple):
@@ -50,6 +62,7 @@ class Format(NamedTuple):
     runs_with: modules that reading and running take.
     extra: of `pip install jaxrkd[...]`, which brings them all; empty if none is needed.
     of_torch: whether it is made of a network's PyTorch counterpart.
+    quantised: whether it computes in integers, so that its answers are another network's.
   """
 
   write: Callable[[pathlib.Path, Student, Mapping[str, Any]], None]
@@ -60,6 +73,7 @@ class Format(NamedTuple):
   runs_with: tuple[str, ...] = ()
   extra: str = ''
   of_torch: bool = False
+  quantised: bool = False
 
   def check(self, path: pathlib.Path, run: bool = True) -> None:
     """Raises `InputError` if what the format needs is not installed.

@@ -13,10 +13,12 @@ from jax import export
 from jaxrkd.interop.formats.base import Format, Predict, Student, folded_function
 from jaxrkd.runtime import files
 
+SIGNATURE = 'serving_default'
+
 
 def _write(path: pathlib.Path, student: Student, card: Mapping[str, Any]) -> None:
   del card  # the format has no place for it
-  _silence()
+  silence()
   from litert_converter.mlir import ir, passmanager
   from litert_converter.mlir._mlir_libs import converter_api_ext as converter
 
@@ -30,7 +32,7 @@ def _write(path: pathlib.Path, student: Student, card: Mapping[str, Any]) -> Non
     module = ir.Module.parse(program.mlir_module())
     converter.set_signature(
       module.operation,
-      signature_name='serving_default',
+      signature_name=SIGNATURE,
       input_names=['images'],
       output_names=['logits'],
     )
@@ -42,25 +44,31 @@ def _write(path: pathlib.Path, student: Student, card: Mapping[str, Any]) -> Non
     temporary.write_bytes(content)
 
 
-def _silence() -> None:
+def silence() -> None:
   """Its libraries log to the terminal while they load."""
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '0')
 
 
-def _load(path: pathlib.Path) -> Predict:
-  _silence()
+def interpreter(path: pathlib.Path) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+  """What runs a file, and what is known of its input and its output."""
+  silence()
   from ai_edge_litert.interpreter import Interpreter
 
-  interpreter = Interpreter(model_path=str(path))
-  interpreter.allocate_tensors()
-  (given,) = interpreter.get_input_details()
-  (found,) = interpreter.get_output_details()
+  made = Interpreter(model_path=str(path))
+  made.allocate_tensors()
+  (given,) = made.get_input_details()
+  (found,) = made.get_output_details()
+  return made, given, found
+
+
+def _load(path: pathlib.Path) -> Predict:
+  made, given, found = interpreter(path)
 
   def one(image: np.ndarray) -> np.ndarray:
-    interpreter.set_tensor(given['index'], image[None])
-    interpreter.invoke()
-    return interpreter.get_tensor(found['index'])[0]
+    made.set_tensor(given['index'], image[None])
+    made.invoke()
+    return made.get_tensor(found['index'])[0]
 
   return lambda images: np.stack([one(image) for image in images])
 
