@@ -15,6 +15,11 @@ from jaxrkd.attacks.repeat import repeat
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import attack_images
 
+
+def _norm(name):
+  return 'l2' if name in tiny.L2_ONLY else 'linf'
+
+
 THREATS = {'linf': Linf(0.06), 'l2': L2(0.5)}
 NAMES = tuple((f'{a}_{t}', a, t) for a in ATTACKS for t in THREATS)
 # Those that raise an objective to the end; the others are after a wrong prediction, and
@@ -80,7 +85,7 @@ class AttackTest(parameterized.TestCase):
 
   # The norm changes no place in a batch: one is enough for what compiles long.
   @parameterized.named_parameters(
-    *CLIMBERS, *((n, n, 'linf') for n in tiny.QUICK if n != 'autoattack')
+    *CLIMBERS, *((n, n, _norm(n)) for n in tiny.QUICK if n != 'autoattack')
   )
   def test_an_image_does_not_depend_on_its_batch_or_place(self, name, threat):
     images, labels, logits_fn, _ = problem(batch=5)

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import tiny
 from absl.testing import absltest, parameterized
 from cascade_test import digits, linear_digits
 
@@ -28,6 +29,8 @@ SLOPES = {
   'apgd_t': dict(steps=10, targets=3),
   'fab': dict(steps=10),
   'fab_t': dict(steps=10, targets=3),
+  'deepfool': dict(steps=10),
+  'ddn': dict(steps=20),
 }
 
 
@@ -64,9 +67,15 @@ def spelt(number):
   return lambda x: jax.lax.switch(chosen[0], SPELLINGS, x)
 
 
+def _ball(name, number):
+  if name in tiny.L2_ONLY or name == 'deepfool':
+    return L2(1.0)
+  return (Linf(0.1), L2(1.0), L1(4.0))[number % 3]
+
+
 class AttackTest(parameterized.TestCase):
   @parameterized.parameters(
-    *((name, (Linf(0.1), L2(1.0), L1(4.0))[k % 3]) for k, name in enumerate(SLOPES)),
+    *((name, _ball(name, k)) for k, name in enumerate(SLOPES)),
     *((name, L2(1.0)) for name in ('fgsm', 'pgd', 'fab_t')),
   )
   def test_slopes_at_black_pixels(self, name, norm):

@@ -72,6 +72,8 @@ class RunTest(parameterized.TestCase):
     cls.run_folder = cls.folder / 'first'
     made = tiny.config('mtard', epochs=2, evaluation__trust__images=8)
     made.evaluation.gallery.images = 5
+    made.evaluation.distances.attacks = ('deepfool',)
+    made.evaluation.distances.images = 12
     cls.config = experiment.resolve(made)
     with mock.patch.object(commands, 'started', lambda: 'jaxrkd train --config=mtard'):
       cls.found = experiment.train_and_evaluate(cls.config, cls.run_folder)
@@ -93,6 +95,22 @@ class RunTest(parameterized.TestCase):
       self.assertIn(f'{100 * value:.2f}', self.page.text)
     weighted = 50 * (row['clean'] + row['worst_case'])
     self.assertIn(f'W {weighted:.2f}', self.page.text)
+
+  def test_distances_of_every_network(self):
+    self.assertIn('Distance to the nearest adversarial image', self.page.text)
+    self.assertCountEqual(
+      self.found['distances'], ['student', 'teacher clean', 'teacher robust']
+    )
+    columns = self.config.evaluation.attacks
+    for name, told in self.found['distances'].items():
+      self.assertEqual(told['images'], 12)
+      # What the columns broke is near, whatever the search found.
+      self.assertCountEqual(told['attacks'], ['deepfool', *columns])
+      for row in told['attacks'].values():
+        self.assertLessEqual(row['found'], row['tried'])
+      values = [accuracy for _, accuracy in told['curve']]
+      self.assertEqual(values, sorted(values, reverse=True), name)
+      self.assertEqual(values[0], told['clean'])
 
   def test_self_contained_and_small(self):
     text = self.path.read_text(encoding='utf-8')

@@ -10,7 +10,7 @@ import numpy as np
 import tiny
 from absl.testing import absltest, parameterized
 
-from jaxrkd.attacks import ATTACKS, Linf
+from jaxrkd.attacks import ATTACKS, L2, Linf
 from jaxrkd.data import SOURCES
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import evaluator, results, robustness
@@ -66,7 +66,8 @@ class InvarianceTest(parameterized.TestCase):
     usual = {} if name == 'fgsm' else {'step_size': 0.02}
     if name == 'targeted_pgd':  # The least likely class is out of reach in this ball.
       usual['target'] = 'most_likely'
-    attack = ATTACKS[name](Linf(0.1), **tiny.QUICK.get(name, usual))
+    ball = L2(1.0) if name in tiny.L2_ONLY else Linf(0.1)
+    attack = ATTACKS[name](ball, **tiny.QUICK.get(name, usual))
     test = SOURCES['digits']()[1].take(np.arange(60))
     found = {}
     # `cascade_test` has more of those that go step by step; each batch is a compilation.
@@ -75,7 +76,7 @@ class InvarianceTest(parameterized.TestCase):
       where = mesh(devices)
       loaded = robustness.load_split(test, batch, where)
       found[batch, devices] = robustness.measure(
-        Subject(net, variables), loaded, attack, jax.random.key(0), threat=Linf(0.1)
+        Subject(net, variables), loaded, attack, jax.random.key(0), threat=ball
       )
     first = found[7, 1]
     self.assertBetween(first.robust_accuracy, 0.05, first.clean_accuracy - 0.1)

@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 import sys
 import tempfile
+from typing import Any
 
 import jax
 from ml_collections import ConfigDict
@@ -16,15 +17,22 @@ from jaxrkd.models.named import named_network
 from jaxrkd.runtime import sharding
 
 # Options with which attacks of many steps take few.
-QUICK: dict[str, dict[str, int]] = {
+QUICK: dict[str, dict[str, Any]] = {
   'apgd_ce': dict(steps=10),
   'apgd_dlr': dict(steps=10),
   'apgd_t': dict(steps=10, targets=2),
   'fab': dict(steps=5),
   'fab_t': dict(steps=5, targets=2),
+  'deepfool': dict(steps=5),
+  'ddn': dict(steps=8, length=0.5),
+  'cw_l2': dict(steps=6, searches=2, weight=10.0, step_size=0.2),
   'square': dict(queries=40),
   'autoattack': dict(steps=5, queries=20),
 }
+
+
+# Attacks of one norm alone.
+L2_ONLY = ('ddn', 'cw_l2')
 
 
 def kinds(method: str) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxrkd.attacks import AnyAttack, Cascade, Stepwise, Threat, cascade, uninterrupted
 from jaxrkd.attacks.lanes import ladder
+from jaxrkd.attacks.minimum_norm import ToTheEnd
 from jaxrkd.attacks.threat import told
 from jaxrkd.data import Split
 from jaxrkd.data.batches import plain_order
@@ -118,6 +119,7 @@ def measure(
   parts = _parts(attack, name) if attack is not None else Cascade(())
   if surrogate is not None:
     parts = _whole_runs(parts)
+  norm = _norm(parts)
   aims = clean
   if surrogate is not None:
     # A black-box attack knows the ranks of its own network only.
@@ -135,7 +137,7 @@ def measure(
     search=surrogate or search,
     transfer=surrogate is not None,
     partial=partial,
-    keep=keep,
+    keep=keep or norm is not None,
     title=title,
   )
   run_cascade(task)
@@ -166,9 +168,31 @@ def measure(
       'refuted': int(ledger.refuted.sum()) if own else None,
       'threat': told(ball) if ball is not None else None,
     },
-    images=task.found,
+    images=task.found if keep else None,
     target=_target(parts, aims, label),
+    distance=None if norm is None else _distance(task, norm),
   )
+
+
+def _norm(parts: Cascade) -> Threat | None:
+  """What measures distances, where a single attack looks for the nearest image."""
+  attacks = [attack for _, attack in parts.attacks]
+  if len(attacks) == 1 and isinstance(attacks[0], ToTheEnd):
+    return attacks[0].norm
+  return None
+
+
+def _distance(task: Task, norm: Threat) -> np.ndarray:
+  """How far the adversarial images are; see `Verdicts.distance`."""
+  assert task.found is not None
+  ask, far = jax.jit(norm.norm), []
+  for places in np.array_split(np.arange(len(task.images)), -(-len(task.images) // 4096)):
+    moved = task.found[places] - task.images.pixels(places)
+    far.append(np.asarray(ask(moved), np.float32).reshape(-1))
+  distance = np.concatenate(far)
+  # What the search ends with lies elsewhere only where it found something.
+  distance = np.where(distance > 0, distance, np.float32(np.inf))
+  return np.where(task.clean.right(task.images.label), distance, np.float32(0))
 
 
 def _target(parts: Cascade, clean: Evaluation, labels: np.ndarray) -> np.ndarray | None:

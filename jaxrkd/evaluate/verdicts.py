@@ -14,7 +14,7 @@ from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 
 # Arrays that not all verdicts have.
-OPTIONAL = ('images', 'target')
+OPTIONAL = ('images', 'target', 'distance')
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -46,6 +46,9 @@ class Verdicts:
     images: float32 [N, H, W, C], the adversarial images; None if they were not kept.
     target: int32 [N], the class that a targeted attack aimed at, -1 for images of that
       class; None where none aimed at one.
+    distance: float32 [N], of an attack that looks for the nearest adversarial image: how far
+      that is, infinite where it found none, 0 where the image is wrong without one; None of
+      others.
   """
 
   index: np.ndarray
@@ -64,6 +67,7 @@ class Verdicts:
   about: dict[str, Any]
   images: np.ndarray | None = None
   target: np.ndarray | None = None
+  distance: np.ndarray | None = None
 
   def __repr__(self) -> str:
     return (

@@ -13,7 +13,7 @@ from jaxrkd.experiment import examples, make
 from jaxrkd.experiment.load import Trained, load_teacher, load_trained
 from jaxrkd.experiment.measurement import Measurement
 from jaxrkd.experiment.subjects import identity_of, subject_of
-from jaxrkd.experiment.summary import tell_checks
+from jaxrkd.experiment.summary import tell_checks, tell_distances
 from jaxrkd.runtime.progress import say
 
 # In the folder of per-image results.
@@ -59,6 +59,29 @@ def check_trust(
   tell_checks(panel)
   curves = {name: accuracy_against_eps(subject, *asked) for name, subject in own.items()}
   return {'trust': panel.as_dict(), 'curves': curves}
+
+
+def measure_distances(
+  config: ConfigDict,
+  workdir: pathlib.Path,
+  mesh: jax.sharding.Mesh,
+  measure: Measurement,
+  trained: Trained,
+  place: pathlib.Path,
+  folder: pathlib.Path,
+  title: str,
+) -> dict[str, Any]:
+  """How far the nearest adversarial images are: of the network that stands for a run, and of
+  its teachers; `Distances.as_dict` by their names."""
+  found = {}
+  for name in (None, *config.teachers):
+    own = trained if name is None else load_teacher(config, workdir, name, mesh)
+    called = title if name is None else f'teacher {name}'
+    say(f'measuring distances of {called}')
+    home = place if name is None else folder / name
+    found[called] = measure.distances(subject_of(own), home, identity_of(own), called)
+  tell_distances(found)
+  return found
 
 
 def keep_examples(

@@ -77,6 +77,7 @@ def check(config: ConfigDict, past: bool = False) -> None:
       'config.data.classes leaves classes out and numbers the others anew, but the extra '
       f'images of {config.extra.path!r} are labelled for all; leave one of the two out'
     )
+  make.distance_attacks(config)
   _check_trajectories(config, past)
   _check_scale(config)
   _check_seeds(config)
@@ -277,7 +278,7 @@ def _check_numbers(config: ConfigDict) -> None:
       f'config.evaluation.batch_size is {config.evaluation.batch_size}; it must be at '
       'least 1'
     )
-  for key in ('images', 'trust.images', 'gallery.images'):
+  for key in ('images', 'trust.images', 'gallery.images', 'distances.images'):
     value = configs.leaf(config.evaluation, key)
     if value < 0:
       raise InputError(

@@ -143,7 +143,9 @@ def base() -> ConfigDict:
       # (0 is all). Attacks search in `search_precision`; whatever they find counts only if
       # float32 agrees. `trust.images` of them go through the checks that tell whether
       # the numbers can be believed (0 makes none). `gallery.images` of them are kept with
-      # their adversarial counterparts for the page (0 keeps none).
+      # their adversarial counterparts for the page (0 keeps none). `distances.attacks` look
+      # for the nearest adversarial image of the first `distances.images` (0 is all),
+      # whatever the radius; empty measures no distances.
       evaluation=dict(
         split='test',
         images=0,
@@ -151,6 +153,7 @@ def base() -> ConfigDict:
         search_precision='float32',
         trust=dict(images=100),
         gallery=dict(images=12),
+        distances=dict(attacks=(), images=1000),
         threat=dict(name='linf', eps=EIGHT),
         attacks=dict(fgsm={}, pgd_sat={}, pgd_trades={}, cw_inf={}),
       ),

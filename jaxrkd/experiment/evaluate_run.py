@@ -16,7 +16,7 @@ from jaxrkd.data import Dataset
 from jaxrkd.evaluate import results
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.experiment import make, recipe_changes
-from jaxrkd.experiment.beside_table import check_trust, keep_examples
+from jaxrkd.experiment.beside_table import check_trust, keep_examples, measure_distances
 from jaxrkd.experiment.load import (
   Trained,
   chosen,
@@ -92,7 +92,8 @@ def evaluate_run(
   found['versions'] = results.versions()
   if not (checks and config.evaluation.trust.images) and _same_numbers(before, found):
     # What was checked stays so: leaving the checks out must not clear a verdict.
-    found |= {key: before[key] for key in ('trust', 'curves') if key in before}
+    kept = ('trust', 'curves', 'distances')
+    found |= {key: before[key] for key in kept if key in before}
   found['finished'] = False
   # Printed first: numbers on a screen survive a full disk.
   tell(config, workdir, data.name, found, title)
@@ -110,6 +111,12 @@ def evaluate_run(
   if checks and config.evaluation.trust.images:
     preemption.end_if_asked()
     found |= check_trust(config, workdir, mesh, measure, stands, place, title)
+  if checks and config.evaluation.distances.attacks and not versions:
+    preemption.end_if_asked()
+    found['distances'] = measure_distances(
+      config, workdir, mesh, measure, stands, place, workdir / folder, title
+    )
+    _write(path, found)
   if checks and config.evaluation.gallery.images and not versions:
     preemption.end_if_asked()
     keep_examples(config, workdir, mesh, measure, stands, place, workdir / folder)

@@ -17,8 +17,10 @@ from jaxrkd.attacks import (
   UNFORESEEN,
   AnyAttack,
   Search,
+  Stepwise,
   Threat,
 )
+from jaxrkd.attacks.minimum_norm import minimum_norm_attack
 from jaxrkd.attacks.ramp import Ramp
 from jaxrkd.data import Dataset, assemble, extra_images, read_source, with_extra
 from jaxrkd.errors import InputError, choose, whole_number
@@ -189,6 +191,23 @@ def evaluation_attacks(config: ConfigDict) -> dict[str, AnyAttack]:
     name: _attack(node, part.threat, f'config.evaluation.attacks.{name}')
     for name, node in part.attacks.items()
   }
+
+
+def distance_attacks(config: ConfigDict) -> dict[str, Stepwise]:
+  """Builds the attacks that measure distances, by name.
+
+  Raises:
+    InputError: no row, or one that does not look for the nearest image.
+  """
+  part, found = config.evaluation, {}
+  for name in part.distances.attacks:
+    where = 'config.evaluation.distances.attacks'
+    with _about(where):
+      if name in UNFORESEEN or name not in ATTACKS:
+        minimum_norm_attack(None, name)
+      made = _attack_in(json.dumps({'name': name, 'eps': 0}), _threat(part.threat))
+      found[name] = minimum_norm_attack(made, name)
+  return found
 
 
 def selection_attack(config: ConfigDict) -> AnyAttack | None:

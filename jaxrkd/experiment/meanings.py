@@ -122,6 +122,9 @@ MEANINGS: dict[str, str] = {
   'believed. 0 makes no checks.',
   'evaluation.gallery.images': 'Images that are kept with their adversarial counterparts for '
   'the page of the run. 0 keeps none.',
+  'evaluation.distances.attacks': 'Attacks that measure how far the nearest adversarial image '
+  'is, such as fab_t,deepfool: accuracy in balls of every size. Empty measures none.',
+  'evaluation.distances.images': 'Images of these measurements, the first ones. 0 takes all.',
   'evaluation.threat.name': 'Norm of the ball of the measurement: linf, l2 or l1.',
   'evaluation.threat.eps': 'Radius of that ball, in [0, 1] pixels.',
   'evaluation.attacks': 'Name of a column -> attack; the keys of each are below.',

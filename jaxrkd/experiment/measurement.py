@@ -10,18 +10,21 @@ from typing import Any, NamedTuple
 import jax
 from ml_collections import ConfigDict
 
-from jaxrkd.attacks import ATTACKS, UNFORESEEN, AnyAttack
+from jaxrkd.attacks import ATTACKS, UNFORESEEN, AnyAttack, Stepwise
+from jaxrkd.attacks.minimum_norm import to_the_end
 from jaxrkd.attacks.ramp import Ramp
 from jaxrkd.data import Dataset
 from jaxrkd.evaluate import particle_statistics, robustness
 from jaxrkd.evaluate.fingerprint import fingerprint, images_digest
+from jaxrkd.evaluate.minimum_norm import of_verdicts
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.evaluate.results import summarize, versions, worst_case
 from jaxrkd.evaluate.table_checks import Column
-from jaxrkd.evaluate.task import Subject
+from jaxrkd.evaluate.task import Images, Subject
 from jaxrkd.evaluate.verdicts import Verdicts, stored
 from jaxrkd.experiment import make
 from jaxrkd.experiment.examples import Way
+from jaxrkd.experiment.tables import options
 from jaxrkd.models.group import Group
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
@@ -150,6 +153,62 @@ class Measurement:
       files.write_npz(folder / 'worst.npz', worst_case(inside or verdicts))
     self._measured[folder] = verdicts
     return summarize(verdicts, inside)
+
+  def distances(
+    self,
+    subject: Subject,
+    folder: pathlib.Path,
+    identity: Mapping[str, Any],
+    title: str,
+  ) -> dict[str, Any]:
+    """How far a network's nearest adversarial images are; see `Distances.as_dict`.
+
+    What the columns broke bounds the distance, where they were measured into the folder.
+
+    Args:
+      subject: the network, in float32.
+      folder: where per-image results go, as `distance_NAME.npz`.
+      identity: see a call.
+      title: what it is called while this takes long.
+    """
+    part = self._config.evaluation
+    ball, count = make.evaluation_threat(self._config), part.distances.images
+    rows = slice(min(count, len(self.loaded.images)) if count else None)
+    every = self.loaded.images
+    images = Images(every.image[rows], every.label[rows], every.index[rows])
+    loaded = robustness.Loaded(images, self.loaded.batch_size, self._mesh)
+    clean = robustness.evaluate_clean(subject, loaded, self._key)
+    classes = clean.targets.shape[1] + 1
+    made_by = {key: value for key, value in versions().items() if key != 'device'}
+    found = {}
+    for name, attack in make.distance_attacks(self._config).items():
+
+      def compute(partial: Partial, name: str = name, attack: Stepwise = attack):
+        return robustness.measure(
+          subject,
+          loaded,
+          to_the_end(attack, classes, ball),
+          self._key,
+          name=name,
+          clean=clean,
+          partial=partial,
+          title=f'{title}:',
+        )
+
+      settings = [
+        {**self._settings, 'images': images_digest(images)},
+        ['distance', name, options(ATTACKS[name])],
+        dict(identity),
+        made_by,
+      ]
+      path = folder / f'distance_{name}.npz'
+      found[name] = stored([path], fingerprint(settings), compute)
+    distances = of_verdicts(found, ball)
+    for name, column in self.columns(folder).items() if folder in self._measured else ():
+      if type(column.threat) is type(ball) and column.threat is not None:
+        broken = ~column.verdicts.robust[rows]
+        distances = distances.bounded(name, broken, column.threat.eps)
+    return distances.as_dict()
 
   def columns(self, folder: pathlib.Path) -> dict[str, Column]:
     """What was measured into a folder, for checks of whether it can be believed."""

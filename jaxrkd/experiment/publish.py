@@ -34,7 +34,7 @@ KEPT = (
   *('recipe', 'finished'),
 )
 # What was found on the best checkpoint alone.
-OF_BEST = ('trust', 'curves')
+OF_BEST = ('trust', 'curves', 'distances')
 
 
 def push(

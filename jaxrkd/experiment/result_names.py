@@ -10,7 +10,7 @@ from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.experiment.load import teacher_folder
 
 # Keys of `evaluation` that change no number, and so need no other file.
-NEVER_NAMED = ('batch_size', 'trust', 'gallery')
+NEVER_NAMED = ('batch_size', 'trust', 'gallery', 'distances')
 # Most characters of a name that say what is in the file; a mark tells names apart.
 LONGEST = 60
 ATTACKS, TEACHERS = 'attacks.', 'teachers.'

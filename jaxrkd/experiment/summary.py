@@ -2,6 +2,7 @@
 
 import pathlib
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -98,6 +99,28 @@ def page_head(
     f'jax {version["jax"]} on {version["device"]}; written {time.strftime("%Y-%m-%d")}'
   )
   return title, about
+
+
+def tell_distances(found: Mapping[str, Mapping[str, Any]]) -> None:
+  """Prints how far the nearest adversarial images are, by network."""
+  for name, told in found.items():
+    say(f'{name}: {distances_in_words(told)}')
+
+
+def distances_in_words(told: Mapping[str, Any]) -> str:
+  """One network's distances in a sentence; `told` is of `Distances.as_dict`."""
+  middle = told['median']
+  far = 'none was found for half of the images' if middle is None else f'{middle:.4g}'
+  parts = []
+  for name, seen in told['attacks'].items():
+    part = f'{name} found {seen["found"]} of {seen["tried"]}'
+    if seen['median'] is not None and seen['seconds']:
+      part += f', median {seen["median"]:.4g}'
+    parts.append(part)
+  return (
+    f'median {told["norm"]} distance to an adversarial image {far} on {told["images"]} '
+    f'images ({"; ".join(parts)})'
+  )
 
 
 def tell_checks(panel: Panel) -> None:

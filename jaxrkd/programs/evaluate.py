@@ -4,6 +4,7 @@ Usage: jaxrkd evaluate --workdir=runs/mtard_digits
        jaxrkd evaluate --workdir=runs/mtard_digits --attacks=autoattack
        jaxrkd evaluate --workdir=runs/mtard_digits \\
          --attacks=pgd_40,square_100,pgd_trades@robust --config.evaluation.threat.eps=4/255
+       jaxrkd evaluate --workdir=runs/mtard_digits --attacks=pgd_40 --radii=4/255,16/255
 
 Overrides may change `evaluation`, `seed` and the teachers' `workdir`. Measurements that
 were made before with the same settings are read from the run's folder. New settings go to
@@ -25,6 +26,7 @@ from jaxrkd import experiment
 from jaxrkd.errors import InputError
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import seeds, train_teachers
+from jaxrkd.experiment.columns import with_radii
 from jaxrkd.experiment.data_notes import tell
 from jaxrkd.experiment.evaluate_run import evaluate_run
 from jaxrkd.experiment.load import read_config, seed_folder
@@ -45,6 +47,11 @@ def define() -> None:
     None,
     'Columns in place of those of the run: autoattack, pgd_40, square_100, cw_inf, ...; '
     'with @TEACHER or @WORKDIR images are made on that network (transfer).',
+  )
+  flags.DEFINE_list(
+    'radii',
+    [],
+    'More radii in which each column is measured, such as 4/255,16/255: a column each.',
   )
   flags.DEFINE_list(
     'epochs',
@@ -69,6 +76,7 @@ def main(overrides: list[str]) -> None:
     flags.FLAGS.data_dir,
     flags.FLAGS.attacks,
     [int(text) for text in given],
+    flags.FLAGS.radii,
   )
   status = found.get('trust', {}).get('status', 'none')
   if flags.FLAGS.strict and status in STATUS:
@@ -82,6 +90,7 @@ def remeasure(
   data_dir: str = '',
   attacks: list[str] | None = None,
   epochs: Sequence[int] = (),
+  radii: Sequence[str] = (),
 ) -> dict[str, Any]:
   """Measures student and teachers of a run; returns what it writes.
 
@@ -94,6 +103,7 @@ def remeasure(
     attacks: the columns, by their short names (`experiment.columns`); None keeps the run's.
     epochs: whose checkpoints were kept; measures these, without trust checks, instead of
       the best, the last and the averaged network.
+    radii: in which each column is measured besides its own, such as '4/255'.
 
   Raises:
     InputError: not a run, or an override of something that training has fixed.
@@ -113,7 +123,7 @@ def remeasure(
         f'measured with its own; name one of them, such as '
         f'{str(seed_folder(workdir, old.seeds[0]))!r}, to change config.seed'
       )
-  config, name = _changed(workdir, old, overrides, attacks)
+  config, name = _changed(workdir, old, overrides, attacks, radii)
   mesh = sharding.data_mesh()
   data = experiment.dataset(config, data_dir)
   tell(data)
@@ -145,7 +155,7 @@ def remeasure(
   folders = {str(seed): seed_folder(workdir, seed) for seed in old.seeds}
   found = {}
   for seed, place in folders.items():
-    given = _changed(place, read_config(place), overrides, attacks)
+    given = _changed(place, read_config(place), overrides, attacks, radii)
     found[seed] = measure(given[0], place, given[1], f'student, seed {seed}')
   whole = seeds.in_common(found, folders, path)
   say(f'written to {path}')
@@ -157,6 +167,7 @@ def _changed(
   old: ConfigDict,
   overrides: list[str],
   attacks: list[str] | None,
+  radii: Sequence[str],
 ) -> tuple[ConfigDict, str]:
   """How to measure, and what the names of its files end in."""
   given = ConfigDict(old.to_dict())
@@ -166,5 +177,8 @@ def _changed(
     given.evaluation.attacks = experiment.columns(
       attacks, experiment.resolve(old, first, past=True)
     )
+  if radii:
+    own = given.evaluation.attacks.to_dict()
+    given.evaluation.attacks = with_radii(own, radii)
   config = experiment.resolve(given, overrides, past=True)
   return config, ending(config, experiment.resolve(old, past=True), workdir)

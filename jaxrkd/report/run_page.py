@@ -7,7 +7,7 @@ from typing import Any
 from jaxrkd.evaluate import results
 from jaxrkd.evaluate.confidence import wilson
 from jaxrkd.evaluate.corruption_accuracy import SEVERITIES, said
-from jaxrkd.report import charts, confusion, training_charts
+from jaxrkd.report import charts, confusion, distances, training_charts
 from jaxrkd.report.example_cards import Examples, cards
 from jaxrkd.report.markup import sentence, table, text, whole
 
@@ -60,7 +60,7 @@ class Content:
     rows: network -> `results.summarize`.
     stands: the row that stands for the run.
     heads: column -> its heading, where that is not its name.
-    found: what results.json holds; `trust`, `curves`, `selection`, `threat_note`,
+    found: what results.json holds; `trust`, `curves`, `distances`, `selection`, `threat_note`,
       `data_notes`, `evaluation` and `finished` are read.
     metrics: the rows of metrics.jsonl.
     best_step: of the best checkpoint; None where nothing was chosen.
@@ -104,6 +104,7 @@ def page(content: Content) -> str:
     *(f'<p class="note">{sentence(note)}</p>' for note in notes),
     _accuracies(content),
     *_curves(found),
+    *distances.section(found.get('distances')),
     *_classes(content),
     *_corruptions(content),
     *cards(content.examples, content.classes, content.rows[content.stands]),
