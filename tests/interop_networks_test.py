@@ -70,6 +70,24 @@ CASES = {
     functools.partial(layouts.DMPreActResNet, width=8),
   ),
   'mobilenet_v2': Case(dict(name='mobilenet_v2'), layouts.MobileNetV2),
+  'resnet50': Case(
+    dict(name='resnet50', width=4, blocks=(1, 1, 1, 1)),
+    resnet((1, 1, 1, 1), 4, three=True),
+  ),
+  'imagenet_resnet18': Case(
+    dict(name='imagenet_resnet18', width=8, blocks=(1, 1, 1, 1)),
+    resnet((1, 1, 1, 1), 8, 'imagenet'),
+  ),
+  'imagenet_resnet50': Case(
+    dict(name='imagenet_resnet50', width=4, blocks=(1, 1, 1, 1)),
+    resnet((1, 1, 1, 1), 4, 'imagenet', three=True),
+  ),
+  'imagenet_preact': Case(
+    dict(name='preact_resnet18', width=8, stem='imagenet'), preact(8, large=True)
+  ),
+  'imagenet_mobilenet_v2': Case(
+    dict(name='imagenet_mobilenet_v2'), layouts.ImageNetMobileNetV2
+  ),
   'wrn': Case(dict(name='wrn', depth=16, width=2), wide(WIDE, 16, 2)),
   'wrn_elu': Case(
     dict(name='wrn', depth=10, width=1, activation='elu'),
@@ -77,6 +95,10 @@ CASES = {
   ),
   'dm_wrn': Case(
     dict(name='dm_wrn', depth=16, width=2, normalisation='cifar100'), wide(DM, 16, 2)
+  ),
+  'dm_wrn_sparse': Case(
+    dict(name='dm_wrn', depth=16, width=2, mean_sparse=True),
+    wide(DM, 16, 2, sparse=True),
   ),
   'dm_wrn_relu': Case(
     dict(name='dm_wrn', depth=10, width=2, activation='relu'),
@@ -92,6 +114,11 @@ FULL = {
   'resnet56': resnet((9, 9, 9), 16, 'hub'),
   'resnet18': resnet((2, 2, 2, 2), 64),
   'resnet34': resnet((3, 4, 6, 3), 64),
+  'resnet50': resnet((3, 4, 6, 3), 64, three=True),
+  'imagenet_resnet18': resnet((2, 2, 2, 2), 64, 'imagenet'),
+  'imagenet_resnet34': resnet((3, 4, 6, 3), 64, 'imagenet'),
+  'imagenet_resnet50': resnet((3, 4, 6, 3), 64, 'imagenet', three=True),
+  'imagenet_mobilenet_v2': layouts.ImageNetMobileNetV2,
   'preact_resnet18': preact(64),
   'dm_preact_resnet18': functools.partial(layouts.DMPreActResNet, width=64),
   'mobilenet_v2': layouts.MobileNetV2,

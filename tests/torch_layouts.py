@@ -54,30 +54,62 @@ class Basic(Act):
     return self.act(self.bn2(self.conv2(y)) + getattr(self, self.name)(x))
 
 
+class Three(Act):
+  def __init__(self, inputs, outputs, stride, activation, name, padded=False):
+    super().__init__(activation)
+    inner = outputs // 4
+    self.conv1, self.bn1 = conv1(inputs, inner), nn.BatchNorm2d(inner)
+    self.conv2, self.bn2 = conv3(inner, inner, stride), nn.BatchNorm2d(inner)
+    self.conv3, self.bn3 = conv1(inner, outputs), nn.BatchNorm2d(outputs)
+    self.name, beside = name, nn.Identity()
+    if stride > 1 or inputs != outputs:
+      beside = nn.Sequential(conv1(inputs, outputs, stride), nn.BatchNorm2d(outputs))
+    setattr(self, name, beside)
+
+  def forward(self, x):
+    y = self.act(self.bn1(self.conv1(x)))
+    y = self.bn3(self.conv3(self.act(self.bn2(self.conv2(y)))))
+    return self.act(y + getattr(self, self.name)(x))
+
+
+def stem(channels, width, large):
+  """The first convolution, and what follows its BatchNorm."""
+  if not large:
+    return conv3(channels, width), nn.Identity()
+  return nn.Conv2d(channels, width, 7, 2, 3, bias=False), nn.MaxPool2d(3, 2, 1)
+
+
 class ResNet(Act):
-  """ResNet-18, -34 (four stages), ResNet-6n+2 (three)."""
+  """ResNet-18, -34, -50 (four stages), ResNet-6n+2 (three)."""
 
   def __init__(
-    self, classes, channels, blocks, width, activation='relu', style='kuangliu'
+    self,
+    classes,
+    channels,
+    blocks,
+    width,
+    activation='relu',
+    style='kuangliu',
+    three=False,
   ):
     super().__init__(activation)
-    self.conv1, self.bn1 = conv3(channels, width), nn.BatchNorm2d(width)
+    self.conv1, self.pool = stem(channels, width, style == 'imagenet')
+    self.bn1 = nn.BatchNorm2d(width)
     inputs, self.count = width, len(blocks)
-    name = 'downsample' if style == 'hub' else 'shortcut'
+    kind, wider = (Three, 4) if three else (Basic, 1)
+    name = 'downsample' if style in ('hub', 'imagenet') else 'shortcut'
     for k, number in enumerate(blocks):
-      outputs, stage = width * 2**k, []
+      outputs, stage = wider * width * 2**k, []
       for i in range(number):
         stride = 2 if k and not i else 1
-        stage.append(
-          Basic(inputs, outputs, stride, activation, name, style == 'option A')
-        )
+        stage.append(kind(inputs, outputs, stride, activation, name, style == 'option A'))
         inputs = outputs
       setattr(self, f'layer{k + 1}', nn.Sequential(*stage))
-    self.head = 'fc' if style == 'hub' else 'linear'
+    self.head = 'fc' if style in ('hub', 'imagenet') else 'linear'
     setattr(self, self.head, nn.Linear(inputs, classes))
 
   def forward(self, x):
-    x = self.act(self.bn1(self.conv1(x)))
+    x = self.pool(self.act(self.bn1(self.conv1(x))))
     for k in range(self.count):
       x = getattr(self, f'layer{k + 1}')(x)
     return getattr(self, self.head)(x.mean((2, 3)))
@@ -101,9 +133,19 @@ class PreBasic(Act):
 
 
 class PreActResNet(Act):
-  def __init__(self, classes, channels, width, activation='relu', final=True, raw=False):
+  def __init__(
+    self,
+    classes,
+    channels,
+    width,
+    activation='relu',
+    final=True,
+    raw=False,
+    large=False,
+  ):
     super().__init__(activation)
-    self.conv1, inputs = conv3(channels, width), width
+    self.conv1, self.pool = stem(channels, width, large)
+    inputs = width
     for k in range(4):
       outputs, stage = width * 2**k, []
       for i in range(2):
@@ -115,7 +157,7 @@ class PreActResNet(Act):
     self.linear = nn.Linear(inputs, classes)
 
   def forward(self, x):
-    x = self.conv1(x)
+    x = self.pool(self.conv1(x))
     for k in range(4):
       x = getattr(self, f'layer{k + 1}')(x)
     if hasattr(self, 'bn'):
@@ -215,26 +257,51 @@ class WideResNet(Act):
     return self.fc(self.act(self.bn1(x)).mean((2, 3)))
 
 
+class Sparse(nn.Module):
+  """Activations near the mean of their channel become it."""
+
+  def __init__(self, channels):
+    super().__init__()
+    self.register_buffer('running_mean', torch.zeros(channels))
+    self.register_buffer('running_var', torch.zeros(channels))
+    self.register_buffer('threshold', torch.tensor(0.0))
+
+  def forward(self, x):
+    mean = self.running_mean[:, None, None]
+    reach = self.threshold.abs() * self.running_var.sqrt()[:, None, None]
+    return torch.where((x - mean).abs() < reach, mean, x)
+
+
+def sparse_parts(module, sparse, **widths):
+  """Gives a module `Sparse` parts, or ones that change nothing."""
+  for name, width in widths.items():
+    setattr(module, name, Sparse(width) if sparse else nn.Identity())
+
+
 class DMBlock(Act):
-  def __init__(self, inputs, outputs, stride, activation):
+  def __init__(self, inputs, outputs, stride, activation, sparse):
     super().__init__(activation)
+    sparse_parts(
+      self, sparse, meansparse_0=inputs, meansparse_1=outputs, meansparse_2=outputs
+    )
     self.batchnorm_0, self.conv_0 = nn.BatchNorm2d(inputs), same3(inputs, outputs, stride)
     self.batchnorm_1, self.conv_1 = nn.BatchNorm2d(outputs), conv3(outputs, outputs)
     if inputs != outputs:
       self.shortcut = conv1(inputs, outputs, stride)
 
   def forward(self, x):
-    active = self.act(self.batchnorm_0(x))
-    y = self.act(self.batchnorm_1(shifted(self.conv_0, active)))
-    return self.conv_1(y) + (self.shortcut(active) if hasattr(self, 'shortcut') else x)
+    active = self.act(self.meansparse_0(self.batchnorm_0(x)))
+    y = self.meansparse_1(self.batchnorm_1(shifted(self.conv_0, active)))
+    beside = self.shortcut(active) if hasattr(self, 'shortcut') else x
+    return self.meansparse_2(self.conv_1(self.act(y)) + beside)
 
 
 class DMGroup(nn.Module):
-  def __init__(self, inputs, outputs, count, stride, activation):
+  def __init__(self, inputs, outputs, count, stride, activation, sparse):
     super().__init__()
     self.block = nn.Sequential(
       *(
-        DMBlock(outputs if i else inputs, outputs, 1 if i else stride, activation)
+        DMBlock(outputs if i else inputs, outputs, 1 if i else stride, activation, sparse)
         for i in range(count)
       )
     )
@@ -244,18 +311,22 @@ class DMGroup(nn.Module):
 
 
 class DMWideResNet(Act):
-  def __init__(self, classes, channels, depth, width, activation='swish'):
+  def __init__(self, classes, channels, depth, width, activation='swish', sparse=False):
     super().__init__(activation)
     n, sizes = (depth - 4) // 6, (16, 16 * width, 32 * width, 64 * width)
     self.init_conv = conv3(channels, 16)
     self.layer = nn.Sequential(
-      *(DMGroup(sizes[k], sizes[k + 1], n, 2 if k else 1, activation) for k in range(3))
+      *(
+        DMGroup(sizes[k], sizes[k + 1], n, 2 if k else 1, activation, sparse)
+        for k in range(3)
+      )
     )
+    sparse_parts(self, sparse, meansparse_end=sizes[3])
     self.batchnorm, self.logits = nn.BatchNorm2d(sizes[3]), nn.Linear(sizes[3], classes)
 
   def forward(self, x):
     x = self.layer(self.init_conv(x))
-    return self.logits(self.act(self.batchnorm(x)).mean((2, 3)))
+    return self.logits(self.act(self.meansparse_end(self.batchnorm(x))).mean((2, 3)))
 
 
 class Inverted(Act):
@@ -302,6 +373,45 @@ class MobileNetV2(Act):
     return self.linear(self.act(self.bn2(self.conv2(x))).mean((2, 3)))
 
 
+def conv_bn(inputs, outputs, size, stride=1, groups=1):
+  conv = nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False)
+  return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.ReLU6())
+
+
+class LargeInverted(nn.Module):
+  def __init__(self, inputs, outputs, expansion, stride):
+    super().__init__()
+    hidden = inputs * expansion
+    wide = [conv_bn(inputs, hidden, 1)] if expansion > 1 else []
+    deep = conv_bn(hidden, hidden, 3, stride, hidden)
+    self.conv = nn.Sequential(
+      *wide, deep, conv1(hidden, outputs), nn.BatchNorm2d(outputs)
+    )
+    self.adds = stride == 1 and inputs == outputs
+
+  def forward(self, x):
+    return self.conv(x) + (x if self.adds else 0)
+
+
+class ImageNetMobileNetV2(nn.Module):
+  """The layout of torchvision; Dropout has no weights."""
+
+  STRIDES = (1, 2, 2, 2, 1, 2, 1)
+
+  def __init__(self, classes, channels):
+    super().__init__()
+    parts, inputs = [conv_bn(channels, 32, 3, 2)], 32
+    for (expansion, outputs, count, _), stride in zip(MobileNetV2.GROUPS, self.STRIDES):
+      for i in range(count):
+        parts.append(LargeInverted(inputs, outputs, expansion, 1 if i else stride))
+        inputs = outputs
+    self.features = nn.Sequential(*parts, conv_bn(320, 1280, 1))
+    self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, classes))
+
+  def forward(self, x):
+    return self.classifier(self.features(x).mean((2, 3)))
+
+
 class ConvNet(Act):
   def __init__(self, classes, channels, widths, strides, activation='relu'):
     super().__init__(activation)
@@ -328,6 +438,8 @@ def randomise(module, seed=0):
       if tensor.ndim == 4:
         fan = tensor[0].numel()
         tensor.normal_(0, (1 / fan) ** 0.5, generator=generator)
+      elif name.endswith('threshold'):
+        tensor.fill_(0.4)
       elif name.endswith(('running_var', 'weight')) and tensor.ndim == 1:
         tensor.uniform_(0.5, 1.5, generator=generator)
       else:

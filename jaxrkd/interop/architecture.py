@@ -12,8 +12,10 @@ from jaxrkd.interop.state_dict import State
 WRN_SIZES = {(22, 6), (28, 10), (34, 10), (34, 20), (70, 16)}
 RESNET_DEPTHS = (8, 20, 32, 44, 56)
 EIGHTEEN, THIRTY_FOUR = (2, 2, 2, 2), (3, 4, 6, 3)
-FIRSTS = ('conv1', 'init_conv', 'conv_2d', 'convs.0')
-HEADS = ('linear', 'fc', 'logits')
+FIRSTS = ('conv1', 'init_conv', 'conv_2d', 'convs.0', 'features.0.0')
+HEADS = ('linear', 'fc', 'logits', 'classifier.1')
+# Length of the first kernel of networks for large images.
+LARGE = 7
 Shapes = list[tuple[int, ...]]
 
 
@@ -40,9 +42,12 @@ def guess(state: State) -> dict[str, Any] | None:
   if blocks := _each(state, 'block1.layer.{}.conv1.weight'):
     return _wide('wrn', blocks)
   if blocks := _each(state, 'layer.0.block.{}.conv_0.weight'):
-    return _wide('dm_wrn', blocks)
+    sparse = 'meansparse_end.running_mean' in state
+    return {**_wide('dm_wrn', blocks), **({'mean_sparse': True} if sparse else {})}
   if 'layers.16.conv3.weight' in state:
     return {'name': 'mobilenet_v2'}
+  if 'features.18.0.weight' in state and 'classifier.1.weight' in state:
+    return {'name': 'imagenet_mobilenet_v2'}
   if shapes := _each(state, 'convs.{}.weight'):
     return {'name': 'convnet', 'widths': tuple(width for width, *_ in shapes)}
   stages = [_each(state, f'layer_{k}.{{}}.conv_2d_1.weight') for k in range(4)]
@@ -53,10 +58,13 @@ def guess(state: State) -> dict[str, Any] | None:
     return None
   if not stages[3]:
     return _cifar_resnet(state, stages[0])
+  first = state.get('conv1.weight')
+  large = first is not None and first.shape[-1] == LARGE
   if 'bn1.weight' in state:
-    return _four_stages('resnet18', stages)
+    return _resnet(state, stages, large)
   final = {} if 'bn.weight' in state else {'final_bn': False}
-  return {**_four_stages('preact_resnet18', stages), **final}
+  stem = {'stem': 'imagenet'} if large else {}
+  return {**_four_stages('preact_resnet18', stages), **final, **stem}
 
 
 def _each(state: State, pattern: str) -> Shapes:
@@ -84,6 +92,16 @@ def _four_stages(name: str, stages: list[Shapes]) -> dict[str, Any]:
   elif blocks != EIGHTEEN:
     found['blocks'] = blocks
   return {**found, 'width': width} if width != 64 else found
+
+
+def _resnet(state: State, stages: list[Shapes], large: bool) -> dict[str, Any]:
+  found = _four_stages('resnet18', stages)
+  if 'layer1.0.conv3.weight' in state:
+    if found.pop('name') == 'resnet34':
+      found = {'name': 'resnet50', **found}
+    else:
+      found = {'name': 'resnet50', 'blocks': EIGHTEEN, **found}
+  return {**found, 'name': f'imagenet_{found["name"]}'} if large else found
 
 
 def _cifar_resnet(state: State, first: Shapes) -> dict[str, Any]:

@@ -17,6 +17,7 @@ AUGUSTIN = dict(
   mean=(0.4913997551666284, 0.48215855929893703, 0.4465309133731618),
   std=(0.24703225141799082, 0.24348516474564, 0.2615878392604963),
 )
+ENGSTROM = dict(mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010))
 CIFAR10 = dict(normalisation='cifar10')
 CIFAR100 = dict(normalisation='cifar100')
 HALF = dict(normalisation='half')
@@ -184,6 +185,21 @@ ENTRIES = (
     {'Bartoldson2024Adversarial_WRN-94-16': (93.68, 73.71)},
   ),
   Entry(
+    'cifar10',
+    dict(name='dm_wrn', depth=94, width=16, mean_sparse=True, **CIFAR10),
+    {'Amini2024MeanSparse_S-WRN-94-16': (93.63, 75.28)},
+  ),
+  Entry(
+    'cifar10',
+    dict(name='resnet50', **ENGSTROM),
+    {'Engstrom2019Robustness': (87.03, 49.25)},
+  ),
+  Entry(
+    'cifar100',
+    dict(name='dm_wrn_70_16', mean_sparse=True, **CIFAR100),
+    {'Amini2024MeanSparse_S-WRN-70-16': (75.17, 44.78)},
+  ),
+  Entry(
     'cifar100', dict(name='resnet18'), {'Addepalli2022Efficient_RN18': (65.45, 27.67)}
   ),
   Entry(
@@ -266,6 +282,24 @@ ENTRIES = (
   ),
 )
 L2_ENTRIES = (
+  Entry(
+    'cifar10',
+    dict(name='resnet50', **AUGUSTIN),
+    {'Augustin2020Adversarial': (91.08, 72.91)},
+    'L2',
+  ),
+  Entry(
+    'cifar10',
+    dict(name='resnet50', **ENGSTROM),
+    {'Engstrom2019Robustness': (90.83, 69.24)},
+    'L2',
+  ),
+  Entry(
+    'cifar10',
+    dict(name='dm_wrn_70_16', mean_sparse=True, **CIFAR10),
+    {'Amini2024MeanSparse_S-WRN-70-16': (95.49, 87.28)},
+    'L2',
+  ),
   Entry('cifar10', dict(name='resnet18'), {'Sehwag2021Proxy_R18': (89.76, 74.41)}, 'L2'),
   Entry(
     'cifar10',

@@ -8,6 +8,7 @@ IDS: dict[tuple[str, str], dict[str, str]] = {
     'Addepalli2021Towards_WRN34': '1-3vgjTNfSq7LSMKuayEQ-jLflAP196dB',
     'Addepalli2022Efficient_RN18': '1m5vhdzIUUKhDbsZdOG9z76Eyp6f4xe_f',
     'Addepalli2022Efficient_WRN_34_10': '1--dVDtZhAk4D2zMtTDwIGnImuCGxTcBA',
+    'Amini2024MeanSparse_S-WRN-94-16': '1-GoAnBP6K6uwAzJbe4liOSfN_sZVYTln',
     'Andriushchenko2020Understanding': '1Uyvprd98bIyxfMjLdCZwm-NEJ-6GMVis',
     'Bartoldson2024Adversarial_WRN-82-8': '1--jl8qJh624SFqFffvg1IkYR-fZGA2Sr',
     'Bartoldson2024Adversarial_WRN-94-16': '1g6o9H1b6vjoBi1USdCBt64C8B8LPiioX',
@@ -21,6 +22,7 @@ IDS: dict[tuple[str, str], dict[str, str]] = {
     'Cui2020Learnable_34_20': '1y7BUxPhQjNlb4w4BUlDyYJIS4w4fsGiS',
     'Cui2023Decoupled_WRN-28-10': '1-AaTrYt23WJFR22hXgBd-i6kjpsz6Hf2',
     'Cui2023Decoupled_WRN-34-10': '1-ArD-TugRXUbH3VtM9qnzvby6NvdXNUN',
+    'Engstrom2019Robustness': '1etqmQsksNIWBvBQ4r8ZFk_3FJlLWr8Rr',
     'Gowal2020Uncovering_28_10_extra': '1MBAWGxiZxKt-GfqEqtLcXcd3tAxPhvV2',
     'Gowal2020Uncovering_34_20': '1YWvZO1u9_yNLFNC3JYd_TVkvrRSMER1O',
     'Gowal2020Uncovering_70_16': '1DVwKclibqzniE2Ss5_g6BY77ChG8QKzl',
@@ -64,6 +66,7 @@ IDS: dict[tuple[str, str], dict[str, str]] = {
     'Zhang2020Geometry': '1UoG1JhbAps1MdMc6PEFiZ2yVXl_Ii5Jk',
   },
   ('cifar100', 'Linf'): {
+    'Amini2024MeanSparse_S-WRN-70-16': '1-JaGaVHX3nBiXhDmZSB6WgD2xzbeO2wD',
     'Addepalli2021Towards_PARN18': '1-FwVya1sDvdFXr0_ZBoXEJW9ukGC7hPK',
     'Addepalli2021Towards_WRN34': '1-9GAld_105-jWBLXL73btmfOCwAqvz7Y',
     'Addepalli2022Efficient_RN18': '1-2hnxC7lZOQDqQbum4yPbtRtTND86I5N',
@@ -97,6 +100,9 @@ IDS: dict[tuple[str, str], dict[str, str]] = {
     'Wu2020Adversarial': '1yWGvHmrgjtd9vOpV5zVDqZmeGhCgVYq7',
   },
   ('cifar10', 'L2'): {
+    'Amini2024MeanSparse_S-WRN-70-16': '1kBtoDnMwbVmsFl4YxlDhuJpRiE-gCKvI',
+    'Augustin2020Adversarial': '1oDghrzNfkStC2wr5Fq8T896yNV4wVG4d',
+    'Engstrom2019Robustness': '1O8rGa6xOUIRwQ-M4ESrCjzknby8TM2ZE',
     'Augustin2020Adversarial_34_10': '1qPsKS546mKcs71IEhzOS-kLpQFSFhaKL',
     'Augustin2020Adversarial_34_10_extra': '1--1MFZja6C2iVWi9MgetYjnSIenRBLT-',
     'Gowal2020Uncovering': '1QL4SNvYydjIg1uI3VP9SyNt-2kTXRisG',

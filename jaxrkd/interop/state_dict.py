@@ -19,7 +19,7 @@ State = dict[str, np.ndarray]
 # Names of the same thing in files of the same layout.
 SYNONYMS = (('linear', 'fc'), ('shortcut', 'downsample'))
 PARAM_WORDS = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias'}
-STAT_WORDS = {'mean': 'running_mean', 'var': 'running_var'}
+STAT_WORDS = {'mean': 'running_mean', 'var': 'running_var', 'threshold': 'threshold'}
 
 
 def names_and_leaves(params: Tree, stats: Tree) -> Iterator[tuple[str, str, Any]]:

@@ -51,6 +51,7 @@ class Layers:
       'swish': functional.silu,
       'gelu': functional.gelu,
       'elu': functional.elu,
+      'relu6': functional.relu6,
     }
     self.act = activations[activation]
 
@@ -70,6 +71,16 @@ class Layers:
     words = ('running_mean', 'running_var', 'weight', 'bias')
     return self._f.batch_norm(x, *(self.t[f'{name}.{word}'] for word in words))
 
+  def sparse(self, x: Tensor, name: str) -> Tensor:
+    """MeanSparse, where the network has it."""
+    if f'{name}.threshold' not in self.t:
+      return x
+    mean, var, threshold = (
+      self.t[f'{name}.{word}'] for word in ('running_mean', 'running_var', 'threshold')
+    )
+    mean, reach = mean[:, None, None], (threshold * var.sqrt())[:, None, None]
+    return mean.where((x - mean).abs() < reach, x)
+
   def head(self, x: Tensor, name: str) -> Tensor:
     return self._f.linear(
       x.mean((2, 3)), self.t[f'{name}.weight'], self.t[f'{name}.bias']
@@ -80,8 +91,9 @@ class Layers:
     return self.bn(self.conv(x, f'{name}.0', stride), f'{name}.1')
 
 
-def _count(net: Layers, pattern: str) -> int:
-  count = 0
+def _count(net: Layers, pattern: str, first: int = 0) -> int:
+  """One more than the last number of a layer."""
+  count = first
   while net.has(pattern.format(count)):
     count += 1
   return count
@@ -93,13 +105,27 @@ def _convnet(net: Layers, x: Tensor, options: Mapping[str, Any]) -> Tensor:
   return net.head(x, 'linear')
 
 
+def _stem(net: Layers, x: Tensor) -> tuple[Tensor, bool]:
+  """The first convolution, and whether max pooling follows."""
+  large = net.t['conv1.weight'].shape[-1] == 7
+  return net.conv(x, 'conv1', 2 if large else 1), large
+
+
 def _resnet(net: Layers, x: Tensor, options: Mapping[str, Any]) -> Tensor:
-  x = net.act(net.bn(net.conv(x, 'conv1'), 'bn1'))
+  x, large = _stem(net, x)
+  x = net.act(net.bn(x, 'bn1'))
+  if large:
+    x = net._f.max_pool2d(x, 3, 2, 1)
   for k in range(1, 5 if net.has('layer4.0.conv1') else 4):
     for i in range(_count(net, f'layer{k}.{{}}.conv1')):
       block, stride = f'layer{k}.{i}', 2 if k > 1 and i == 0 else 1
-      y = net.act(net.bn(net.conv(x, f'{block}.conv1', stride), f'{block}.bn1'))
-      y = net.bn(net.conv(y, f'{block}.conv2'), f'{block}.bn2')
+      # Of three convolutions the middle one has the stride.
+      three = net.has(f'{block}.conv3')
+      first, second = (1, stride) if three else (stride, 1)
+      y = net.act(net.bn(net.conv(x, f'{block}.conv1', first), f'{block}.bn1'))
+      y = net.bn(net.conv(y, f'{block}.conv2', second), f'{block}.bn2')
+      if three:
+        y = net.bn(net.conv(net.act(y), f'{block}.conv3'), f'{block}.bn3')
       x = net.act(y + _resnet_shortcut(net, x, block, stride, y.shape[1]))
   return net.head(x, 'linear' if net.has('linear') else 'fc')
 
@@ -116,7 +142,9 @@ def _resnet_shortcut(net: Layers, x: Tensor, block: str, stride: int, width: int
 
 
 def _preact(net: Layers, x: Tensor, options: Mapping[str, Any]) -> Tensor:
-  x = net.conv(x, 'conv1')
+  x, large = _stem(net, x)
+  if large:
+    x = net._f.max_pool2d(x, 3, 2, 1)
   for k in range(1, 5):
     for i in range(_count(net, f'layer{k}.{{}}.conv1')):
       block, stride = f'layer{k}.{i}', 2 if k > 1 and i == 0 else 1
@@ -149,13 +177,16 @@ def _dm_wide(net: Layers, x: Tensor, options: Mapping[str, Any]) -> Tensor:
   for k in (0, 1, 2):
     for i in range(_count(net, f'layer.{k}.block.{{}}.conv_0')):
       block, stride = f'layer.{k}.block.{i}', 2 if k and i == 0 else 1
-      active = net.act(net.bn(x, f'{block}.batchnorm_0'))
+      active = net.bn(x, f'{block}.batchnorm_0')
+      active = net.act(net.sparse(active, f'{block}.meansparse_0'))
       y = net.conv(active, f'{block}.conv_0', stride, same=True)
-      y = net.act(net.bn(y, f'{block}.batchnorm_1'))
+      y = net.sparse(net.bn(y, f'{block}.batchnorm_1'), f'{block}.meansparse_1')
+      y = net.act(y)
       if net.has(f'{block}.shortcut'):
         x = net.conv(active, f'{block}.shortcut', stride)
-      x = net.conv(y, f'{block}.conv_1') + x
-  return net.head(net.act(net.bn(x, 'batchnorm')), 'logits')
+      x = net.sparse(net.conv(y, f'{block}.conv_1') + x, f'{block}.meansparse_2')
+  x = net.sparse(net.bn(x, 'batchnorm'), 'meansparse_end')
+  return net.head(net.act(x), 'logits')
 
 
 def _dm_preact(net: Layers, x: Tensor, options: Mapping[str, Any]) -> Tensor:
@@ -186,10 +217,29 @@ def _mobilenet(net: Layers, x: Tensor, options: Mapping[str, Any]) -> Tensor:
   return net.head(net.act(net.bn(net.conv(x, 'conv2'), 'bn2')), 'linear')
 
 
+def _imagenet_mobilenet(net: Layers, x: Tensor, options: Mapping[str, Any]) -> Tensor:
+  def conv_bn(x: Tensor, name: str, stride: int = 1) -> Tensor:
+    return net.act(net.shortcut(x, name, stride))
+
+  x = conv_bn(x, 'features.0', 2)
+  blocks = _count(net, 'features.{}.conv.0.0', 1)
+  for i in range(1, blocks):
+    block, stride = f'features.{i}.conv', 2 if i in (2, 4, 7, 14) else 1
+    last = 2 if net.has(f'{block}.3') else 1
+    y = conv_bn(x, f'{block}.0', 1 if last == 2 else stride)
+    if last == 2:
+      y = conv_bn(y, f'{block}.1', stride)
+    y = net.bn(net.conv(y, f'{block}.{last}'), f'{block}.{last + 1}')
+    x = x + y if stride == 1 and x.shape[1] == y.shape[1] else y
+  return net.head(conv_bn(x, f'features.{blocks}'), 'classifier.1')
+
+
 # The longest beginning of a network's name that is here says how it is computed.
 FAMILIES: dict[str, Callable[[Layers, Tensor, Mapping[str, Any]], Tensor]] = {
   'convnet': _convnet,
   'resnet': _resnet,
+  'imagenet_resnet': _resnet,
+  'imagenet_mobilenet_v2': _imagenet_mobilenet,
   'preact_resnet': _preact,
   'mobilenet_v2': _mobilenet,
   'wrn': _wide,

@@ -34,7 +34,7 @@ NETWORKS = (
 # In files, but not in networks: counters; the first group that TRADES' file has twice, a
 # copy of a network under another name, scores of pruning.
 UNUSED = re.compile(
-  r'(^|\.)(num_batches_tracked$|sub_block1\.|model_preact_hl1\.|scores$)'
+  r'(^|\.)(num_batches_tracked$|flag_update_statistics$|batch_num$|sub_block1\.|model_preact_hl1\.|scores$)'
 )
 # What Lightning's metrics count: whole numbers, and means beside their weight.
 COUNTS = re.compile(r'(^|\.)(tp|fp|tn|fn|correct|total|confmat)$')

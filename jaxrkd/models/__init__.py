@@ -16,12 +16,13 @@ from jaxrkd.models.dm_preact_resnet import DMPreActResNet
 from jaxrkd.models.dm_wide_resnet import DMWideResNet
 from jaxrkd.models.ensemble import ensemble
 from jaxrkd.models.group import STACKING
+from jaxrkd.models.imagenet_mobilenet_v2 import ImageNetMobileNetV2
 from jaxrkd.models.mobilenet_v2 import MobileNetV2
 from jaxrkd.models.net import Net, normalized, parameter_count
 from jaxrkd.models.normalisation import NORMALISATIONS
 from jaxrkd.models.own import as_net, from_functions, from_linen, from_nnx, update_nnx
 from jaxrkd.models.preact_resnet import PreActResNet
-from jaxrkd.models.resnet import cifar_resnet, resnet
+from jaxrkd.models.resnet import cifar_resnet, imagenet_resnet, resnet
 from jaxrkd.models.wide_resnet import WideResNet
 
 NETWORKS: dict[str, Callable[..., Any]] = {
@@ -33,6 +34,13 @@ NETWORKS: dict[str, Callable[..., Any]] = {
   'resnet56': functools.partial(cifar_resnet, depth=56),
   'resnet18': resnet,
   'resnet34': functools.partial(resnet, blocks=(3, 4, 6, 3)),
+  'resnet50': functools.partial(resnet, blocks=(3, 4, 6, 3), bottleneck=True),
+  'imagenet_resnet18': imagenet_resnet,
+  'imagenet_resnet34': functools.partial(imagenet_resnet, blocks=(3, 4, 6, 3)),
+  'imagenet_resnet50': functools.partial(
+    imagenet_resnet, blocks=(3, 4, 6, 3), bottleneck=True
+  ),
+  'imagenet_mobilenet_v2': ImageNetMobileNetV2,
   'preact_resnet18': PreActResNet,
   'mobilenet_v2': MobileNetV2,
   'wrn': WideResNet,

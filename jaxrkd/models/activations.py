@@ -33,6 +33,8 @@ ACTIVATIONS: dict[str, Activation] = {
   'swish': jax.nn.silu,
   'gelu': lambda x: jax.nn.gelu(x, approximate=False),
   'elu': jax.nn.elu,
+  # Not the smaller of two, whose gradient at 6 is a half; what is no number stays so.
+  'relu6': lambda x: jnp.where(x >= 6, jnp.asarray(6, x.dtype), relu(x)),
 }
 
 

@@ -12,12 +12,16 @@ from flax import nnx
 
 from jaxrkd.models.activations import activation_of
 from jaxrkd.models.layers import Layers, global_average, haiku_default
+from jaxrkd.models.mean_sparse import MeanSparse
 from jaxrkd.models.preact_block import Names
 from jaxrkd.models.wide_resnet import make_groups
 
 ZEROS = jax.nn.initializers.zeros
 NAMES = Names(
-  bns=('batchnorm_0', 'batchnorm_1'), convs=('conv_0', 'conv_1'), shortcut='shortcut'
+  bns=('batchnorm_0', 'batchnorm_1'),
+  convs=('conv_0', 'conv_1'),
+  shortcut='shortcut',
+  sparse=('meansparse_0', 'meansparse_1', 'meansparse_2'),
 )
 
 
@@ -31,6 +35,7 @@ class DMWideResNet(nnx.Module):
     depth: 6n + 4.
     width: multiple of the basic channels.
     activation: a row of `ACTIVATIONS`.
+    mean_sparse: with `MeanSparse` after every BatchNorm and block, for files that have it.
   """
 
   def __init__(
@@ -41,17 +46,24 @@ class DMWideResNet(nnx.Module):
     depth: int = 28,
     width: int = 10,
     activation: str = 'swish',
+    mean_sparse: bool = False,
   ):
     self.activation = activation
     layers = layers.replace(conv_init=haiku_default, padding='same')
     self.init_conv = layers.conv(channels, 16, 3)
-    groups = make_groups(layers, depth, width, activation, NAMES, 'block')
+    groups = make_groups(layers, depth, width, activation, NAMES, 'block', mean_sparse)
     self.layer = nnx.List(groups)
     self.batchnorm = layers.bn(64 * width)
+    self.sparse = mean_sparse
+    if mean_sparse:
+      self.meansparse_end = MeanSparse(64 * width)
     self.logits = layers.linear(64 * width, classes, zero_bias=True, init=ZEROS)
 
   def __call__(self, x: jax.Array) -> jax.Array:
     x = self.init_conv(x)
     for group in self.layer:
       x = group(x)
-    return self.logits(global_average(activation_of(self.activation)(self.batchnorm(x))))
+    x = self.batchnorm(x)
+    if self.sparse:
+      x = self.meansparse_end(x)
+    return self.logits(global_average(activation_of(self.activation)(x)))

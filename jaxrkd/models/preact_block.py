@@ -12,6 +12,7 @@ from flax import nnx
 
 from jaxrkd.models.activations import activation_of
 from jaxrkd.models.layers import Layers
+from jaxrkd.models.mean_sparse import MeanSparse
 
 # (layers, inputs, outputs, stride) -> the shortcut where shapes change.
 Project = Callable[[Layers, int, int, int], nnx.Module]
@@ -23,6 +24,7 @@ class Names(NamedTuple):
   bns: tuple[str, str]
   convs: tuple[str, str]
   shortcut: str
+  sparse: tuple[str, str, str] = ('', '', '')
 
 
 def project_1x1(layers: Layers, inputs: int, outputs: int, stride: int) -> nnx.Module:
@@ -41,6 +43,7 @@ class PreActBlock(nnx.Module):
     activation: a row of `ACTIVATIONS`.
     names: of the parts.
     project: makes the shortcut where shapes change.
+    mean_sparse: `MeanSparse` after each BatchNorm and after the block.
     reads_activated: whether that acts on the activated input, or on what enters.
   """
 
@@ -55,6 +58,7 @@ class PreActBlock(nnx.Module):
     names: Names,
     project: Project = project_1x1,
     reads_activated: bool = True,
+    mean_sparse: bool = False,
   ):
     activation_of(activation)
     self.names, self.activation = names, activation
@@ -64,6 +68,9 @@ class PreActBlock(nnx.Module):
     setattr(self, names.convs[0], layers.conv(inputs, outputs, 3, stride))
     setattr(self, names.bns[1], layers.bn(outputs))
     setattr(self, names.convs[1], layers.conv(outputs, outputs, 3))
+    self.sparse = names.sparse if mean_sparse else ()
+    for name, width in zip(self.sparse, (inputs, outputs, outputs)):
+      setattr(self, name, MeanSparse(width))
     self.changes = stride != 1 or inputs != outputs
     if self.changes:
       setattr(self, names.shortcut, project(layers, inputs, outputs, stride))
@@ -71,8 +78,10 @@ class PreActBlock(nnx.Module):
   def __call__(self, x: jax.Array) -> jax.Array:
     act, names = activation_of(self.activation), self.names
     bns, convs = ([getattr(self, n) for n in pair] for pair in names[:2])
-    activated = act(bns[0](x))
-    y = convs[1](act(bns[1](convs[0](activated))))
+    same = lambda y: y
+    kept = [getattr(self, name) for name in self.sparse] or [same] * 3
+    activated = act(kept[0](bns[0](x)))
+    y = convs[1](act(kept[1](bns[1](convs[0](activated)))))
     if self.changes:
       x = getattr(self, names.shortcut)(activated if self.reads_activated else x)
-    return y + x
+    return kept[2](y + x)

@@ -1,4 +1,4 @@
-"""PreActResNet-18 for 32x32 images (He et al., 2016, arXiv:1603.05027).
+"""PreActResNet-18 for small and large images (He et al., 2016, arXiv:1603.05027).
 
 The variant of kuangliu/pytorch-cifar with a BatchNorm before the last layer, as adversarial
 training uses it. Attribute names are those of the PyTorch files.
@@ -14,6 +14,7 @@ from jaxrkd.errors import one_of
 from jaxrkd.models.activations import activation_of
 from jaxrkd.models.layers import Layers, global_average, make_stages, through
 from jaxrkd.models.preact_block import Names, PreActBlock
+from jaxrkd.models.stem import is_large, max_pool, stem_conv
 
 READS = ('activated', 'raw')
 NAMES = Names(bns=('bn1', 'bn2'), convs=('conv1', 'conv2'), shortcut='shortcut')
@@ -42,6 +43,7 @@ class PreActResNet(nnx.Module):
     final_bn: BatchNorm and activation before the average; without them as kuangliu has it.
     shortcut_reads: what projections act on: the 'activated' input of the block, as
       kuangliu has it, or the 'raw' one.
+    stem: 'cifar', or 'imagenet' for images of 96 pixels and more (`stem.STEMS`).
   """
 
   def __init__(
@@ -54,6 +56,7 @@ class PreActResNet(nnx.Module):
     activation: str = 'relu',
     final_bn: bool = True,
     shortcut_reads: str = 'activated',
+    stem: str = 'cifar',
   ):
     one_of(shortcut_reads, READS, 'shortcut_reads')
     self.activation, self.remat, self.final_bn = activation, layers.remat, final_bn
@@ -66,7 +69,8 @@ class PreActResNet(nnx.Module):
       reads_activated=shortcut_reads == 'activated',
     )
     widths = [width * 2**k for k in range(len(blocks))]
-    self.conv1 = layers.conv(channels, width, 3)
+    self.pools = is_large(stem)
+    self.conv1 = stem_conv(layers, channels, width, stem)
     self.stages = tuple(f'layer{k + 1}' for k in range(len(blocks)))
     for name, stage in zip(self.stages, make_stages(block, width, blocks, widths)):
       setattr(self, name, stage)
@@ -76,6 +80,8 @@ class PreActResNet(nnx.Module):
 
   def __call__(self, x: jax.Array) -> jax.Array:
     x = self.conv1(x)
+    if self.pools:
+      x = max_pool(x)
     for name in self.stages:
       x = through(getattr(self, name), x, self.remat)
     if self.final_bn:

@@ -1,4 +1,4 @@
-"""ResNets for 32x32 images: ResNet-18, ResNet-34 and ResNet-6n+2.
+"""ResNets: ResNet-18, -34 and -50 for small and for large images, and ResNet-6n+2.
 
 He et al., 2016, arXiv:1512.03385. In the variants the four papers use the shortcut is a
 1x1 convolution and BatchNorm wherever the shape changes; the most used public ResNet-20 to
@@ -8,6 +8,7 @@ those of the PyTorch files.
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,7 @@ from jaxrkd.models.layers import (
   through,
   torch_default,
 )
+from jaxrkd.models.stem import is_large, max_pool, stem_conv
 
 SHORTCUTS = ('projection', 'padding')
 
@@ -90,8 +92,50 @@ class BasicBlock(nnx.Module):
     return act(y + x)
 
 
+class Bottleneck(nnx.Module):
+  """1x1, 3x3 and 1x1 convolutions, four times as wide at the end; else as `BasicBlock`.
+
+  The 3x3 convolution has the stride, as torchvision and kuangliu have it.
+  """
+
+  FOLDS = (('conv1', 'bn1'), ('conv2', 'bn2'), ('conv3', 'bn3'))
+  WIDER = 4
+
+  def __init__(
+    self,
+    layers: Layers,
+    inputs: int,
+    outputs: int,
+    stride: int,
+    shortcut: str,
+    change: Callable[..., nnx.Module] = Projection,
+    activation: str = 'relu',
+  ):
+    inner = outputs // self.WIDER
+    self.conv1 = layers.conv(inputs, inner, 1)
+    self.bn1 = layers.bn(inner)
+    self.conv2 = layers.conv(inner, inner, 3, stride)
+    self.bn2 = layers.bn(inner)
+    self.conv3 = layers.conv(inner, outputs, 1)
+    self.bn3 = layers.bn(outputs)
+    self.activation = activation
+    self.shortcut_name = shortcut
+    self.changes = stride != 1 or inputs != outputs
+    if self.changes:
+      setattr(self, shortcut, change(layers, inputs, outputs, stride))
+
+  def __call__(self, x: jax.Array) -> jax.Array:
+    act = activation_of(self.activation)
+    y = act(self.bn1(self.conv1(x)))
+    y = act(self.bn2(self.conv2(y)))
+    y = self.bn3(self.conv3(y))
+    if self.changes:
+      x = getattr(self, self.shortcut_name)(x)
+    return act(y + x)
+
+
 class ResNet(nnx.Module):
-  """Stem, stages of basic blocks, global average, linear head.
+  """Stem, stages of blocks, global average, linear head.
 
   Args:
     layers: maker of layers.
@@ -104,6 +148,8 @@ class ResNet(nnx.Module):
     change: the shortcut where shapes change.
     activation: a row of `ACTIVATIONS`.
     head_init: initial kernel of the last layer.
+    bottleneck: blocks are `Bottleneck`s, four times as wide as `widths` say.
+    stem: one of `STEMS`.
   """
 
   FOLDS = (('conv1', 'bn1'),)
@@ -120,22 +166,29 @@ class ResNet(nnx.Module):
     change: Callable[..., nnx.Module] = Projection,
     activation: str = 'relu',
     head_init: Callable[..., jax.Array] = torch_default,
+    bottleneck: bool = False,
+    stem: str = 'cifar',
   ):
     activation_of(activation)
     self.activation, self.remat = activation, layers.remat
-    self.conv1 = layers.conv(channels, widths[0], 3)
+    self.pools = is_large(stem)
+    self.conv1 = stem_conv(layers, channels, widths[0], stem)
     self.bn1 = layers.bn(widths[0])
+    kind: Any = Bottleneck if bottleneck else BasicBlock
     block = functools.partial(
-      BasicBlock, layers, shortcut=shortcut, change=change, activation=activation
+      kind, layers, shortcut=shortcut, change=change, activation=activation
     )
     self.stages = tuple(f'layer{k + 1}' for k in range(len(blocks)))
-    for name, stage in zip(self.stages, make_stages(block, widths[0], blocks, widths)):
+    wide = [width * (Bottleneck.WIDER if bottleneck else 1) for width in widths]
+    for name, stage in zip(self.stages, make_stages(block, widths[0], blocks, wide)):
       setattr(self, name, stage)
     self.head_name = head
-    setattr(self, head, layers.linear(widths[-1], classes, init=head_init))
+    setattr(self, head, layers.linear(wide[-1], classes, init=head_init))
 
   def __call__(self, x: jax.Array) -> jax.Array:
     x = activation_of(self.activation)(self.bn1(self.conv1(x)))
+    if self.pools:
+      x = max_pool(x)
     for name in self.stages:
       x = through(getattr(self, name), x, self.remat)
     return getattr(self, self.head_name)(global_average(x))
@@ -148,10 +201,11 @@ def resnet(
   blocks: Sequence[int] = (2, 2, 2, 2),
   width: int = 64,
   activation: str = 'relu',
+  bottleneck: bool = False,
 ) -> ResNet:
-  """ResNet with a 3x3 stem and no pooling: ResNet-18, or 34 with blocks 3, 4, 6, 3.
+  """ResNet with a 3x3 stem and no pooling: ResNet-18, or 34 and 50 with blocks 3, 4, 6, 3.
 
-  11,173,962 and 21,282,122 parameters for 10 classes.
+  11,173,962, 21,282,122 and 23,520,842 parameters for 10 classes.
 
   Args:
     layers: makes the layers.
@@ -160,6 +214,7 @@ def resnet(
     blocks: residual blocks in each of the four stages.
     width: channels of the first stage; each later one has twice as many.
     activation: 'relu' or another name of `activation`.
+    bottleneck: blocks of three convolutions, as in ResNet-50.
   """
   widths = [width * 2**k for k in range(4)]
   return ResNet(
@@ -171,6 +226,35 @@ def resnet(
     'shortcut',
     'linear',
     activation=activation,
+    bottleneck=bottleneck,
+  )
+
+
+def imagenet_resnet(
+  layers: Layers,
+  classes: int,
+  channels: int,
+  blocks: Sequence[int] = (2, 2, 2, 2),
+  width: int = 64,
+  activation: str = 'relu',
+  bottleneck: bool = False,
+) -> ResNet:
+  """ResNet for images of 96 pixels and more: a 7x7 stem of stride 2, and max pooling.
+
+  Named as in torchvision's files: 11,689,512 parameters (ResNet-18), 21,797,672 (34) and
+  25,557,032 (50) for 1,000 classes. Arguments as `resnet`.
+  """
+  return ResNet(
+    layers.replace(conv_init=kaiming_fan_out),
+    classes,
+    channels,
+    blocks,
+    [width * 2**k for k in range(4)],
+    'downsample',
+    'fc',
+    activation=activation,
+    bottleneck=bottleneck,
+    stem='imagenet',
   )
 
 

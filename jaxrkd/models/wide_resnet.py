@@ -37,7 +37,13 @@ class Group(nnx.Module):
 
 
 def make_groups(
-  layers: Layers, depth: int, width: int, activation: str, names: Names, blocks: str
+  layers: Layers,
+  depth: int,
+  width: int,
+  activation: str,
+  names: Names,
+  blocks: str,
+  mean_sparse: bool = False,
 ) -> list[Group]:
   """The three groups of a WRN-depth-width.
 
@@ -48,13 +54,16 @@ def make_groups(
     activation: a row of `ACTIVATIONS`.
     names: of the parts of a block.
     blocks: name of the list of blocks in a group.
+    mean_sparse: see `PreActBlock`.
 
   Raises:
     InputError: `depth` is not 6n + 4.
   """
   if depth < 10 or depth % 6 != 4:
     raise InputError(f'WideResNet depth is {depth}; it must be 6n + 4: 10, 16, ..., 70')
-  block = functools.partial(PreActBlock, layers, activation=activation, names=names)
+  block = functools.partial(
+    PreActBlock, layers, activation=activation, names=names, mean_sparse=mean_sparse
+  )
   widths = [16 * width, 32 * width, 64 * width]
   stages = make_stages(block, 16, ((depth - 4) // 6,) * 3, widths)
   return [Group(layers, stage, blocks) for stage in stages]
