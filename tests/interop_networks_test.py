@@ -44,6 +44,10 @@ def wide(kind, depth, width, **options):
   return functools.partial(kind, depth=depth, width=width, **options)
 
 
+def xcit(dim, heads):
+  return functools.partial(layouts.XCiT, dim=dim, depth=12, heads=heads)
+
+
 WIDE, DM = layouts.WideResNet, layouts.DMWideResNet
 CASES = {
   'convnet': Case(
@@ -88,6 +92,10 @@ CASES = {
   'imagenet_mobilenet_v2': Case(
     dict(name='imagenet_mobilenet_v2'), layouts.ImageNetMobileNetV2
   ),
+  'xcit': Case(
+    dict(name='xcit_s12', dim=32, depth=2, heads=4, patch=4),
+    functools.partial(layouts.XCiT, dim=32, depth=2, heads=4, patch=4),
+  ),
   'wrn': Case(dict(name='wrn', depth=16, width=2), wide(WIDE, 16, 2)),
   'wrn_elu': Case(
     dict(name='wrn', depth=10, width=1, activation='elu'),
@@ -123,6 +131,9 @@ FULL = {
   'dm_preact_resnet18': functools.partial(layouts.DMPreActResNet, width=64),
   'mobilenet_v2': layouts.MobileNetV2,
   'convnet': functools.partial(layouts.ConvNet, widths=(32, 64, 64), strides=(1, 2, 1)),
+  'xcit_s12': xcit(384, 8),
+  'xcit_m12': xcit(512, 8),
+  'xcit_l12': xcit(768, 16),
   'wrn': wide(WIDE, 34, 10),
   'dm_wrn': wide(DM, 28, 10),
   **{
@@ -251,7 +262,7 @@ class NetworkTest(parameterized.TestCase):
     found = network_options(architecture.guess(arrays(CASES[case].make(CLASSES, 3))))
     own = network_options(CASES[case].node)
     # What leaves no trace in a file.
-    silent = ('activation', 'normalisation', 'shortcut_reads', 'strides', 'name')
+    silent = ('patch', 'activation', 'normalisation', 'shortcut_reads', 'strides', 'name')
     drop = lambda node: {k: v for k, v in node.items() if k not in silent}
     self.assertEqual(drop(found), drop(own))
 

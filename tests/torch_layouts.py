@@ -428,6 +428,129 @@ class ConvNet(Act):
     return self.linear(x.mean((2, 3)))
 
 
+class Xca(nn.Module):
+  def __init__(self, dim, heads):
+    super().__init__()
+    self.heads, self.temperature = heads, nn.Parameter(torch.ones(heads, 1, 1))
+    self.qkv, self.proj = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+
+  def forward(self, x):
+    # [B, heads, channels, places] each.
+    q, k, v = (
+      part.unflatten(-1, (self.heads, -1)).permute(0, 2, 3, 1)
+      for part in self.qkv(x).chunk(3, dim=-1)
+    )
+    q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
+    alike = torch.einsum('bhdn,bhen->bhde', q, k) * self.temperature
+    found = torch.einsum('bhde,bhen->bnhd', alike.softmax(-1), v)
+    return self.proj(found.flatten(2))
+
+
+class Lpi(nn.Module):
+  def __init__(self, dim):
+    super().__init__()
+    deep = lambda: nn.Conv2d(dim, dim, 3, padding=1, groups=dim)
+    self.conv1, self.bn, self.conv2 = deep(), nn.BatchNorm2d(dim), deep()
+
+  def forward(self, x):
+    return self.conv2(self.bn(F.gelu(self.conv1(x))))
+
+
+class Fc(nn.Module):
+  def __init__(self, dim):
+    super().__init__()
+    self.fc1, self.fc2 = nn.Linear(dim, 4 * dim), nn.Linear(4 * dim, dim)
+
+  def forward(self, x):
+    return self.fc2(F.gelu(self.fc1(x)))
+
+
+class XcaBlock(nn.Module):
+  def __init__(self, dim, heads):
+    super().__init__()
+    for k in (1, 2, 3):
+      setattr(self, f'gamma{k}', nn.Parameter(torch.ones(dim)))
+      setattr(self, f'norm{k}', nn.LayerNorm(dim, eps=1e-6))
+    self.attn, self.local_mp, self.mlp = Xca(dim, heads), Lpi(dim), Fc(dim)
+
+  def forward(self, x, shape):
+    x = x + self.gamma1 * self.attn(self.norm1(x))
+    image = self.norm3(x).transpose(1, 2).unflatten(2, shape)
+    x = x + self.gamma3 * self.local_mp(image).flatten(2).transpose(1, 2)
+    return x + self.gamma2 * self.mlp(self.norm2(x))
+
+
+class ToClass(nn.Module):
+  def __init__(self, dim, heads):
+    super().__init__()
+    self.heads = heads
+    self.q, self.k, self.v, self.proj = (nn.Linear(dim, dim) for _ in range(4))
+
+  def forward(self, x):
+    split = lambda y: y.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+    q, k, v = split(self.q(x[:, :1])), split(self.k(x)), split(self.v(x))
+    found = F.scaled_dot_product_attention(q, k, v)
+    return self.proj(found.transpose(1, 2).flatten(2))
+
+
+class ClassBlock(nn.Module):
+  def __init__(self, dim, heads):
+    super().__init__()
+    for k in (1, 2):
+      setattr(self, f'gamma{k}', nn.Parameter(torch.ones(dim)))
+      setattr(self, f'norm{k}', nn.LayerNorm(dim, eps=1e-6))
+    self.attn, self.mlp = ToClass(dim, heads), Fc(dim)
+
+  def forward(self, x):
+    y = self.norm1(x)
+    x = self.norm2(x + self.gamma1 * torch.cat([self.attn(y), y[:, 1:]], 1))
+    return x + torch.cat([self.gamma2 * self.mlp(x[:, :1]), x[:, 1:]], 1)
+
+
+class XCiT(nn.Module):
+  """The layout of timm, with normalised tokens; patches of 4 have strides 1, 1, 2, 2."""
+
+  def __init__(self, classes, channels, dim, depth, heads, patch=16):
+    super().__init__()
+    widths, parts = [channels, dim // 8, dim // 4, dim // 2, dim], []
+    for k in range(4):
+      stride = 1 if patch == 4 and k < 2 else 2
+      conv = conv3(widths[k], widths[k + 1], stride)
+      parts += [nn.Sequential(conv, nn.BatchNorm2d(widths[k + 1])), nn.GELU()]
+    self.patch_embed = nn.Module()
+    self.patch_embed.proj = nn.Sequential(*parts[:-1])
+    self.pos_embed = nn.Module()
+    self.pos_embed.token_projection = nn.Conv2d(64, dim, 1)
+    self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
+    self.blocks = nn.ModuleList(XcaBlock(dim, heads) for _ in range(depth))
+    self.cls_attn_blocks = nn.ModuleList(ClassBlock(dim, heads) for _ in range(2))
+    self.norm, self.head = nn.LayerNorm(dim, eps=1e-6), nn.Linear(dim, classes)
+
+  def places(self, height, width):
+    def waves(length):
+      place = torch.arange(1, length + 1, dtype=torch.float64)
+      place = place / (length + 1e-6) * 2 * torch.pi
+      speed = 10000 ** (2 * (torch.arange(32) // 2).double() / 32)
+      angle = place[:, None] / speed
+      return torch.stack([angle[:, 0::2].sin(), angle[:, 1::2].cos()], -1).flatten(1)
+
+    rows = waves(height)[:, None].expand(-1, width, -1)
+    columns = waves(width)[None].expand(height, -1, -1)
+    both = torch.cat([rows, columns], -1).permute(2, 0, 1)[None]
+    return self.pos_embed.token_projection(both.to(self.cls_token.dtype))
+
+  def forward(self, x):
+    x = self.patch_embed.proj(x)
+    shape = x.shape[2:]
+    x = (x + self.places(*shape)).flatten(2).transpose(1, 2)
+    for block in self.blocks:
+      x = block(x, shape)
+    x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], 1)
+    for block in self.cls_attn_blocks:
+      x = block(x)
+    return self.head(self.norm(x)[:, 0])
+
+
 def randomise(module, seed=0):
   """Random weights and statistics, in evaluation mode, with logits of about 1."""
   generator = torch.Generator().manual_seed(seed)

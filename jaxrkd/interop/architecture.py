@@ -12,8 +12,17 @@ from jaxrkd.interop.state_dict import State
 WRN_SIZES = {(22, 6), (28, 10), (34, 10), (34, 20), (70, 16)}
 RESNET_DEPTHS = (8, 20, 32, 44, 56)
 EIGHTEEN, THIRTY_FOUR = (2, 2, 2, 2), (3, 4, 6, 3)
-FIRSTS = ('conv1', 'init_conv', 'conv_2d', 'convs.0', 'features.0.0')
-HEADS = ('linear', 'fc', 'logits', 'classifier.1')
+# (length of a token, heads) -> the row.
+XCITS = {(384, 8): 'xcit_s12', (512, 8): 'xcit_m12', (768, 16): 'xcit_l12'}
+FIRSTS = (
+  'conv1',
+  'init_conv',
+  'conv_2d',
+  'convs.0',
+  'features.0.0',
+  'patch_embed.proj.0.0',
+)
+HEADS = ('linear', 'fc', 'logits', 'classifier.1', 'head')
 # Length of the first kernel of networks for large images.
 LARGE = 7
 Shapes = list[tuple[int, ...]]
@@ -46,6 +55,8 @@ def guess(state: State) -> dict[str, Any] | None:
     return {**_wide('dm_wrn', blocks), **({'mean_sparse': True} if sparse else {})}
   if 'layers.16.conv3.weight' in state:
     return {'name': 'mobilenet_v2'}
+  if 'cls_attn_blocks.0.attn.q.weight' in state:
+    return _xcit(state)
   if 'features.18.0.weight' in state and 'classifier.1.weight' in state:
     return {'name': 'imagenet_mobilenet_v2'}
   if shapes := _each(state, 'convs.{}.weight'):
@@ -65,6 +76,21 @@ def guess(state: State) -> dict[str, Any] | None:
   final = {} if 'bn.weight' in state else {'final_bn': False}
   stem = {'stem': 'imagenet'} if large else {}
   return {**_four_stages('preact_resnet18', stages), **final, **stem}
+
+
+def _xcit(state: State) -> dict[str, Any] | None:
+  """An XCiT; the size of its patches leaves no trace."""
+  temperature = state.get('blocks.0.attn.temperature')
+  if temperature is None or 'cls_token' not in state:
+    return None
+  sizes = int(state['cls_token'].shape[-1]), int(temperature.shape[0])
+  depth = 0
+  while f'blocks.{depth}.gamma1' in state:
+    depth += 1
+  found: dict[str, Any] = {'name': XCITS.get(sizes, 'xcit_s12')}
+  if sizes not in XCITS:
+    found |= {'dim': sizes[0], 'heads': sizes[1]}
+  return found if depth == 12 else {**found, 'depth': depth}
 
 
 def _each(state: State, pattern: str) -> Shapes:

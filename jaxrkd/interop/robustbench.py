@@ -48,6 +48,36 @@ class Entry(NamedTuple):
 ENTRIES = (
   Entry(
     'cifar10',
+    dict(name='xcit_s12', patch=4, **CIFAR10),
+    {'Debenedetti2022Light_XCiT-S12': (90.06, 56.14)},
+  ),
+  Entry(
+    'cifar10',
+    dict(name='xcit_m12', patch=4, **CIFAR10),
+    {'Debenedetti2022Light_XCiT-M12': (91.30, 57.27)},
+  ),
+  Entry(
+    'cifar10',
+    dict(name='xcit_l12', patch=4, **CIFAR10),
+    {'Debenedetti2022Light_XCiT-L12': (91.73, 57.58)},
+  ),
+  Entry(
+    'cifar100',
+    dict(name='xcit_s12', patch=4, **CIFAR100),
+    {'Debenedetti2022Light_XCiT-S12': (67.34, 32.19)},
+  ),
+  Entry(
+    'cifar100',
+    dict(name='xcit_m12', patch=4, **CIFAR100),
+    {'Debenedetti2022Light_XCiT-M12': (69.21, 34.21)},
+  ),
+  Entry(
+    'cifar100',
+    dict(name='xcit_l12', patch=4, **CIFAR100),
+    {'Debenedetti2022Light_XCiT-L12': (70.76, 35.08)},
+  ),
+  Entry(
+    'cifar10',
     dict(name='resnet18'),
     {
       'Addepalli2021Towards_RN18': (80.24, 51.06),

@@ -123,7 +123,15 @@ IDS: dict[tuple[str, str], dict[str, str]] = {
 }
 
 
+# Those of Debenedetti et al. are releases of RobustBench's repository.
+XCITS = 'https://github.com/RobustBench/robustbench/releases/download/v1.1/'
+
+
 def address(data: str, norm: str, name: str) -> str:
   """Where the file of an entry can be downloaded; empty where that is not known."""
+  start, _, size = name.partition('Light_XCiT-')
+  if start == 'Debenedetti2022' and norm == 'Linf':
+    letter = size.removesuffix('12').lower()
+    return f'{XCITS}debenedetti2022light-xcit-{letter}-{data}-linf.pth.tar'
   found = IDS.get((data, norm), {}).get(name)
   return DRIVE + found if found else ''

@@ -18,7 +18,14 @@ State = dict[str, np.ndarray]
 
 # Names of the same thing in files of the same layout.
 SYNONYMS = (('linear', 'fc'), ('shortcut', 'downsample'))
-PARAM_WORDS = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias'}
+# Weights of transformers that are no layer's.
+ALONE = ('cls_token', 'gamma1', 'gamma2', 'gamma3', 'temperature')
+PARAM_WORDS = {
+  'kernel': 'weight',
+  'scale': 'weight',
+  'bias': 'bias',
+  **{name: name for name in ALONE},
+}
 STAT_WORDS = {'mean': 'running_mean', 'var': 'running_var', 'threshold': 'threshold'}
 
 

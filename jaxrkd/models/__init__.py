@@ -24,6 +24,7 @@ from jaxrkd.models.own import as_net, from_functions, from_linen, from_nnx, upda
 from jaxrkd.models.preact_resnet import PreActResNet
 from jaxrkd.models.resnet import cifar_resnet, imagenet_resnet, resnet
 from jaxrkd.models.wide_resnet import WideResNet
+from jaxrkd.models.xcit import XCiT
 
 NETWORKS: dict[str, Callable[..., Any]] = {
   'convnet': ConvNet,
@@ -49,6 +50,9 @@ NETWORKS: dict[str, Callable[..., Any]] = {
   'wrn_34_10': functools.partial(WideResNet, depth=34, width=10),
   'wrn_34_20': functools.partial(WideResNet, depth=34, width=20),
   'wrn_70_16': functools.partial(WideResNet, depth=70, width=16),
+  'xcit_s12': XCiT,
+  'xcit_m12': functools.partial(XCiT, dim=512),
+  'xcit_l12': functools.partial(XCiT, dim=768, heads=16),
   'dm_preact_resnet18': DMPreActResNet,
   'dm_wrn': DMWideResNet,
   'dm_wrn_22_6': functools.partial(DMWideResNet, depth=22, width=6),
