@@ -87,6 +87,27 @@ class InvarianceTest(parameterized.TestCase):
       )
       np.testing.assert_allclose(verdicts.margin, first.margin, rtol=1e-3, atol=1e-4)
 
+  def test_adversarial_images_of_8_bits(self):
+    """A step of less than half a level is rounded away; one of whole levels stays."""
+    net, variables = linear_net()
+    test = SOURCES['digits']()[1].take(np.arange(60))
+    loaded = robustness.load_split(test, 16, mesh())
+    for eps, start in ((0.4 / 255, 'none'), (40 / 255, 'none')):
+      attack = ATTACKS['fgsm'](Linf(eps), start=start)
+      found = robustness.measure(
+        Subject(net, variables), loaded, attack, jax.random.key(0), keep=True
+      )
+      broken = found.stage >= 0
+      own = np.round(found.images * 255) / 255
+      logits = net.apply(*variables, own.astype(np.float32))
+      wrong = np.asarray(logits).argmax(-1) != test.label
+      np.testing.assert_array_equal(found.eight_bit, broken & wrong)
+      if eps < 1 / 255:
+        self.assertFalse(found.eight_bit.any())
+      else:
+        np.testing.assert_array_equal(found.eight_bit, broken)
+        self.assertGreater(broken.sum(), 5)
+
   def test_order_of_images_and_seed(self):
     net, variables = linear_net()
     attack = ATTACKS['pgd_sat'](Linf(0.1), step_size=0.02)

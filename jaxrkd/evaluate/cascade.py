@@ -213,9 +213,20 @@ class Stage:
     if not task.transfer:
       ledger.claimed[places] |= claimed
       ledger.refuted[places] += claimed & ~broken & seen.allowed
+    ledger.eight_bit[places[broken]] = self._stays(places[broken], found[broken])
     ledger.stage[places[broken]] = task.stage
     ledger.standing[places[broken]] = False
     return broken
+
+  def _stays(self, places: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Whether adversarial images stay adversarial as a file of 8 bits keeps them, [n]."""
+    if not len(places):
+      return np.zeros(0, bool)
+    whole = np.round(images * 255).astype(images.dtype) / 255
+    seen = self._task.evaluate(
+      self._task.target, places, whole, salt=self._task.stage + 1
+    )
+    return ~seen.right(self._task.images.label[places])
 
   def _mark(self, places: np.ndarray) -> None:
     """Notes images on which this attack met what is no number."""

@@ -49,7 +49,8 @@ def summarize(
   Returns:
     {'images', 'index_hash', 'clean', 'clean_interval', 'attacks': {name: {'robust',
     'interval', 'weighted', 'stages', 'queries', 'search_robust', 'refuted',
-    'not_finite', 'outside', of a targeted attack 'reached_target'}}, 'worst_case',
+    'not_finite', 'outside', 'broken', 'eight_bit', of a targeted attack
+    'reached_target'}}, 'worst_case',
     'worst_case_interval', 'per_class': `by_class`, 'worst_class', 'confusion'}; see
     `interval`, `Verdicts` and the functions of `by_class`.
   """
@@ -87,6 +88,9 @@ def _attack(found: Verdicts) -> dict[str, Any]:
     'outside': int(found.outside.any(axis=1).sum()),
     # Of a targeted attack: the share of images that are taken for the target.
     **({} if found.target is None else {'reached_target': found.reached_target}),
+    # Images that it broke, and of these where rounding to 8 bits leaves it so.
+    'broken': int(np.sum(found.stage >= 0)),
+    **({} if found.eight_bit is None else {'eight_bit': int(found.eight_bit.sum())}),
   }
 
 
@@ -169,6 +173,13 @@ def hits(attack: Mapping[str, Any]) -> str:
   if share is None:
     return ''
   return f'{100 * share:.2f} % of the images that were right are taken for the target'
+
+
+def eight_bit(attack: Mapping[str, Any]) -> str:
+  """How many adversarial images survive a file of 8 bits; nothing where that is not known."""
+  if not attack.get('broken') or 'eight_bit' not in attack:
+    return ''
+  return f'{attack["eight_bit"]} of {attack["broken"]}'
 
 
 def star(attack: Mapping[str, Any]) -> str:

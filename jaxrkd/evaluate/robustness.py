@@ -171,6 +171,7 @@ def measure(
     images=task.found if keep else None,
     target=_target(parts, aims, label),
     distance=None if norm is None else _distance(task, norm),
+    eight_bit=ledger.eight_bit & (ledger.stage >= 0),
   )
 
 

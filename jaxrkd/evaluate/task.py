@@ -70,6 +70,7 @@ class Ledger:
       no numbers.
     outside: [N, attacks], whether it made images there that do not count, because they lie
       outside of [0, 1] or of the ball.
+    eight_bit: whether its adversarial image stays one when it is rounded to 8 bits.
   """
 
   standing: np.ndarray
@@ -83,6 +84,7 @@ class Ledger:
   run: np.ndarray
   not_finite: np.ndarray
   outside: np.ndarray
+  eight_bit: np.ndarray
 
   @classmethod
   def begin(cls, images: Images, clean: Evaluation, attacks: int) -> 'Ledger':
@@ -99,6 +101,7 @@ class Ledger:
       run=np.zeros(count, np.int32),
       not_finite=np.zeros((count, attacks), bool),
       outside=np.zeros((count, attacks), bool),
+      eight_bit=np.zeros(count, bool),
     )
 
   def arrays(self) -> dict[str, np.ndarray]:

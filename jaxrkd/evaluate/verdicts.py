@@ -14,7 +14,7 @@ from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.progress import say
 
 # Arrays that not all verdicts have.
-OPTIONAL = ('images', 'target', 'distance')
+OPTIONAL = ('images', 'target', 'distance', 'eight_bit')
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -49,6 +49,9 @@ class Verdicts:
     distance: float32 [N], of an attack that looks for the nearest adversarial image: how far
       that is, infinite where it found none, 0 where the image is wrong without one; None of
       others.
+    eight_bit: bool [N], where an image was broken and its adversarial image, rounded to 8
+      bits, is still taken for another class; None of older versions. No attack knew of the
+      rounding, so that the others are not robust for it.
   """
 
   index: np.ndarray
@@ -68,6 +71,7 @@ class Verdicts:
   images: np.ndarray | None = None
   target: np.ndarray | None = None
   distance: np.ndarray | None = None
+  eight_bit: np.ndarray | None = None
 
   def __repr__(self) -> str:
     return (

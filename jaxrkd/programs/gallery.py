@@ -2,10 +2,13 @@
 
 Usage: jaxrkd gallery --workdir=runs/mtard_digits
        jaxrkd gallery --workdir=runs/sat --attacks=fog,snow,gabor --images=10
+       jaxrkd gallery --workdir=runs/sat --attacks=pgd --images=100 --png=adversarial
 
 The picture is `gallery.png` in the run's workdir; wrong images have a red frame. The
 attacks of the run's evaluation keep their settings. All others have their defaults, and
-the eps of that evaluation.
+the eps of that evaluation. --png also writes each image that is adversarial as a PNG file,
+rounded to 8 bits, with the clean one beside it; index.csv in that folder lists them. Images
+that the network is right about after the rounding are left out.
 """
 
 import pathlib
@@ -21,7 +24,7 @@ from jaxrkd.errors import InputError, choose, in_range
 from jaxrkd.experiment.load import load_trained, read_config
 from jaxrkd.paths import expanded
 from jaxrkd.programs import command_line
-from jaxrkd.report import pictures
+from jaxrkd.report import pictures, png_files
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
 
@@ -31,6 +34,9 @@ def define() -> None:
   flags.DEFINE_list('attacks', [], 'Names of attacks; all if empty.')
   flags.DEFINE_string('network', '', 'One of several networks; empty takes the student.')
   flags.DEFINE_integer('images', 8, 'Test images to draw.')
+  flags.DEFINE_string(
+    'png', '', 'Folder for adversarial images as PNG files; empty writes none.'
+  )
 
 
 def main(overrides: list[str]) -> None:
@@ -45,6 +51,7 @@ def main(overrides: list[str]) -> None:
     names=found.attacks,
     images=found.images,
     network=found.network,
+    png=command_line.home(found.png),
     data_dir=found.data_dir,
   )
 
@@ -56,6 +63,7 @@ def gallery(
   names: list[str] | None = None,
   images: int = 8,
   network: str = '',
+  png: str = '',
   data_dir: str = '',
 ) -> dict[str, float]:
   """Draws the first test images of a run under attacks.
@@ -68,6 +76,7 @@ def gallery(
     names: of attacks; empty takes all.
     images: how many.
     network: one of several that the run trained together; empty takes its student.
+    png: folder for those that are adversarial in 8 bits; empty writes none.
     data_dir: where TFDS data lie.
 
   Returns:
@@ -94,8 +103,10 @@ def gallery(
   right: dict[str, float] = {}
   rows: dict[str, list[np.ndarray]] = {}
   wrong: dict[str, np.ndarray] = {}
-  # The parts of a cascade are drawn by themselves.
-  every = (n for n in dict.fromkeys([*experiment.EVALUATIONS, *own]) if n != 'autoattack')
+  whole: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+  # The parts of a cascade are drawn by themselves; the slowest attack only if it is named.
+  known = dict.fromkeys([*experiment.EVALUATIONS, *own])
+  every = (n for n in known if n not in ('autoattack', 'cw_l2') or n in own)
   for name in names or every:
     attack = own.get(name)
     if attack is None:
@@ -113,8 +124,17 @@ def gallery(
     right[name] = 1 - float(fails.mean())
     title = f'{name}: {100 * right[name]:.0f} % right'
     rows[title], wrong[title] = list(np.asarray(made)), fails
+    if png:
+      kept = png_files.rounded(np.asarray(made))
+      seen = logits_fn(jnp.asarray(kept / 255, jnp.float32)).argmax(-1)
+      whole[name] = kept, np.asarray(seen)
     say(f'{name}: {100 * right[name]:.0f} % of {images} images right')
   if sharding.is_first_process():
     pictures.gallery(path, list(np.asarray(clean)), rows, wrong)
+    if png:
+      written = png_files.write(
+        expanded(png), np.asarray(clean), split.label, split.index, whole, test.names
+      )
+      say(f'{len(written)} adversarial images of 8 bits in {png}')
   say(f'written to {path}')
   return right

@@ -170,6 +170,14 @@ def _accuracies(content: Content) -> str:
       if results.hits(seen):
         notes.append(f'{name}, {attack}: {results.hits(seen)}.')
     lines.append([text(name), *cells])
+  own = rows[content.stands]['attacks']
+  stay = {attack: results.eight_bit(own[attack]) for attack in attacks}
+  if any(stay.values()):
+    counts = ', '.join(f'{attack} {count}' for attack, count in stay.items() if count)
+    notes.append(
+      f'Adversarial images of {content.stands} that stay adversarial when they are rounded '
+      f'to 8 bits, as in a PNG: {counts}. No attack was told of the rounding.'
+    )
   below = ''.join(f'<p class="note">{text(note)}</p>' for note in notes)
   shown = table(head, lines).replace(
     f'<tr><td>{text(content.stands)}<', f'<tr class="own"><td>{text(content.stands)}<'
