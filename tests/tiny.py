@@ -10,6 +10,7 @@ import jax
 from ml_collections import ConfigDict
 
 from jaxrkd import experiment
+from jaxrkd.attacks import L1, L2, Threat
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment.prepare import prepare
 from jaxrkd.methods import METHODS
@@ -33,6 +34,13 @@ QUICK: dict[str, dict[str, Any]] = {
 
 # Attacks of one norm alone.
 L2_ONLY = ('ddn', 'cw_l2')
+
+
+def takes(name: str, threat: Threat) -> bool:
+  """Whether an attack searches in balls of this norm."""
+  if name == 'deepfool':
+    return not isinstance(threat, L1)
+  return name not in L2_ONLY or isinstance(threat, L2)
 
 
 def kinds(method: str) -> list[str]:

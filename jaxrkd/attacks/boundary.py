@@ -51,7 +51,8 @@ def to_nearest(threat: Threat, candidates: int = 0) -> Boundary:
     if 0 < candidates < classes - 1:
       numbers = ranked_targets(logits, points.label)[:, :candidates].T
     else:
-      numbers = jnp.arange(classes)[:, None] + 0 * points.label
+      every = jnp.arange(classes)[:, None]
+      numbers = jnp.broadcast_to(every, (classes, len(points.label)))
 
     def compare(best, number):
       other = jax.nn.one_hot(number, classes, dtype=logits.dtype)

@@ -84,7 +84,7 @@ def ddn(
     slope, broken, logits = slopes(loss, images, None)
     wrong = fools(logits, points.label)
     best, _ = Best.of(state).after(threat, clean, images, wrong)
-    share = LAST + (1 - LAST) * (1 + jnp.cos(jnp.pi * i / steps)) / 2
+    share = LAST + (1 - LAST) * (1 + jnp.cos(jnp.pi * i.astype(clean.dtype) / steps)) / 2
     each = lambda value: value.reshape(-1, 1, 1, 1).astype(clean.dtype)
     moved = state.moved + each(share) * threat.steepest(slope)
     size = state.length * jnp.where(wrong, 1 - gamma, 1 + gamma)
