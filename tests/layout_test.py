@@ -52,7 +52,7 @@ OWNERS = {
   'sklearn': {'data/digits.py'},
   'tensorboardX': {'runtime/metrics.py'},
   'tqdm': {'runtime/progress.py', 'data/decoded_images.py'},
-  'PIL': {'data/decode.py', 'data/corruptions/digital.py', 'report/png_files.py'},
+  'PIL': {'data/decode.py', 'data/corruptions/digital.py', 'experiment/png_files.py'},
   'pyarrow': {'data/parquet_files.py', 'data/parquet_columns.py'},
   'datasets': {'data/parquet_files.py'},
   'huggingface_hub': {'experiment/publish.py'},

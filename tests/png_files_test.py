@@ -8,7 +8,7 @@ from absl.testing import absltest, parameterized
 from PIL import Image
 
 from jaxrkd.errors import InputError
-from jaxrkd.report import png_files
+from jaxrkd.experiment import png_files
 
 
 class PngTest(parameterized.TestCase):

@@ -21,10 +21,11 @@ from absl import flags
 from jaxrkd import experiment
 from jaxrkd.attacks import ATTACKS, example_keys
 from jaxrkd.errors import InputError, choose, in_range
+from jaxrkd.experiment import png_files
 from jaxrkd.experiment.load import load_trained, read_config
 from jaxrkd.paths import expanded
 from jaxrkd.programs import command_line
-from jaxrkd.report import pictures, png_files
+from jaxrkd.report import pictures
 from jaxrkd.runtime import sharding
 from jaxrkd.runtime.progress import say
 
