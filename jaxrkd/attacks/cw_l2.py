@@ -94,27 +94,9 @@ def cw_l2(
     weights = (zero + weight, zero, zero + jnp.inf)
     return CwState(*none, still, still, still, *weights, none.fooled, none.fooled)
 
-  def next_weight(state: CwState, rows: Array) -> CwState:
-    """The state before another weight is tried, in these rows."""
-    yes = state.succeeded
-    high = jnp.where(yes, jnp.minimum(state.high, state.weight), state.high)
-    low = jnp.where(yes, state.low, jnp.maximum(state.low, state.weight))
-    middle = jnp.where(jnp.isinf(high), GROW * state.weight, (low + high) / 2)
-    still = jnp.zeros_like(state.moved)
-    fresh = state._replace(
-      moved=still,
-      first=still,
-      second=still,
-      weight=middle,
-      low=low,
-      high=high,
-      succeeded=jnp.zeros_like(yes),
-    )
-    return jax.tree.map(lambda new, old: pick(rows, new, old), fresh, state)
-
   def step(logits_fn: LogitsFn, points: Points, state: CwState, i: Array) -> CwState:
     clean, number = points.clean, i % steps
-    state = next_weight(state, (number == 0) & (i > 0))
+    state = _next_weight(state, (number == 0) & (i > 0))
     root = jnp.arctanh((2 * clean - 1) * INSIDE)
     image = lambda moved: (jnp.tanh(root + moved) + 1) / 2
     each = lambda value: value.reshape(-1, 1, 1, 1)
@@ -130,7 +112,7 @@ def cw_l2(
     slope, broken, logits = slopes(loss, images, None)
     slope = slope * 2 * images * (1 - images)
     wrong = fools(logits, points.label)
-    best, _ = Best.of(state).after(threat, clean, images, wrong)
+    best = Best.of(state).after(threat, clean, images, wrong)
     first = B1 * state.first + (1 - B1) * slope
     second = B2 * state.second + (1 - B2) * slope**2
     taken = each((number + 1).astype(clean.dtype))
@@ -148,3 +130,22 @@ def cw_l2(
   return Stepwise(
     begin, step, steps * searches, 1, 1, False, forgotten, threat, minimum_norm=True
   )
+
+
+def _next_weight(state: CwState, rows: Array) -> CwState:
+  """The state before another weight is tried, in these rows."""
+  yes = state.succeeded
+  high = jnp.where(yes, jnp.minimum(state.high, state.weight), state.high)
+  low = jnp.where(yes, state.low, jnp.maximum(state.low, state.weight))
+  middle = jnp.where(jnp.isinf(high), GROW * state.weight, (low + high) / 2)
+  still = jnp.zeros_like(state.moved)
+  fresh = state._replace(
+    moved=still,
+    first=still,
+    second=still,
+    weight=middle,
+    low=low,
+    high=high,
+    succeeded=jnp.zeros_like(yes),
+  )
+  return jax.tree.map(lambda new, old: pick(rows, new, old), fresh, state)

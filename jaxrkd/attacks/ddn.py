@@ -83,7 +83,7 @@ def ddn(
     images = clean + state.moved
     slope, broken, logits = slopes(loss, images, None)
     wrong = fools(logits, points.label)
-    best, _ = Best.of(state).after(threat, clean, images, wrong)
+    best = Best.of(state).after(threat, clean, images, wrong)
     share = LAST + (1 - LAST) * (1 + jnp.cos(jnp.pi * i.astype(clean.dtype) / steps)) / 2
     each = lambda value: value.reshape(-1, 1, 1, 1).astype(clean.dtype)
     moved = state.moved + each(share) * threat.steepest(slope)

@@ -85,7 +85,7 @@ def deepfool(
     moved = pick(searching, moved, state.moved)
     images = reach(moved)
     wrong = fools(ask(logits_fn, images, points.key), points.label)
-    best, _ = Best.of(state).after(threat, clean, images, wrong & searching)
+    best = Best.of(state).after(threat, clean, images, wrong & searching)
     return DeepFoolState(*best, moved, state.not_finite | (broken & searching))
 
   return Stepwise(begin, step, steps, 1, 2, False, forgotten, threat, minimum_norm=True)

@@ -145,7 +145,7 @@ def _fab(
     moved = (1 - alpha) * (image + eta * to_boundary) + alpha * (clean + eta * from_clean)
     moved = jnp.clip(moved, 0, 1)
     wrong = fools(ask(logits_fn, moved, points.key), points.label)
-    best, _ = Best.of(state).after(threat, clean, moved, wrong)
+    best = Best.of(state).after(threat, clean, moved, wrong)
     image = pick(wrong, clean + beta * (moved - clean), moved)
     return FabState(*best, image, state.not_finite | broken)
 

@@ -50,26 +50,21 @@ class Best(NamedTuple):
     """That of a search's state."""
     return cls(state.fooled, state.found, state.nearest, state.distance)
 
-  def after(
-    self, threat: Threat, clean: Array, images: Array, wrong: Array
-  ) -> tuple['Best', Array]:
-    """With images that were asked about.
+  def after(self, threat: Threat, clean: Array, images: Array, wrong: Array) -> 'Best':
+    """With images that were asked about, where these are nearer.
 
     Args:
       threat: the ball.
       clean: [B, H, W, C].
       images: [B, H, W, C].
       wrong: [B], whether these are taken for another class.
-
-    Returns:
-      The nearer ones, and where they are new, [B].
     """
     far = threat.norm(images - clean).reshape(-1)
     nearer = wrong & (far < self.distance)
     distance = pick(nearer, far, self.distance)
     nearest = pick(nearer, images, self.nearest)
     inside = distance <= threat.eps
-    return Best(inside, pick(inside, nearest, clean), nearest, distance), nearer
+    return Best(inside, pick(inside, nearest, clean), nearest, distance)
 
 
 def forgotten(state: Any, rows: Array) -> Any:

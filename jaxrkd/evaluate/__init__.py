@@ -2,7 +2,7 @@
 
 from jaxrkd.evaluate.attack_images import attack_images
 from jaxrkd.evaluate.benchmark import Benchmark, benchmark
-from jaxrkd.evaluate.minimum_norm import Distances, minimum_norm
+from jaxrkd.evaluate.distances import Distances, minimum_norm
 from jaxrkd.evaluate.radii import Radii, attack_radii
 from jaxrkd.evaluate.trust_panel import trust_panel
 from jaxrkd.evaluate.verdicts import Verdicts

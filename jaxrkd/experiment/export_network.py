@@ -5,13 +5,12 @@ import json
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 import jaxrkd
-from jaxrkd.attacks import Threat
 from jaxrkd.errors import OWN_ROW, InputError, choose, whole_number
 from jaxrkd.experiment import make
 from jaxrkd.experiment.export_check import (
@@ -23,7 +22,7 @@ from jaxrkd.experiment.export_check import (
 from jaxrkd.experiment.latency import latency
 from jaxrkd.experiment.load import Trained, chosen, load_trained, read_config
 from jaxrkd.experiment.places import without_folders
-from jaxrkd.experiment.quantised_check import query_accuracy
+from jaxrkd.experiment.quantised_check import QueryAttack, query_accuracy
 from jaxrkd.experiment.resolve import resolve
 from jaxrkd.interop.formats import FORMATS, Format, Student
 from jaxrkd.models.named import network_options
@@ -35,15 +34,6 @@ from jaxrkd.runtime.progress import say
 
 # Of the largest logit: float32 rounding in another order stays well below.
 TOLERANCE = 1e-3
-
-
-class Asked(NamedTuple):
-  """How files in integers are attacked: see `export`."""
-
-  threat: Threat
-  queries: int
-  images: int
-  seed: int
 
 
 def export(
@@ -101,12 +91,12 @@ def export(
     shown = calibration_images(config, calibration, data_dir)
     student = student._replace(calibration=shown)
     card['calibration_images'] = len(shown)
-  asked = Asked(make.evaluation_threat(config), queries, query_images, config.seed)
+  attack = QueryAttack(make.evaluation_threat(config), queries, query_images, config.seed)
   if check:
     variables = student.variables
     seen = check_images(config, student.net, variables, run / 'export', images, data_dir)
   return {
-    str(path): _export_one(path, row, student, card, seen, asked)
+    str(path): _export_one(path, row, student, card, seen, attack)
     for path, row in formats.items()
   }
 
@@ -199,7 +189,7 @@ def _export_one(
   student: Student,
   card: Mapping[str, Any],
   seen: CheckImages | None,
-  asked: Asked,
+  attack: QueryAttack,
 ) -> dict[str, Any]:
   """Writes a file, measures it, writes it again with what was found."""
   own = {**card, 'inputs': row.inputs, 'runtime': row.version()}
@@ -210,7 +200,7 @@ def _export_one(
     with files.writing(path):
       row.write(trial, student, own)
     if seen is not None:
-      own['measured'] = _measure(trial, path, row, student, seen, asked)
+      own['measured'] = _measure(trial, path, row, student, seen, attack)
       with files.writing(path):
         row.write(trial, student, own)
     with files.writing(path):
@@ -228,7 +218,7 @@ def _measure(
   row: Format,
   student: Student,
   seen: CheckImages,
-  asked: Asked,
+  attack: QueryAttack,
 ) -> dict[str, Any]:
   """Accuracies of the file in its own run time, and how far it is from the network here."""
   predict = row.load(trial)
@@ -256,13 +246,8 @@ def _measure(
   found['bytes'] = trial.stat().st_size
   found |= latency(predict, seen.clean)
   if row.quantised:
-    given = (asked.threat, student.classes, asked.queries, asked.images, asked.seed)
-    found |= query_accuracy(
-      functools.partial(logits_of, predict),
-      functools.partial(logits_of, ours),
-      seen,
-      *given,
-    )
+    file, network = (functools.partial(logits_of, f) for f in (predict, ours))
+    found |= query_accuracy(file, network, seen, student.classes, attack)
   return found
 
 

@@ -15,8 +15,8 @@ from jaxrkd.attacks.minimum_norm import to_the_end
 from jaxrkd.attacks.ramp import Ramp
 from jaxrkd.data import Dataset
 from jaxrkd.evaluate import particle_statistics, robustness
+from jaxrkd.evaluate.distances import of_verdicts
 from jaxrkd.evaluate.fingerprint import fingerprint, images_digest
-from jaxrkd.evaluate.minimum_norm import of_verdicts
 from jaxrkd.evaluate.partial import Partial
 from jaxrkd.evaluate.results import summarize, versions, worst_case
 from jaxrkd.evaluate.table_checks import Column

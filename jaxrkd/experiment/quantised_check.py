@@ -3,7 +3,7 @@
 import contextlib
 import io
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,34 +15,40 @@ from jaxrkd.interop.from_numpy import from_numpy
 Predict = Callable[[np.ndarray], np.ndarray]
 
 
+class QueryAttack(NamedTuple):
+  """How files in integers are attacked: by Square, which asks for answers alone.
+
+  Attributes:
+    threat: the ball.
+    queries: for each image.
+    images: how many are attacked, the first ones.
+    seed: of its random numbers.
+  """
+
+  threat: Threat
+  queries: int
+  images: int
+  seed: int
+
+
 def query_accuracy(
-  predict: Predict,
-  ours: Predict,
-  seen: CheckImages,
-  threat: Threat,
-  classes: int,
-  queries: int,
-  count: int,
-  seed: int,
+  predict: Predict, ours: Predict, seen: CheckImages, classes: int, attack: QueryAttack
 ) -> dict[str, Any]:
-  """Accuracies of a file in integers under Square, and of the float network beside it.
+  """Accuracies of a file in integers under queries, and of the float network beside it.
 
   Args:
     predict: the file's network.
     ours: the float network that it was made of.
     seen: the images; adversarial ones were made on the float network.
-    threat: the ball.
     classes: number of logits.
-    queries: of the attack, for each image.
-    count: images that are attacked, the first ones.
-    seed: of its random numbers.
+    attack: the queries.
 
   Returns:
     'query' and 'query_here', the accuracies of the two under the attack; 'worst', the share
     of these images on which the file withstands it and the transferred images; 'queries' and
     'query_images'.
   """
-  images, labels = seen.clean[:count], seen.label[:count]
+  images, labels = seen.clean[: attack.images], seen.label[: attack.images]
   robust = {}
   for name, asked in (('query', predict), ('query_here', ours)):
     # What it would say of gradients is the reason for this attack.
@@ -51,17 +57,19 @@ def query_accuracy(
         from_numpy(asked, classes),
         images,
         labels,
-        square(threat, queries=queries, rescale=True),
-        threat=threat,
-        seed=seed,
+        square(attack.threat, queries=attack.queries, rescale=True),
+        threat=attack.threat,
+        seed=attack.seed,
         keep_images=False,
         check=False,
       )
     robust[name] = found.robust
-  transferred = np.asarray(predict(seen.adversarial[:count])).argmax(-1) == labels
+  transferred = (
+    np.asarray(predict(seen.adversarial[: attack.images])).argmax(-1) == labels
+  )
   return {
     **{name: float(right.mean()) for name, right in robust.items()},
     'worst': float((robust['query'] & transferred).mean()),
-    'queries': queries,
+    'queries': attack.queries,
     'query_images': len(labels),
   }

@@ -7,52 +7,12 @@ import jax
 from flax import nnx
 
 from jaxrkd.models.activations import activation_of
+from jaxrkd.models.conv_bn import ConvBN
 from jaxrkd.models.layers import Layers, global_average, kaiming_fan_out, through
+from jaxrkd.models.mobilenet_v2 import GROUPS, blocks_of
 
-# (expansion, output channels, blocks, stride of the first)
-GROUPS = (
-  (1, 16, 1, 1),
-  (6, 24, 2, 2),
-  (6, 32, 3, 2),
-  (6, 64, 4, 2),
-  (6, 96, 3, 1),
-  (6, 160, 3, 2),
-  (6, 320, 1, 1),
-)
-
-
-class ConvBN(nnx.Module):
-  """A convolution and BatchNorm, named '0' and '1', and the activation.
-
-  Args:
-    layers: maker of layers.
-    inputs: channels that enter.
-    outputs: channels that leave; those that enter of a depthwise one.
-    size: of the kernel.
-    stride: of both directions.
-    activation: a row of `ACTIVATIONS`.
-    depthwise: one filter for each channel.
-  """
-
-  FOLDS = (('0', '1'),)
-
-  def __init__(
-    self,
-    layers: Layers,
-    inputs: int,
-    outputs: int,
-    size: int,
-    stride: int,
-    activation: str,
-    depthwise: bool = False,
-  ):
-    self.activation = activation
-    conv = layers.conv(inputs, outputs, size, stride) if not depthwise else None
-    setattr(self, '0', conv or layers.depthwise(outputs, size, stride))
-    setattr(self, '1', layers.bn(outputs))
-
-  def __call__(self, x: jax.Array) -> jax.Array:
-    return activation_of(self.activation)(getattr(self, '1')(getattr(self, '0')(x)))
+# Stride of the first block of each group.
+STRIDES = (1, 2, 2, 2, 1, 2, 1)
 
 
 class Branch(nnx.Module):
@@ -70,8 +30,9 @@ class Branch(nnx.Module):
     hidden = inputs * expansion
     parts: list[nnx.Module] = []
     if expansion != 1:
-      parts.append(ConvBN(layers, inputs, hidden, 1, 1, activation))
-    parts.append(ConvBN(layers, hidden, hidden, 3, stride, activation, depthwise=True))
+      parts.append(ConvBN(layers, inputs, hidden, 1, 1, activation=activation))
+    deep = (layers, hidden, hidden, 3, stride)
+    parts.append(ConvBN(*deep, activation=activation, depthwise=True))
     parts += [layers.conv(hidden, outputs, 1), layers.bn(outputs)]
     self.count = len(parts)
     for number, part in enumerate(parts):
@@ -120,17 +81,14 @@ class ImageNetMobileNetV2(nnx.Module):
     activation_of(activation)
     self.remat = layers.remat
     layers = layers.replace(conv_init=kaiming_fan_out)
-    parts: list[nnx.Module] = [ConvBN(layers, channels, 32, 3, 2, activation)]
-    inputs = 32
-    for expansion, outputs, count, stride in GROUPS:
-      for i in range(count):
-        first = stride if i == 0 else 1
-        parts.append(
-          InvertedResidual(layers, inputs, outputs, expansion, first, activation)
-        )
-        inputs = outputs
-    parts.append(ConvBN(layers, inputs, 1280, 1, 1, activation))
-    self.features = nnx.List(parts)
+    last = GROUPS[-1][1]
+    self.features = nnx.List(
+      [
+        ConvBN(layers, channels, 32, 3, 2, activation=activation),
+        *(InvertedResidual(layers, *sizes, activation) for sizes in blocks_of(STRIDES)),
+        ConvBN(layers, last, 1280, 1, 1, activation=activation),
+      ]
+    )
     self.classifier = Classifier(layers, 1280, classes)
 
   def __call__(self, x: jax.Array) -> jax.Array:

@@ -4,23 +4,40 @@ The CIFAR variant of the four papers: stride 1 in the stem and the second group,
 instead of ReLU6, and a projection shortcut in stride-1 blocks whose channels change.
 """
 
+from collections.abc import Iterator, Sequence
+
 import jax
 from flax import nnx
 
 from jaxrkd.models.activations import activation_of
 from jaxrkd.models.layers import Layers, global_average, through
-from jaxrkd.models.resnet import Projection
+from jaxrkd.models.resnet import projection
 
-# (expansion, output channels, blocks, stride of the first)
+# (expansion, output channels, blocks) of each group.
 GROUPS = (
-  (1, 16, 1, 1),
-  (6, 24, 2, 1),
-  (6, 32, 3, 2),
-  (6, 64, 4, 2),
-  (6, 96, 3, 1),
-  (6, 160, 3, 2),
-  (6, 320, 1, 1),
+  (1, 16, 1),
+  (6, 24, 2),
+  (6, 32, 3),
+  (6, 64, 4),
+  (6, 96, 3),
+  (6, 160, 3),
+  (6, 320, 1),
 )
+# Stride of the first block of each group.
+STRIDES = (1, 1, 2, 2, 1, 2, 1)
+
+
+def blocks_of(strides: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
+  """(channels that enter, that leave, expansion, stride) of every block, after 32 channels.
+
+  Args:
+    strides: of the first block of each group.
+  """
+  inputs = 32
+  for (expansion, outputs, count), stride in zip(GROUPS, strides):
+    for i in range(count):
+      yield inputs, outputs, expansion, 1 if i else stride
+      inputs = outputs
 
 
 class InvertedResidual(nnx.Module):
@@ -48,7 +65,7 @@ class InvertedResidual(nnx.Module):
     self.residual = stride == 1
     self.projects = self.residual and inputs != outputs
     if self.projects:
-      self.shortcut = Projection(layers, inputs, outputs, 1)
+      self.shortcut = projection(layers, inputs, outputs, 1)
 
   def __call__(self, x: jax.Array) -> jax.Array:
     act = activation_of(self.activation)
@@ -79,16 +96,11 @@ class MobileNetV2(nnx.Module):
     self.activation, self.remat = activation, layers.remat
     self.conv1 = layers.conv(channels, 32, 3)
     self.bn1 = layers.bn(32)
-    blocks, inputs = [], 32
-    for expansion, outputs, count, stride in GROUPS:
-      for i in range(count):
-        first = stride if i == 0 else 1
-        blocks.append(
-          InvertedResidual(layers, inputs, outputs, expansion, first, activation)
-        )
-        inputs = outputs
+    blocks = [
+      InvertedResidual(layers, *sizes, activation) for sizes in blocks_of(STRIDES)
+    ]
     self.layers = nnx.List(blocks)
-    self.conv2 = layers.conv(inputs, 1280, 1)
+    self.conv2 = layers.conv(GROUPS[-1][1], 1280, 1)
     self.bn2 = layers.bn(1280)
     self.linear = layers.linear(1280, classes)
 

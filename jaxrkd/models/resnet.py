@@ -16,6 +16,7 @@ from flax import nnx
 
 from jaxrkd.errors import InputError, one_of
 from jaxrkd.models.activations import activation_of
+from jaxrkd.models.conv_bn import ConvBN
 from jaxrkd.models.layers import (
   Layers,
   global_average,
@@ -30,17 +31,9 @@ from jaxrkd.models.stem import is_large, max_pool, stem_conv
 SHORTCUTS = ('projection', 'padding')
 
 
-class Projection(nnx.Module):
-  """The shortcut where shapes change; children are named '0' and '1' as in PyTorch."""
-
-  FOLDS = (('0', '1'),)
-
-  def __init__(self, layers: Layers, inputs: int, outputs: int, stride: int):
-    setattr(self, '0', layers.conv(inputs, outputs, 1, stride))
-    setattr(self, '1', layers.bn(outputs))
-
-  def __call__(self, x: jax.Array) -> jax.Array:
-    return getattr(self, '1')(getattr(self, '0')(x))
+def projection(layers: Layers, inputs: int, outputs: int, stride: int) -> ConvBN:
+  """The shortcut where shapes change: a 1x1 convolution and BatchNorm."""
+  return ConvBN(layers, inputs, outputs, 1, stride)
 
 
 class Padding(nnx.Module):
@@ -58,80 +51,66 @@ class Padding(nnx.Module):
     return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (self.front, self.back)))
 
 
-class BasicBlock(nnx.Module):
-  """Two 3x3 convolutions and a shortcut, which goes by the name `shortcut`."""
+class Block(nnx.Module):
+  """Convolutions with BatchNorm, and a shortcut, which goes by the name `shortcut`.
 
-  FOLDS = (('conv1', 'bn1'), ('conv2', 'bn2'))
-
-  def __init__(
-    self,
-    layers: Layers,
-    inputs: int,
-    outputs: int,
-    stride: int,
-    shortcut: str,
-    change: Callable[..., nnx.Module] = Projection,
-    activation: str = 'relu',
-  ):
-    self.conv1 = layers.conv(inputs, outputs, 3, stride)
-    self.bn1 = layers.bn(outputs)
-    self.conv2 = layers.conv(outputs, outputs, 3)
-    self.bn2 = layers.bn(outputs)
-    self.activation = activation
-    self.shortcut_name = shortcut
-    self.changes = stride != 1 or inputs != outputs
-    if self.changes:
-      setattr(self, shortcut, change(layers, inputs, outputs, stride))
-
-  def __call__(self, x: jax.Array) -> jax.Array:
-    act = activation_of(self.activation)
-    y = act(self.bn1(self.conv1(x)))
-    y = self.bn2(self.conv2(y))
-    if self.changes:
-      x = getattr(self, self.shortcut_name)(x)
-    return act(y + x)
-
-
-class Bottleneck(nnx.Module):
-  """1x1, 3x3 and 1x1 convolutions, four times as wide at the end; else as `BasicBlock`.
-
-  The 3x3 convolution has the stride, as torchvision and kuangliu have it.
+  Args:
+    layers: maker of layers.
+    inputs: channels that enter.
+    convs: (channels that leave, size of the kernel, stride) of each convolution.
+    shortcut: name of the projection in the PyTorch file.
+    change: the shortcut where shapes change.
+    activation: a row of `ACTIVATIONS`.
   """
 
-  FOLDS = (('conv1', 'bn1'), ('conv2', 'bn2'), ('conv3', 'bn3'))
-  WIDER = 4
-
   def __init__(
     self,
     layers: Layers,
     inputs: int,
-    outputs: int,
-    stride: int,
+    convs: Sequence[tuple[int, int, int]],
     shortcut: str,
-    change: Callable[..., nnx.Module] = Projection,
-    activation: str = 'relu',
+    change: Callable[..., nnx.Module],
+    activation: str,
   ):
-    inner = outputs // self.WIDER
-    self.conv1 = layers.conv(inputs, inner, 1)
-    self.bn1 = layers.bn(inner)
-    self.conv2 = layers.conv(inner, inner, 3, stride)
-    self.bn2 = layers.bn(inner)
-    self.conv3 = layers.conv(inner, outputs, 1)
-    self.bn3 = layers.bn(outputs)
+    width, whole = inputs, 1
+    for k, (outputs, size, stride) in enumerate(convs, 1):
+      setattr(self, f'conv{k}', layers.conv(width, outputs, size, stride))
+      setattr(self, f'bn{k}', layers.bn(outputs))
+      width, whole = outputs, whole * stride
+    self.FOLDS = tuple((f'conv{k}', f'bn{k}') for k in range(1, len(convs) + 1))
     self.activation = activation
     self.shortcut_name = shortcut
-    self.changes = stride != 1 or inputs != outputs
+    self.changes = whole != 1 or inputs != width
     if self.changes:
-      setattr(self, shortcut, change(layers, inputs, outputs, stride))
+      setattr(self, shortcut, change(layers, inputs, width, whole))
 
   def __call__(self, x: jax.Array) -> jax.Array:
-    act = activation_of(self.activation)
-    y = act(self.bn1(self.conv1(x)))
-    y = act(self.bn2(self.conv2(y)))
-    y = self.bn3(self.conv3(y))
+    act, y = activation_of(self.activation), x
+    for k, (conv, bn) in enumerate(self.FOLDS):
+      y = getattr(self, bn)(getattr(self, conv)(act(y) if k else y))
     if self.changes:
       x = getattr(self, self.shortcut_name)(x)
     return act(y + x)
+
+
+# How much wider than its 3x3 convolution a bottleneck is at its ends.
+WIDER = 4
+
+
+def basic_block(
+  layers: Layers, inputs: int, outputs: int, stride: int, **same: Any
+) -> Block:
+  """Two 3x3 convolutions."""
+  return Block(layers, inputs, ((outputs, 3, stride), (outputs, 3, 1)), **same)
+
+
+def bottleneck_block(
+  layers: Layers, inputs: int, outputs: int, stride: int, **same: Any
+) -> Block:
+  """1x1, 3x3 and 1x1 convolutions; the middle one has the stride, as in torchvision."""
+  inner = outputs // WIDER
+  convs = ((inner, 1, 1), (inner, 3, stride), (outputs, 1, 1))
+  return Block(layers, inputs, convs, **same)
 
 
 class ResNet(nnx.Module):
@@ -148,7 +127,7 @@ class ResNet(nnx.Module):
     change: the shortcut where shapes change.
     activation: a row of `ACTIVATIONS`.
     head_init: initial kernel of the last layer.
-    bottleneck: blocks are `Bottleneck`s, four times as wide as `widths` say.
+    bottleneck: blocks are those of `bottleneck_block`, four times as wide as `widths` say.
     stem: one of `STEMS`.
   """
 
@@ -163,7 +142,7 @@ class ResNet(nnx.Module):
     widths: Sequence[int],
     shortcut: str,
     head: str,
-    change: Callable[..., nnx.Module] = Projection,
+    change: Callable[..., nnx.Module] = projection,
     activation: str = 'relu',
     head_init: Callable[..., jax.Array] = torch_default,
     bottleneck: bool = False,
@@ -174,12 +153,12 @@ class ResNet(nnx.Module):
     self.pools = is_large(stem)
     self.conv1 = stem_conv(layers, channels, widths[0], stem)
     self.bn1 = layers.bn(widths[0])
-    kind: Any = Bottleneck if bottleneck else BasicBlock
+    kind = bottleneck_block if bottleneck else basic_block
     block = functools.partial(
       kind, layers, shortcut=shortcut, change=change, activation=activation
     )
     self.stages = tuple(f'layer{k + 1}' for k in range(len(blocks)))
-    wide = [width * (Bottleneck.WIDER if bottleneck else 1) for width in widths]
+    wide = [width * (WIDER if bottleneck else 1) for width in widths]
     for name, stage in zip(self.stages, make_stages(block, widths[0], blocks, wide)):
       setattr(self, name, stage)
     self.head_name = head
@@ -310,6 +289,6 @@ def cifar_resnet(
     widths,
     'downsample',
     'fc',
-    Projection,
+    projection,
     activation,
   )

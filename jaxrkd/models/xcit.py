@@ -14,6 +14,7 @@ from flax import nnx
 
 from jaxrkd.errors import InputError, one_of
 from jaxrkd.models.activations import activation_of
+from jaxrkd.models.conv_bn import ConvBN
 from jaxrkd.models.layers import Layers, through
 from jaxrkd.models.token_layers import (
   BiasedDepthwise,
@@ -30,19 +31,6 @@ STRIDES = {16: (2, 2, 2, 2), 8: (1, 2, 2, 2), 4: (1, 1, 2, 2), 2: (1, 1, 1, 2)}
 WAVES, LONGEST = 32, 10000.0
 
 
-class ConvBN(nnx.Module):
-  """A 3x3 convolution and BatchNorm, named '0' and '1'."""
-
-  FOLDS = (('0', '1'),)
-
-  def __init__(self, layers: Layers, inputs: int, outputs: int, stride: int):
-    setattr(self, '0', layers.conv(inputs, outputs, 3, stride))
-    setattr(self, '1', layers.bn(outputs))
-
-  def __call__(self, x: Array) -> Array:
-    return getattr(self, '1')(getattr(self, '0')(x))
-
-
 class PatchEmbed(nnx.Module):
   """Four convolutions in place of one cut into patches; even numbers as in PyTorch."""
 
@@ -54,7 +42,7 @@ class PatchEmbed(nnx.Module):
     inputs = channels
     for k, stride in enumerate(STRIDES[one_of(patch, tuple(STRIDES), 'patch')]):
       outputs = dim // 2 ** (3 - k)
-      setattr(self.proj, str(2 * k), ConvBN(layers, inputs, outputs, stride))
+      setattr(self.proj, str(2 * k), ConvBN(layers, inputs, outputs, 3, stride))
       inputs = outputs
 
   def __call__(self, x: Array) -> Array:

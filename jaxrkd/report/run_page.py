@@ -7,7 +7,7 @@ from typing import Any
 from jaxrkd.evaluate import results
 from jaxrkd.evaluate.confidence import wilson
 from jaxrkd.evaluate.corruption_accuracy import SEVERITIES, said
-from jaxrkd.report import charts, confusion, distances, training_charts
+from jaxrkd.report import charts, confusion, distance_section, training_charts
 from jaxrkd.report.example_cards import Examples, cards
 from jaxrkd.report.markup import sentence, table, text, whole
 
@@ -104,7 +104,7 @@ def page(content: Content) -> str:
     *(f'<p class="note">{sentence(note)}</p>' for note in notes),
     _accuracies(content),
     *_curves(found),
-    *distances.section(found.get('distances')),
+    *distance_section.section(found.get('distances')),
     *_classes(content),
     *_corruptions(content),
     *cards(content.examples, content.classes, content.rows[content.stands]),
