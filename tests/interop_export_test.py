@@ -21,6 +21,7 @@ from jaxrkd.experiment.export_check import calibration_images
 from jaxrkd.experiment.load import read_config
 from jaxrkd.experiment.places import without_folders
 from jaxrkd.interop import FORMATS, formats, torch_net
+from jaxrkd.interop.formats import tflite
 from jaxrkd.interop.formats.base import Format
 from jaxrkd.models import NETWORKS
 
@@ -125,6 +126,19 @@ class ExportTest(parameterized.TestCase):
     self.assertEqual((found['queries'], found['query_images']), (40, 40))
     for ms in found['ms_per_image'].values():
       self.assertGreater(ms, 0)
+
+  def test_integers_that_the_run_time_refuses(self):
+    if not TFLITE:
+      self.skipTest('litert_converter is not installed')
+    path = self.folder / 'refused.int8.tflite'
+    path.write_bytes(b'of before')
+    refuses = mock.Mock(side_effect=ValueError('num_scales must be 1. Tensor 6 too.'))
+    self.enterContext(mock.patch.object(tflite, 'interpreter', refuses))
+    with self.assertRaisesRegex(
+      InputError, r'no .int8.tflite.*num_scales must be 1\); take .int8.onnx'
+    ):
+      experiment.export(self.folder / 'run', [path], check=False, calibration=4)
+    self.assertEqual(path.read_bytes(), b'of before')
 
   def test_integers_need_images(self):
     with self.assertRaisesRegex(InputError, '--calibration is 0.*at least 1'):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxrkd.errors import InputError
 from jaxrkd.interop.formats import tflite as float_tflite
 from jaxrkd.interop.formats.base import Format, Predict, Student
 from jaxrkd.runtime import files
@@ -35,8 +36,23 @@ def _write(path: pathlib.Path, student: Student, card: Mapping[str, Any]) -> Non
       given = [{'images': image[None].astype(np.float32)} for image in images]
       seen = work.calibrate({float_tflite.SIGNATURE: given})
       content = bytes(work.quantize(seen).quantized_model)
+    small = pathlib.Path(folder, 'int8.tflite')
+    small.write_bytes(content)
+    _check_loads(small)
   with files.replacing(path) as temporary:
     temporary.write_bytes(content)
+
+
+def _check_loads(path: pathlib.Path) -> None:
+  """Raises `InputError` where its own run time refuses what the quantiser made."""
+  try:
+    float_tflite.interpreter(path)
+  except (ValueError, RuntimeError) as error:
+    told = str(error).split('.')[0]
+    raise InputError(
+      'no .int8.tflite was written: LiteRT refuses what ai-edge-quantizer makes of this '
+      f'network ({told}); take .int8.onnx, or .tflite in float32'
+    ) from error
 
 
 def _load(path: pathlib.Path) -> Predict:
