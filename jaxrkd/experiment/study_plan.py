@@ -11,6 +11,7 @@ from jaxrkd.errors import InputError, nearest
 from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment.claim import WITHOUT_EFFECT
+from jaxrkd.experiment.departures import departures
 from jaxrkd.experiment.scale import SCALES, Scale
 from jaxrkd.experiment.study import Row, Study
 from jaxrkd.experiment.study_choice import chosen_rows
@@ -257,13 +258,14 @@ def _public(
 def _mark(config: ConfigDict, teachers: Mapping[str, str], seeded: bool = True) -> str:
   """What tells a training from others; `teachers` are the marks of its teachers."""
   whole = json.loads(config.to_json())
-  told = {k: v for k, v in whole.items() if k not in NOT_TRAINED}
+  for name, entry in whole['teachers'].items():
+    entry['workdir'] = teachers[name]
+  found = departures(whole)
+  told = {k: v for k, v in found.items() if k.partition('.')[0] not in NOT_TRAINED}
   # The ball of looking for the best checkpoint, of recordings, of sets of particles.
   told['measured_in'] = whole['evaluation']['threat']
-  for name, entry in told['teachers'].items():
-    entry['workdir'] = teachers[name]
   if not seeded:
-    told.pop('seed')
+    told.pop('seed', None)
   return fingerprint(told)[:8]
 
 

@@ -27,6 +27,7 @@ from jaxrkd.errors import InputError
 from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import train_and_evaluate
+from jaxrkd.experiment.departures import departures
 from jaxrkd.experiment.load import is_imported
 from jaxrkd.experiment.study import CHECKPOINTS
 from jaxrkd.experiment.study_table import seconds_per_epoch
@@ -142,7 +143,7 @@ def compare(
       # A file is read by the run that learns from it.
       if entry.workdir or entry.file:
         continue
-      mark = fingerprint(json.loads(entry.config.to_json()))[:8]
+      mark = fingerprint(departures(json.loads(entry.config.to_json())))[:8]
       # Whatever role it plays in other rows.
       there = (known for known in (workdir / 'teachers').glob(f'*-{mark}'))
       place = next(there, workdir / 'teachers' / f'{role}-{mark}')
