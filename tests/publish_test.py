@@ -129,8 +129,13 @@ class PublishTest(parameterized.TestCase):
     self.assertIn('No trust checks', self.changed(lambda f: None, 'last'))
 
   def test_numbers_of_other_weights(self):
-    with self.assertRaisesRegex(InputError, 'are of step 999, .* measure it again'):
-      self.changed(lambda f: f['student']['best'].update(step=999))
+    best = lambda f: f['student']['best']
+    # Of a run of the same length, say, whose results.json lies here.
+    with self.assertRaisesRegex(InputError, 'are of other weights .* measure it again'):
+      self.changed(lambda f: best(f).update(weights='0' * 64))
+    # As versions wrote it that did not say.
+    with self.assertRaisesRegex(InputError, 'are of unknown weights .* measure it again'):
+      self.changed(lambda f: best(f).pop('weights'))
 
   def test_mistakes(self):
     with self.assertRaisesRegex(InputError, 'has no results.json'):

@@ -198,7 +198,7 @@ def _before(path: pathlib.Path) -> dict[str, Any]:
 
 def _same_numbers(before: dict[str, Any], found: dict[str, Any]) -> bool:
   """Whether results that are there are of the same network, images and attacks."""
-  told = ('step', 'clean', 'worst_case', 'images', 'index_hash')
+  told = ('step', 'weights', 'clean', 'worst_case', 'images', 'index_hash')
   rows = before.get('student', {}), found['student']
   same = [{k: {t: row.get(t) for t in told} for k, row in r.items()} for r in rows]
   return same[0] == same[1] and before.get('images') == found['images']
@@ -267,6 +267,7 @@ def _measure_teacher(
   return {
     **summary,
     'step': teacher.step,
+    'weights': identity['weights'],
     'checkpoint': f'epoch {entry.epoch}' if entry.epoch else entry.checkpoint,
     'kind': entry.kind,
     'network': entry.get('network', ''),
@@ -301,7 +302,7 @@ def _measure_version(
     search,
     f'{title} {version}',
   )
-  return {**summary, 'step': trained.step}
+  return {**summary, 'step': trained.step, 'weights': identity['weights']}
 
 
 def student_versions(

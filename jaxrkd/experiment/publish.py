@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import results
+from jaxrkd.evaluate.fingerprint import weights_digest
 from jaxrkd.experiment import measured_words
 from jaxrkd.experiment.export_network import student_and_card
 from jaxrkd.experiment.import_network import import_network
@@ -189,30 +190,32 @@ def _write(
   SAFETENSORS.check_network(read_config(home).student.name)
   trained = load_trained(home, checkpoint, sharding.data_mesh(), 'float32')
   student, card = student_and_card(trained, home, '', checkpoint)
-  if card['step'] != row.get('step'):
+  told = row.get('weights')
+  if told != weights_digest(student.variables):
     raise InputError(
-      f'the numbers of {checkpoint!r} in {str(home)!r} are of step {row.get("step")}, and the '
-      f'checkpoint is of step {card["step"]}; measure it again with jaxrkd evaluate'
+      f'the numbers of {checkpoint!r} in {str(home)!r} are of '
+      f'{"unknown" if told is None else "other"} weights (step {row.get("step")}; the '
+      f'checkpoint is of step {card["step"]}); measure it again with jaxrkd evaluate'
     )
-  told = {key: found[key] for key in KEPT if key in found}
+  kept = {key: found[key] for key in KEPT if key in found}
   if checkpoint == 'best':
-    told |= {key: found[key] for key in OF_BEST if key in found}
+    kept |= {key: found[key] for key in OF_BEST if key in found}
   # Folders are this machine's.
-  without_folders(told)
-  if told.get('recipe'):
-    told['recipe'] = {**told['recipe'], 'changes': _changes(told['recipe'])}
-  told['student'] = {checkpoint: row}
+  without_folders(kept)
+  if kept.get('recipe'):
+    kept['recipe'] = {**kept['recipe'], 'changes': _changes(kept['recipe'])}
+  kept['student'] = {checkpoint: row}
   try:
     lead = measured_words.lead(ConfigDict(found['evaluation']), row)
-    text = model_card(Published(card['run'], lead, card, told, row, place))
+    text = model_card(Published(card['run'], lead, card, kept, row, place))
   except UNREADABLE as error:
     raise InputError(
       f'{str(home / NUMBERS)!r} cannot be published ({type(error).__name__}: {error}); measure '
       'the run again'
     ) from error
   SAFETENSORS.write(folder / WEIGHTS, student, {**card, 'measured': None})
-  told['weights_sha256'] = read_weights(folder / WEIGHTS).sha256
-  files.write_json(folder / NUMBERS, told)
+  kept['weights_sha256'] = read_weights(folder / WEIGHTS).sha256
+  files.write_json(folder / NUMBERS, kept)
   files.write_text(folder / CARD, text)
 
 
