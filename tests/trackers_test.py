@@ -45,6 +45,28 @@ class TrackersTest(absltest.TestCase):
     self.enterContext(tiny.modules(**modules))
     self.enterContext(mock.patch.object(trackers, '_installed', modules.__contains__))
 
+  def test_the_numbers_of_the_end(self):
+    stand = Stand()
+    self.with_packages(wandb=stand.module())
+    workdir = tiny.folder(self) / 'mine'
+    made = tiny.config('natural', teachers=[], epochs=2, trackers=('wandb',))
+    with contextlib.redirect_stdout(io.StringIO()):
+      found = run.train_and_evaluate(experiment.resolve(made), workdir)
+    # As the same run, at a step that it has not passed.
+    first, second = stand.started
+    self.assertEqual(first['id'], second['id'])
+    told = stand.rows[-1]
+    self.assertEqual(told.pop('step'), stand.rows[-2]['step'])
+    want = {}
+    for version, row in found['student'].items():
+      want[f'test_{version}_clean'] = row['clean']
+      want[f'test_{version}_worst_case'] = row['worst_case']
+      for name, column in row['attacks'].items():
+        want[f'test_{version}_{name}'] = column['robust']
+    self.assertIn('test_last_worst_case', want)
+    self.assertEqual(told, want)
+    self.assertEqual(stand.finished, 2)
+
   def train(self, workdir, **changes):
     made = tiny.config('natural', teachers=[], epochs=2, trackers=('wandb',), **changes)
     made.log_every = 1

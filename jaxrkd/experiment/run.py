@@ -34,6 +34,7 @@ from jaxrkd.experiment.teacher_runs import (
   check_teacher,
   import_teacher,
 )
+from jaxrkd.experiment.tracked_results import tell_trackers
 from jaxrkd.experiment.watch import make_watcher
 from jaxrkd.models.named import named_network
 from jaxrkd.paths import absolute
@@ -181,7 +182,9 @@ def _train_and_evaluate(
     train_members(config, workdir, data_dir, title)
   else:
     train_students([(config, workdir)], data, mesh, teachers, title)
-  return evaluate_run(config, workdir, data, mesh, done, title=title, checks=alone)
+  found = evaluate_run(config, workdir, data, mesh, done, title=title, checks=alone)
+  tell_trackers(config, workdir, found)
+  return found
 
 
 def _finished(path: pathlib.Path) -> dict[str, Any] | None:
