@@ -50,7 +50,10 @@ pre { background:var(--tint); padding:.8em; border-radius:8px; overflow-x:auto;
 .chart text { font-family:system-ui,sans-serif }
 details { margin:1em 0 } summary { cursor:pointer; color:var(--link) }
 @media (max-width:40em) { body { padding:1em } figure { overflow-x:auto }
-  figure > svg.wide { max-width:none; width:44em } }
+  figure > svg.wide { max-width:none; width:44em }
+  .stacked tr { display:block; padding:.4em 0; border-bottom:1px solid var(--line) }
+  .stacked td { display:block; text-align:left; border:0; padding:.1em .7em }
+  .stacked tr:first-child { display:none } .stacked td.text small { min-width:0 } }
 @media print { body { max-width:none; padding:0; font-size:10pt } .scroll { overflow:visible;
   border:0 } th,td { padding:.2em .35em; white-space:normal } h2 { break-after:avoid }
   tr,figure { break-inside:avoid } * { print-color-adjust:exact } }

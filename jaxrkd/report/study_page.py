@@ -245,7 +245,7 @@ def _claims(claims: Sequence[Mapping[str, Any]], paper: str) -> list[str]:
     f'<h2>{"What the paper claims" if paper else "What was asked"}</h2>',
     '<p>A claim holds where the 95 % interval of every difference lies above what it '
     'says, and does not hold where one lies below. Everything else cannot be told.</p>',
-    f'<div class="scroll"><table>{"".join(lines)}</table></div>',
+    f'<div class="scroll"><table class="stacked">{"".join(lines)}</table></div>',
   ]
 
 
