@@ -25,7 +25,7 @@ how claims are judged. Each is judged alone at 95 %: of twenty, one holds by cha
 The divergences of RSLAD, MTARD and MMARD have weight 1, where their code has 0.1, and ARD's is a
 sum over classes, where its code has the mean. The best checkpoint is chosen on the test images, as
 in the papers. W is the mean of clean and robust accuracy: a row may gain W and lose robustness.
-Of AKD's studies Figures 4 to 6 and S4 to S8 were measured, of AT-AKA's none, nor was the
+Of AKD's studies Figures 2, 4 to 6 and S4 to S8 were measured, of AT-AKA's none, nor was the
 CIFAR-100 half of MTARD's Table 2.
 
 """
