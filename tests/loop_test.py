@@ -97,6 +97,15 @@ class LoopTest(parameterized.TestCase):
     # Two steps of 16 images in half a second would be 64.
     self.assertGreater(np.median(speeds), 200)
 
+  @parameterized.parameters((1, range(1, 9)), (3, (4, 5, 8)), (4, (4, 8)))
+  def test_no_line_of_few_steps_stands_before_a_checkpoint(self, every, want):
+    run = tiny.Run(tiny.config('natural', epochs=2, log_every=every))
+    workdir = tiny.folder(self)
+    score = lambda nets: {'student': {'robust': 0.5, 'score': 0.5}}
+    fit([Run(run.setup, workdir, score, 'title')], run.teachers, 'title')
+    rows = [json.loads(x) for x in (workdir / 'metrics.jsonl').read_text().splitlines()]
+    self.assertEqual([row['step'] for row in rows if 'loss' in row], list(want))
+
   @parameterized.parameters(signal.SIGTERM, signal.SIGINT)
   def test_told_to_end_while_the_last_checkpoint_is_written(self, number):
     """Of the save that goes on behind the last step nothing is lost."""

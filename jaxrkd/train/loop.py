@@ -201,6 +201,16 @@ def _part(state: Any, number: int) -> TrainState:
   return jax.tree.map(lambda leaf: leaf[number], state)
 
 
+def _soon_due(setup: Setup, selection: Selection, step: int) -> bool:
+  """Whether a checkpoint, which ends a mean, follows in less than half a line of the log.
+
+  Its line would be the mean of few steps, such as of the small last batch of an epoch alone.
+  """
+  every, left = setup.timetable.log_every, -step % setup.steps_per_epoch
+  due = selection.due((step + left) // setup.steps_per_epoch)
+  return every > 1 and 2 * left < every and due
+
+
 def _epochs(
   program: Program,
   runs: Sequence[_Begun],
@@ -244,7 +254,7 @@ def _epochs(
       state, scalars = program.step(state, teacher_vars, *batch)
       step += 1
       log.add(scalars)
-      if step % timetable.log_every == 0:
+      if step % timetable.log_every == 0 and not _soon_due(setup, selections[0], step):
         log.flush(step)
       # What is due after an epoch comes first, or it would never come.
       if step % setup.steps_per_epoch and preemption.asked():
