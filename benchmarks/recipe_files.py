@@ -28,7 +28,7 @@ from jaxrkd.models.named import network_options
 from jaxrkd.models.normalisation import constants
 
 sys.path.append(str(pathlib.Path(__file__).parent.parent / 'tests'))
-import torch_layouts as layouts  # noqa: E402
+import torch_layouts as layouts
 
 STAGES = {'resnet18': (2, 2, 2, 2), 'resnet34': (3, 4, 6, 3), 'resnet50': (3, 4, 6, 3)}
 # Of the largest logit; float32 in another order of summation, through a hundred layers.
@@ -126,7 +126,9 @@ def main():
         f'{names[0]} and {len(names) - 1} more: {millions:.1f} M, {told}, {seconds:.0f} s',
         flush=True,
       )
-  print(f'{read_ones} recipes read, {bad} refused or apart by more than {NEAR} of a logit')
+  print(
+    f'{read_ones} recipes read, {bad} refused or apart by more than {NEAR} of a logit'
+  )
   return int(bool(bad))
 
 

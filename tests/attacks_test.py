@@ -12,6 +12,7 @@ from absl.testing import absltest, parameterized
 from jaxrkd import attacks
 from jaxrkd.attacks import ATTACKS, L2, STARTS, Linf, objectives
 from jaxrkd.attacks.repeat import repeat
+from jaxrkd.attacks.threat import radius
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import attack_images
 
@@ -226,6 +227,19 @@ class StartTest(parameterized.TestCase):
 
 
 class ThreatTest(parameterized.TestCase):
+  @parameterized.parameters(
+    (8 / 255, '8/255'),
+    (float(np.float32(8 / 255)), '8/255'),
+    (2.5 / 255, '0.009804'),
+    (0.031, '0.031'),
+    (0.2, '0.2'),  # That is 51/255, too.
+    (1.0, '1'),
+    (0.0, '0'),
+    (12.0, '12'),
+  )
+  def test_radii_in_words(self, eps, words):
+    self.assertEqual(radius(eps), words)
+
   @parameterized.parameters(
     *((8, 'between 0 and 1'), (-0.1, 'between 0 and 1'), (1.5, 'between 0 and 1')),
     *((float('nan'), 'one number'), (float('inf'), 'one number')),

@@ -416,7 +416,7 @@ class ShippedConfigsTest(parameterized.TestCase):
       self.assertEqual((config.epochs, config.batch_size), (300, 128))
       self.assertEqual(config.schedule.milestones, (215, 260, 285))
       self.assertEqual((config.attack.steps, config.attack.start), (10, 'gauss'))
-      self.assertIn('10 steps of 0.007843', experiment.attack_in_words(config))
+      self.assertIn('10 steps of 2/255', experiment.attack_in_words(config))
       self.assertAlmostEqual(config.threat.eps, 8 / 255)
       self.assertEqual(config.method.anl_rate, 0.025)
       self.assertEqual(config.optimizer.weight_decay, 2e-4)

@@ -256,12 +256,15 @@ class RunTest(parameterized.TestCase):
   def test_radii_of_columns_are_told(self):
     def smaller(found):
       found['evaluation']['attacks']['fgsm']['eps'] = 0.01
-      found['evaluation']['attacks']['cw_inf']['eps'] = 0.02
+      found['evaluation']['attacks']['cw_inf']['eps'] = 2 / 255
+      found['student']['best']['attacks']['fgsm'] |= {'broken': 7, 'eight_bit': 5}
 
     text = self.edited('radii', smaller)
-    self.assertIn('in linf balls of eps 0.01 to 0.02', text)
+    self.assertIn('in linf balls of eps 2/255 to 0.01', text)
     self.assertNotIn('eps 0.1 ', text.partition('Accuracy')[0])
     self.assertIn('fgsm, eps 0.01', text)
+    self.assertIn('cw_inf, eps 2/255', text)
+    self.assertIn('rounded to 8 bits, as in a PNG: fgsm, eps 0.01: 5 of 7', text)
 
   def test_transferred_images_are_told(self):
     def moved(found):

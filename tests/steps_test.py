@@ -296,7 +296,7 @@ class ConfigTest(parameterized.TestCase):
     (
       'mtard:cifar10',
       ['threat.name=l2'],
-      'threat.eps is still 0.03137, a radius of linf',
+      'threat.eps is still 8/255, a radius of linf',
     ),
     ('sat:digits', ['threat.name=l2'], 'threat.eps is still 0.12, a radius of linf'),
     ('sat:digits', ['evaluation.threat=l1'], 'evaluation.threat.eps is still 0.12'),
@@ -310,7 +310,7 @@ class ConfigTest(parameterized.TestCase):
     (
       'mtard:cifar10',
       ['evaluation.threat.name=l1'],
-      'evaluation.threat.eps is still 0.03137',
+      'evaluation.threat.eps is still 8/255',
     ),
     # TRADES has a step of its own, which does not follow.
     ('trades:cifar10', ['threat.name=l2', 'threat.eps=0.5'], 'together'),

@@ -98,6 +98,13 @@ def holds(outer: Threat | None, inner: Threat) -> bool:
   )
 
 
+def radius(eps: float) -> str:
+  """A radius or step as people write it: '8/255' for whole 8-bit levels, else '0.12'."""
+  short, levels = f'{eps:.4g}', round(255 * eps)
+  whole = levels and math.isclose(255 * eps, levels, rel_tol=1e-6)
+  return f'{levels}/255' if whole and float(short) != eps else short
+
+
 def _levels(eps: float, allowed: str) -> InputError:
   way = f': write {eps:g}/255 = {eps / 255:.5g} if you mean 8-bit levels'
   return InputError(

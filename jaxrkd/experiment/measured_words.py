@@ -6,6 +6,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxrkd.attacks import UNFORESEEN
+from jaxrkd.attacks.threat import radius
 from jaxrkd.evaluate import results
 
 
@@ -24,14 +25,15 @@ def radii(part: ConfigDict) -> list[float]:
 def ball(part: ConfigDict) -> str:
   """'linf eps 0.1', or 'linf eps 0.01 to 0.1' where columns have radii of their own."""
   sizes = radii(part)
-  told = ' to '.join(f'{eps:.4g}' for eps in dict.fromkeys((sizes[0], sizes[-1])))
+  told = ' to '.join(radius(eps) for eps in dict.fromkeys((sizes[0], sizes[-1])))
   return f'{part.threat.name} eps {told}'
 
 
 def heads(part: ConfigDict) -> dict[str, str]:
   """Column -> what it is called where it has a radius of its own: 'pgd, eps 0.02'."""
+  # Those of --radii are named after their radius.
   return {
-    name: f'{name}, eps {node["eps"]:.4g}'
+    name: f'{name.partition("_eps_")[0]}, eps {radius(node["eps"])}'
     for name, node in in_ball(part).items()
     if node.get('eps') and node['eps'] != part.threat.eps
   }
@@ -74,8 +76,10 @@ def lead(part: ConfigDict, row: Mapping[str, Any]) -> str:
 def _balls(part: ConfigDict) -> str:
   sizes, name = radii(part), part.threat.name
   if len(sizes) > 1:
-    return f'{name} balls of eps {sizes[0]:.4g} to {sizes[-1]:.4g}, each in its own'
-  found = f'the {name} ball of eps {sizes[0]:.4g}'
+    return (
+      f'{name} balls of eps {radius(sizes[0])} to {radius(sizes[-1])}, each in its own'
+    )
+  found = f'the {name} ball of eps {radius(sizes[0])}'
   if name == 'linf':
     found += f' (no pixel moves by more than {255 * sizes[0]:.4g} of 255 levels)'
   return found

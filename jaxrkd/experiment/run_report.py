@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
+from jaxrkd.attacks.threat import radius
 from jaxrkd.errors import InputError
 from jaxrkd.experiment import measured_words, recipe_changes
 from jaxrkd.experiment.beside_table import EXAMPLES
@@ -136,6 +137,9 @@ def _examples(results: pathlib.Path) -> Examples | None:
   except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
     return None
   plain = {name: told[name].item() for name in ('attack', 'threat', 'eps')}
+  norm, ball, _ = plain['threat'].partition('(')
+  if ball:
+    plain['threat'] = f'the {norm} ball of eps {radius(plain["eps"])}'
   return Examples(**{**told, **plain})
 
 

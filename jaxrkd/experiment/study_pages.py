@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from jaxrkd.attacks.threat import radius
 from jaxrkd.evaluate import results
 from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.experiment.study_figures import draw
@@ -249,7 +250,7 @@ def _network(node: Mapping[str, Any]) -> str:
 
 def _ball(config: Mapping[str, Any]) -> str:
   threat = config['evaluation']['threat']
-  return f'{threat["name"]}, eps {255 * threat["eps"]:.4g}/255'
+  return f'{threat["name"]}, eps {radius(threat["eps"])}'
 
 
 def _notes(outcome: Outcome) -> dict[str, list[str]]:

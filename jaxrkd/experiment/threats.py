@@ -6,7 +6,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxrkd.attacks.step_size import ADAM, EIGHT, PGD, TRADES, step_length
-from jaxrkd.attacks.threat import THREATS
+from jaxrkd.attacks.threat import THREATS, radius
 from jaxrkd.errors import InputError, choose
 
 Pairs = list[tuple[str, str]]
@@ -73,7 +73,7 @@ def _check_radius(
   told = {f'{where}eps', where.replace('evaluation.threat.', 'threat.') + 'eps'}
   if name != old['name'] and told.isdisjoint(given):
     raise InputError(
-      f'config.{key} is {name}, but config.{where}eps is still {old["eps"]:.4g}, a radius of '
+      f'config.{key} is {name}, but config.{where}eps is still {radius(old["eps"])}, a radius of '
       f'{old["name"]}; give --config.{where}eps, too (for 32x32 images 0.5 is usual in l2, '
       '12 in l1, 8/255 in linf)'
     )
@@ -90,22 +90,22 @@ def differs(config: ConfigDict, attacks: bool) -> str:
   if not attacks or own.to_dict() == measured.to_dict():
     return ''
   return (
-    f'trained in {own.name} eps {own.eps:.4g}, measured in {measured.name} eps '
-    f'{measured.eps:.4g}'
+    f'trained in {own.name} eps {radius(own.eps)}, measured in {measured.name} eps '
+    f'{radius(measured.eps)}'
   )
 
 
 def attack_in_words(config: ConfigDict) -> str:
   """The training attack: its steps in numbers, and its ball."""
   node, threat = config.attack, config.threat
-  ball = f'{threat.name} eps {threat.eps:.4g}'
+  ball = f'{threat.name} eps {radius(threat.eps)}'
   if 'step_size' not in node or node.name not in AT_EIGHT:
     return f'{node.name} in {ball}'
   size = step_length(node.step_size, threat.eps, AT_EIGHT[node.name])
   own = '' if node.step_size is not None else f' ({size / threat.eps:.3g} of eps)'
   if threat.eps == 0:
     own = ''
-  return f'{node.name}, {node.steps} steps of {size:.4g}{own} in {ball}'
+  return f'{node.name}, {node.steps} steps of {radius(size)}{own} in {ball}'
 
 
 def following(config: ConfigDict) -> ConfigDict:

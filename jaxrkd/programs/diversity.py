@@ -16,6 +16,7 @@ import numpy as np
 from absl import flags
 
 from jaxrkd import attacks, experiment
+from jaxrkd.attacks.threat import radius
 from jaxrkd.errors import InputError, one_of
 from jaxrkd.evaluate import particle_statistics
 from jaxrkd.experiment import config_files as configs
@@ -141,8 +142,8 @@ def table1(
     threat = experiment.evaluation_threat(config)
     part = config.evaluation.threat
     settings.append(
-      f'{name}: {home} {network or "student"}, best, {part.name} eps {part.eps:.4g}, '
-      f'{particle_sets.STEPS} steps of {particle_sets.step(threat):.4g}'
+      f'{name}: {home} {network or "student"}, best, {part.name} eps {radius(part.eps)}, '
+      f'{particle_sets.STEPS} steps of {radius(particle_sets.step(threat))}'
     )
     for title, search in searches(threat).items():
       row = particle_statistics.describe(*attacked, many, mesh, search, key)

@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from jaxrkd import experiment
+from jaxrkd.attacks.threat import radius
 from jaxrkd.errors import InputError, one_of
 from jaxrkd.evaluate import teacher_checks as checks
 from jaxrkd.evaluate.teacher_checks import Finding
@@ -176,7 +177,7 @@ def examine(
   say(
     f'{teacher}: {examined.node["name"]} on {data.name} {examined.config.evaluation.split}, '
     f'{examined.config.evaluation.threat.name} eps '
-    f'{examined.config.evaluation.threat.eps:.4g}'
+    f'{radius(examined.config.evaluation.threat.eps)}'
   )
   kind = kind or examined.kind
   if checks.verdict(found) == 'fail':

@@ -8,6 +8,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from jaxrkd import experiment
+from jaxrkd.attacks.threat import radius
 from jaxrkd.data import SOURCES, Dataset
 from jaxrkd.errors import InputError, choose, whole_number
 from jaxrkd.evaluate import teacher_checks, teacher_ranking
@@ -312,7 +313,7 @@ def _tell(
 ) -> None:
   """Prints the table and writes it."""
   threat = first.config.evaluation.threat
-  ball = f'{threat.name} eps {threat.eps:.4g}'
+  ball = f'{threat.name} eps {radius(threat.eps)}'
   told = dict(
     data=first.config.data.name,
     ball=ball,

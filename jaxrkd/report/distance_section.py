@@ -29,13 +29,13 @@ def section(found: Mapping[str, Mapping[str, Any]] | None) -> list[str]:
   )
   lines, notes = [], []
   for name, told in found.items():
-    lines.append([text(name), 'all together', _far(told['median']), '', ''])
+    lines.append([f'<b>{text(name)}</b>', _far(told['median']), '', ''])
     for attack, seen in told['attacks'].items():
       share = f'{seen["found"]} of {seen["tried"]}'
       cells = (_far(seen['median']), share, str(seen['nearest']))
-      lines.append([text(name), text(attack), *cells])
+      lines.append([f'under {text(attack)}', *cells])
       notes += _notes(f'{name}, {attack}', seen)
-  head = ['network', 'attack', 'median distance', 'found', 'nearest of all']
+  head = ['network', 'median distance', 'found', 'nearest of all']
   return [
     '<h2>Distance to the nearest adversarial image</h2>',
     f'<p>These attacks look for the adversarial image that is nearest in {first["norm"]}, '
@@ -43,7 +43,7 @@ def section(found: Mapping[str, Mapping[str, Any]] | None) -> list[str]:
     'upper bound. An image that is wrong without an attack has distance 0. An attack of the '
     'table above that broke an image bounds its distance by the radius of the ball.</p>',
     f'<div class="charts"><figure>{drawn}</figure></div>',
-    table(head, lines, texts=(0, 1)),
+    table(head, lines),
     *(f'<p class="note">{text(note)}</p>' for note in notes),
   ]
 

@@ -40,7 +40,8 @@ td.text small { min-width:20em }
   margin:1em 0 } .note.good { border-color:var(--good); color:var(--ink) }
 .note.bad { border-color:var(--bad); color:var(--ink) } .note.open { color:var(--ink) }
 figure { margin:1em 0; padding:.8em; background:#fff; color:#111;
-  border:1px solid var(--line); border-radius:8px } figure svg { max-width:100%; height:auto }
+  border:1px solid var(--line); border-radius:8px } .charts+.scroll { margin-top:1em }
+figure svg { max-width:100%; height:auto }
 figcaption { font-size:.9em; color:#444 } code,pre { font:.9em/1.5 ui-monospace,monospace }
 pre { background:var(--tint); padding:.8em; border-radius:8px; overflow-x:auto;
   white-space:pre-wrap; overflow-wrap:anywhere } ul { padding-left:1.2em }

@@ -172,13 +172,16 @@ def _accuracies(content: Content) -> str:
     lines.append([text(name), *cells])
   own = rows[content.stands]['attacks']
   stay = {attack: results.eight_bit(own[attack]) for attack in attacks}
+  rounded = ''
   if any(stay.values()):
-    counts = ', '.join(f'{attack} {count}' for attack, count in stay.items() if count)
-    notes.append(
-      f'Adversarial images of {content.stands} that stay adversarial when they are rounded '
-      f'to 8 bits, as in a PNG: {counts}. No attack was told of the rounding.'
+    called = zip(named, stay.values(), strict=True)
+    counts = '; '.join(f'{attack}: {count}' for attack, count in called if count)
+    rounded = (
+      f'<p class="soft">Adversarial images of {text(content.stands)} that stay adversarial '
+      f'when they are rounded to 8 bits, as in a PNG: {text(counts)}. No attack was told of '
+      'the rounding.</p>'
     )
-  below = ''.join(f'<p class="note">{text(note)}</p>' for note in notes)
+  below = ''.join(f'<p class="note">{text(note)}</p>' for note in notes) + rounded
   shown = table(head, lines).replace(
     f'<tr><td>{text(content.stands)}<', f'<tr class="own"><td>{text(content.stands)}<'
   )
