@@ -406,6 +406,12 @@ class MatTest(parameterized.TestCase):
     self.assertRegex(found.notes[0], 'labels are 1 ... 10, as in SVHN; 10 becomes 0')
     self.assertLen(found.notes, 1)
 
+  def test_as_many_images_as_lines(self):
+    images = np.moveaxis(draw(4, 4, 4, 3), 0, -1)
+    given = self.folder(np.array([0, 1, 1, 0]), images)
+    train, _ = SOURCES['mat'](path=given)
+    np.testing.assert_array_equal(train.image, draw(4, 4, 4, 3))
+
   def test_other_labels_stay(self):
     train, test = SOURCES['mat'](path=self.folder(LABELS))
     np.testing.assert_array_equal(train.label, LABELS)

@@ -1,6 +1,7 @@
 """Minimum-norm attacks against closed forms and numpy loops; distances and radii."""
 
 import contextlib
+import dataclasses
 import io
 
 import jax
@@ -194,6 +195,82 @@ class DistancesTest(parameterized.TestCase):
     told = bound.as_dict()['attacks']['pgd']
     self.assertEqual((told['tried'], told['found']), (13, 13))
 
+  def test_a_proof_holds_at_its_radius_in_every_precision(self):
+    none = np.full(14, np.inf, np.float32)
+    for eps in (8 / 255, 0.1, 0.3, 2 / 255):
+      given = self.logits_fn, self.images, self.labels, Linf(0.003)
+      found, _ = quiet(minimum_norm, *given, attacks={'far': attacks.deepfool(Linf(0.1))})
+      found = dataclasses.replace(found, by_attack={'far': none})
+      found = found.bounded('pgd', np.ones(14, bool), eps)
+      for number in (eps, np.float64(eps), np.float32(eps), np.linspace(0, eps, 3)[2]):
+        self.assertEqual(found.robust_accuracy(number), 0)
+      self.assertLessEqual(found.curve()[-1][0], eps)
+      # What found nothing is nowhere the nearest.
+      self.assertEqual(found.as_dict()['attacks']['far']['nearest'], 0)
+
+  @parameterized.parameters(
+    ('ddn', dict(steps=60)), ('deepfool', dict(steps=20)), ('fab_t', dict(steps=20))
+  )
+  def test_what_a_second_look_refutes_has_a_distance(self, name, options):
+    def noisy(images, keys):
+      noise = jax.vmap(lambda k: jax.random.normal(k, images.shape[1:]))(keys)
+      return self.logits_fn(images + 0.02 * noise)
+
+    asked = attacks.Randomised(noisy)
+    made = {name: ATTACKS[name](L2(0.5), **options)}
+    given = asked, self.images, self.labels, L2(0.5)
+    found, _ = quiet(minimum_norm, *given, attacks=made, check=False)
+    self.assertGreater(found.unconfirmed[name], 0)
+    self.assertTrue(np.isfinite(found.distance).all())
+
+  def test_a_file_of_another_norm_is_not_read(self):
+    path = tiny.folder(self) / 'far.npz'
+    same = {'deepfool': attacks.deepfool(L2(0.5))}
+    given = self.logits_fn, self.images, self.labels
+    quiet(minimum_norm, *given, L2(0.5), attacks=same, path=path)
+    found, said = quiet(minimum_norm, *given, Linf(0.1), attacks=same, path=path)
+    self.assertNotIn('these are read', said)
+    fresh, _ = quiet(minimum_norm, *given, Linf(0.1), attacks=same)
+    np.testing.assert_array_equal(found.distance, fresh.distance)
+
+  @parameterized.parameters(
+    ('ddn', dict(steps=1), 'attack.steps is 1; .* at least 2'),
+    ('ddn', dict(length=0), 'attack.length is 0; it must be above 0'),
+    ('ddn', dict(gamma=0), 'attack.gamma is 0; it must lie between 0 and 1'),
+    ('ddn', dict(gamma=1), 'attack.gamma is 1; it must lie between 0 and 1'),
+    ('ddn', dict(steps=20, length=0.1), 'grows to 0.253, less than .*give 34 steps'),
+    ('cw_l2', dict(steps=1), 'attack.steps is 1; .* at least 2'),
+    ('cw_l2', dict(step_size=0), 'attack.step_size is 0; it must be above 0'),
+    ('cw_l2', dict(weight=0), 'attack.weight is 0; it must be above 0'),
+    ('cw_l2', dict(searches=3), 'to 0.1 at most, too little .*give more searches'),
+  )
+  def test_settings_that_break_nothing(self, name, options, message):
+    with self.assertRaisesRegex(InputError, message):
+      ATTACKS[name](L2(0.5), **options)
+
+  @parameterized.parameters(
+    ('ddn', 'l2', {}), ('deepfool', 'l2', {}), ('fab_t', 'linf', dict(steps=30))
+  )
+  def test_transferred_images_lie_on_the_border_of_the_ball(self, name, norm, options):
+    ball = NORMS[norm](2 * float(np.median(self.want)) * (1 + 9 * (norm == 'l2')))
+    attack = ATTACKS[name](ball, **options)
+    other = lambda x: 1.5 * self.logits_fn(x)
+    given = self.logits_fn, self.images, self.labels
+    found, _ = quiet(attack_images, *given, attack, surrogate=other)
+    far = np.asarray(ball.norm(found.images - self.images)).ravel()
+    np.testing.assert_allclose(far[~found.robust], ball.eps, rtol=1e-3)
+    self.assertGreater((~found.robust).sum(), 2)
+
+  def test_marks(self):
+    def broken(x):
+      return self.logits_fn(x) + jnp.where(x.mean() > 2, jnp.nan, 0)
+
+    given = broken, self.images, self.labels, L2(0.5)
+    found, _ = quiet(minimum_norm, *given, attacks=['ddn'])
+    self.assertNotIn('*', repr(found))
+    found.not_finite['ddn'] = 2
+    self.assertIn('by ddn* (* met what is no number', repr(found))
+
   def test_nothing_found_is_no_distance(self):
     def blind(x):
       return jnp.broadcast_to(jnp.arange(4.0), (len(x), 4)) + 0 * x.sum()
@@ -245,6 +322,18 @@ class RadiiTest(parameterized.TestCase):
       np.testing.assert_array_equal(robust, alone.robust)
     self.assertEqual(found.accuracy, sorted(found.accuracy, reverse=True))
     self.assertGreater(found.accuracy[0], found.accuracy[-1])
+    self.assertEqual(found.doubtful, (0, 0, 0))
+
+  def test_an_attack_that_leaves_the_ball_is_marked(self):
+    images, labels, logits_fn, _ = linear(count=6)
+
+    def leaves(key, logits_fn, images, labels):
+      return images + 0.5
+
+    balls = [Linf(0.01), Linf(0.02)]
+    found, _ = quiet(attack_radii, logits_fn, images, labels, lambda _: leaves, balls)
+    self.assertEqual(found.doubtful, (6, 6))
+    self.assertIn('100.00 %* (* the attack met what is no number, or left', repr(found))
 
   @parameterized.parameters(
     ([], 'give balls of one norm'),

@@ -8,6 +8,7 @@ from absl.testing import absltest, parameterized
 from PIL import Image
 
 from jaxrkd.errors import InputError
+from jaxrkd.evaluate.eight_bits import eight_bits
 from jaxrkd.experiment import png_files
 
 
@@ -24,7 +25,9 @@ class PngTest(parameterized.TestCase):
       'pgd': (made, np.array([0, 2, 2, 1])),
       'fog': (made[::-1], np.array([0, 1, 2, 2])),
     }
-    rows = png_files.write(folder, clean, labels, index, found, ['a', 'b', 'c'])
+    right = np.ones(4, bool)
+    given = folder, clean, labels, right, index, found, ['a', 'b', 'c']
+    rows = png_files.write(*given)
     written = sorted(str(p.relative_to(folder)) for p in folder.rglob('*.png'))
     want = ['000003', '000040']
     self.assertEqual(
@@ -53,10 +56,42 @@ class PngTest(parameterized.TestCase):
       },
     )
 
+  def test_files_of_before(self):
+    folder = tiny.folder(self) / 'png'
+    clean = np.zeros((2, 4, 4, 3), np.float32)
+    made, labels = (clean * 255).astype(np.uint8), np.zeros(2, int)
+
+    def write(attack, correct, predictions):
+      found = {attack: (made, np.array(predictions))}
+      png_files.write(folder, clean, labels, np.array(correct), np.arange(2), found)
+      return sorted(str(path.relative_to(folder)) for path in folder.rglob('*.png'))
+
+    # What is wrong without an attack is not adversarial.
+    self.assertLen(write('pgd', [True, False], [1, 1]), 2)
+    self.assertEqual(
+      write('fog', [True, True], [0, 1]), ['clean/000001.png', 'fog/000001.png']
+    )
+    (folder / 'index.csv').unlink()
+    with self.assertRaisesRegex(
+      InputError, "holds other files, such as 'clean'; name an"
+    ):
+      write('fog', [True, True], [0, 1])
+
+  @parameterized.parameters(np.float32, np.float64)
+  def test_rounding_stays_in_the_ball(self, dtype):
+    rng = np.random.default_rng(0)
+    clean = (rng.integers(0, 256, (20, 5, 5, 3)) / 255).astype(dtype)
+    made = np.clip(clean + rng.uniform(-0.12, 0.12, clean.shape), 0, 1).astype(dtype)
+    kept = eight_bits(made, clean) / 255
+    self.assertTrue(np.all(np.abs(kept - clean) <= np.abs(made - clean) + 1e-6))
+    self.assertLess(np.abs(kept - made).max(), 1 / 255)
+    # What has 8 bits keeps them.
+    np.testing.assert_array_equal(eight_bits(kept.astype(dtype), clean), kept * 255)
+
   def test_other_channels(self):
     images = np.zeros((1, 4, 4, 2), np.float32)
     with self.assertRaisesRegex(InputError, '2 channels, and a PNG holds 1 or 3'):
-      png_files.write(tiny.folder(self), images, np.zeros(1), np.zeros(1), {})
+      png_files.write(tiny.folder(self), images, *[np.zeros(1)] * 3, {})
 
 
 if __name__ == '__main__':

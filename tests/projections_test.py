@@ -107,6 +107,12 @@ class HyperplaneTest(parameterized.TestCase):
     step = project(point, w, (w * point).sum(-1) - b)
     np.testing.assert_allclose(step, want, atol=1e-10, rtol=0)
 
+  @parameterized.parameters('linf', 'l2', 'l1')
+  def test_the_scale_of_logits_changes_nothing(self, name):
+    point, w, excess, want = self.found(name)
+    project = jax.vmap(getattr(projections, f'hyperplane_{name}'))
+    np.testing.assert_allclose(project(point, 1e-10 * w, 1e-10 * excess), want, atol=1e-9)
+
   def test_float32_is_near(self):
     point, w, excess = (jnp.asarray(a, jnp.float32) for a in cases())
     for name in ('linf', 'l2', 'l1'):

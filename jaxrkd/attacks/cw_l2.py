@@ -12,7 +12,7 @@ from jaxrkd.attacks.objectives import LogitsFn, unmasked
 from jaxrkd.attacks.slopes import slopes
 from jaxrkd.attacks.stepwise import Points, Stepwise, ask, fools, pick
 from jaxrkd.attacks.threat import L2, Threat, check_threat
-from jaxrkd.errors import InputError, in_range, whole_number
+from jaxrkd.errors import InputError, above_zero, in_range, whole_number
 
 Array = jax.Array
 # Keeps the inverse of tanh finite at pixels of 0 and 1.
@@ -76,15 +76,22 @@ def cw_l2(
     InputError: an option out of range, or another norm.
   """
   check_threat(threat)
-  whole_number(steps, 1, 'attack.steps')
+  # The first asks about the clean image.
+  whole_number(steps, 2, 'attack.steps')
   whole_number(searches, 1, 'attack.searches')
-  in_range(step_size, 0, float('inf'), 'attack.step_size')
-  in_range(weight, 0, float('inf'), 'attack.weight')
+  above_zero(step_size, 'attack.step_size')
+  above_zero(weight, 'attack.weight')
   in_range(kappa, 0, float('inf'), 'attack.kappa')
   if not isinstance(threat, L2):
     raise InputError(
       f'cw_l2 searches in L2, and the ball is {threat}; give an L2 ball, or take '
       'attacks.fab_t (attacks.cw_inf climbs the same margin in any ball)'
+    )
+  if weight * GROW ** (searches - 1) < 1:
+    raise InputError(
+      f'attack.searches is {searches}: the weight of the margin grows from {weight:g} to '
+      f'{weight * GROW ** (searches - 1):g} at most, too little to leave the clean image, so '
+      'that any network would look robust; give more searches, or a weight of 1'
     )
 
   def begin(points: Points) -> CwState:

@@ -1,6 +1,7 @@
 """DDN: a direction by the gradient, and a length of its own that grows and shrinks."""
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from jaxrkd.attacks.objectives import LogitsFn, unmasked
 from jaxrkd.attacks.slopes import slopes
 from jaxrkd.attacks.stepwise import Points, Stepwise, ask, fools
 from jaxrkd.attacks.threat import L2, Threat, check_threat
-from jaxrkd.errors import InputError, in_range, whole_number
+from jaxrkd.errors import InputError, above_zero, whole_number
 
 Array = jax.Array
 # The last step of the direction, as a share of the first.
@@ -55,13 +56,16 @@ def ddn(
     InputError: an option out of range, or another norm.
   """
   check_threat(threat)
-  whole_number(steps, 1, 'attack.steps')
-  in_range(length, 0, float('inf'), 'attack.length')
-  in_range(gamma, 0, 1, 'attack.gamma')
+  # The first asks about the clean image.
+  whole_number(steps, 2, 'attack.steps')
+  above_zero(length, 'attack.length')
+  if not 0 < gamma < 1:
+    raise InputError(f'attack.gamma is {gamma}; it must lie between 0 and 1')
   if not isinstance(threat, L2):
     raise InputError(
       f'DDN searches in L2, and the ball is {threat}; give an L2 ball, or take attacks.fab_t'
     )
+  _check_reach(steps, length, gamma, threat.eps)
 
   def begin(points: Points) -> DdnState:
     none = Best.none(points.clean)
@@ -96,3 +100,15 @@ def ddn(
     return DdnState(*best, moved, size, state.not_finite | broken)
 
   return Stepwise(begin, step, steps, 1, 1, False, forgotten, threat, minimum_norm=True)
+
+
+def _check_reach(steps: int, length: float, gamma: float, eps: Any) -> None:
+  """Refuses lengths that do not grow to the radius, so that any network would look robust."""
+  if isinstance(eps, jax.core.Tracer) or length * (1 + gamma) ** (steps - 1) >= eps:
+    return
+  wanted = 1 + math.ceil(math.log(eps / length) / math.log(1 + gamma))
+  raise InputError(
+    f'attack.steps is {steps}: from attack.length {length:g} on, the perturbation of DDN '
+    f'grows to {length * (1 + gamma) ** (steps - 1):.3g}, less than the radius {eps:.4g}, so '
+    f'that any network would look robust; give {wanted} steps or more, or a larger length'
+  )

@@ -72,10 +72,20 @@ def hyperplane_linf(point: Array, w: Array, excess: Array) -> Array:
   return way * _raise_to(jnp.abs(excess), size, moved, _room(point, way))
 
 
+def _steep(w: Array) -> Array:
+  """Sizes of the entries, 0 where they are no more than rounding.
+
+  That is 1e-8 as in the authors' code, and relative where all entries are small: logits of
+  another scale have the same boundary.
+  """
+  size = jnp.abs(w)
+  return jnp.where(size > 1e-8 * jnp.minimum(jnp.max(size), 1), size, 0)
+
+
 def hyperplane_l2(point: Array, w: Array, excess: Array) -> Array:
   """As `hyperplane_linf`, with the least Euclidean norm."""
   way = -jnp.sign(excess) * jnp.sign(w)
-  size = jnp.where(jnp.abs(w) > 1e-8, jnp.abs(w), 0)
+  size = _steep(w)
   # In units of the largest entry, so that float32 does not underflow.
   rate = size / jnp.maximum(jnp.max(size), jnp.finfo(w.dtype).tiny)
   return way * _raise_to(jnp.abs(excess), size, rate, _room(point, way))
@@ -84,7 +94,7 @@ def hyperplane_l2(point: Array, w: Array, excess: Array) -> Array:
 def hyperplane_l1(point: Array, w: Array, excess: Array) -> Array:
   """As `hyperplane_linf`, with the least sum of changes: the steepest pixels move first."""
   way = -jnp.sign(excess) * jnp.sign(w)
-  size = jnp.where(jnp.abs(w) > 1e-8, jnp.abs(w), 0)
+  size = _steep(w)
   order = jnp.argsort(-size)
   gain, room = size[order], _room(point, way)[order]
   before = jnp.cumsum(gain * room) - gain * room

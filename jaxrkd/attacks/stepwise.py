@@ -436,6 +436,18 @@ def cascade(attack: AnyAttack, name: str) -> Cascade:
 def uninterrupted(attack: Stepwise) -> Stepwise:
   """A whole run as one step that never stops early: examples to try on another network."""
 
+  def pushed(state: Any, clean: Array) -> Array:
+    if not attack.minimum_norm:
+      return state.found
+    # Behind the boundary of its own network another one may still be right: the way goes on
+    # to the border of the ball.
+    ball = attack.threat
+    assert ball is not None
+    way = state.nearest - clean
+    size = ball.norm(way)
+    rate = jnp.where(size > 0, ball.eps / jnp.where(size > 0, size, 1), 0)
+    return ball.project(clean + way * rate.astype(clean.dtype), clean)
+
   def begin(points: Points) -> _Whole:
     no = jnp.zeros(points.label.shape, bool)
     return _Whole(no, points.clean, no)
@@ -448,7 +460,7 @@ def uninterrupted(attack: Stepwise) -> Stepwise:
 
     state = jax.lax.fori_loop(0, attack.steps, one, attack.begin(points))
     yes = jnp.ones(points.label.shape, bool)
-    return _Whole(yes, state.found, not_finite(state))
+    return _Whole(yes, pushed(state, points.clean), not_finite(state))
 
   queries = attack.queries * attack.steps
   shape = (1, attack.runs, queries, attack.targeted)

@@ -79,7 +79,9 @@ def _read(file: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
     )
   images, labels = found['X'], found['y']
   counts = (len(labels), labels.size)
-  if images.ndim >= 3 and images.shape[-1] in counts and len(images) not in counts:
+  # With as many images as lines, the channels tell which axis counts them.
+  last = len(images) not in counts or (images.ndim == 4 and images.shape[2] in (1, 3))
+  if images.ndim >= 3 and images.shape[-1] in counts and last:
     images = np.moveaxis(images, -1, 0)
   labels = flat_labels(labels, len(images), str(file))
   if labels.ndim != 1 or not len(labels):

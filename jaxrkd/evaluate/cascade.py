@@ -14,6 +14,8 @@ import jax
 import numpy as np
 
 from jaxrkd.attacks import Stepwise
+from jaxrkd.attacks.minimum_norm import ToTheEnd
+from jaxrkd.evaluate.eight_bits import eight_bits
 from jaxrkd.evaluate.evaluator import programs
 from jaxrkd.evaluate.task import Task
 from jaxrkd.runtime import preemption, sharding
@@ -207,6 +209,10 @@ class Stage:
     broken = ~seen.right(task.images.label[places]) & seen.allowed
     # What withstands is told by the image on which it came closest to failing.
     told = broken | (seen.allowed & (seen.margin > ledger.margin[places]))
+    claimed = claimed & numbers
+    if isinstance(self._attack, ToTheEnd):
+      # Its distance counts, whatever a second look says.
+      told |= claimed & seen.allowed
     ledger.prediction[places[told]] = seen.prediction[told]
     ledger.margin[places[told]] = seen.margin[told]
     task.keep(places[told], found[told])
@@ -222,11 +228,12 @@ class Stage:
     """Whether adversarial images stay adversarial as a file of 8 bits keeps them, [n]."""
     if not len(places):
       return np.zeros(0, bool)
-    whole = np.round(images * 255).astype(images.dtype) / 255
+    levels = eight_bits(images, self._task.images.pixels(places))
+    whole = levels.astype(images.dtype) / 255
     seen = self._task.evaluate(
       self._task.target, places, whole, salt=self._task.stage + 1
     )
-    return ~seen.right(self._task.images.label[places])
+    return ~seen.right(self._task.images.label[places]) & seen.allowed
 
   def _mark(self, places: np.ndarray) -> None:
     """Notes images on which this attack met what is no number."""

@@ -24,6 +24,12 @@ USUAL: dict[type, tuple[str, ...]] = {
   L2: ('fab_t', 'ddn'),
   L1: ('fab_t',),
 }
+# Behind what is printed, where an attack has a star.
+MARK = (
+  ' (* met what is no number, or left [0, 1], on some images: distances may be too large)'
+)
+# Of a distance, in float32.
+ROUNDING = 1e-6
 # Points of a curve that is kept.
 POINTS = 100
 
@@ -40,6 +46,7 @@ class Distances:
     unconfirmed: name -> images that its search took for adversarial and a second look did
       not: they count as found.
     not_finite: name -> images on which it met what is no number.
+    outside: name -> images where what it found lies outside [0, 1], which does not count.
     seconds: name -> how long it took.
   """
 
@@ -48,13 +55,16 @@ class Distances:
   by_attack: dict[str, np.ndarray]
   unconfirmed: dict[str, int]
   not_finite: dict[str, int]
+  outside: dict[str, int]
   seconds: dict[str, float]
 
   def __repr__(self) -> str:
-    return (
+    star = lambda name: '*' if self.not_finite.get(name) or self.outside.get(name) else ''
+    told = (
       f'Distances of {len(self.clean_correct)} images: {self.norm} {self.median:.4g} in the '
-      f'middle, by {", ".join(self.by_attack)}'
+      f'middle, by {", ".join(name + star(name) for name in self.by_attack)}'
     )
+    return told + (MARK if any(map(star, self.by_attack)) else '')
 
   @property
   def distance(self) -> np.ndarray:
@@ -68,7 +78,8 @@ class Distances:
 
   def robust_accuracy(self, eps: float) -> float:
     """Share of the images without an adversarial image within `eps`: an upper bound."""
-    return float(np.mean(self.distance > eps))
+    # A distance that float32 rounded up beyond the radius that it stands for is within it.
+    return float(np.mean(self.distance.astype(np.float64) > float(eps) * (1 + ROUNDING)))
 
   def curve(self) -> list[tuple[float, float]]:
     """(eps, robust accuracy), from 0 to where the last image that fell did.
@@ -90,7 +101,10 @@ class Distances:
         an attack may count as broken.
       eps: radius of its ball, in the same norm.
     """
-    proved = np.where(broken, np.float32(eps), np.float32(np.inf))
+    within = np.float32(eps)
+    if float(within) > float(eps):
+      within = np.nextafter(within, np.float32(0))
+    proved = np.where(broken, within, np.float32(np.inf))
     proved = np.where(self.clean_correct, proved, np.float32(0))
     return dataclasses.replace(self, by_attack={**self.by_attack, name: proved})
 
@@ -107,7 +121,7 @@ class Distances:
 
   def _attack(self, name: str) -> dict[str, Any]:
     distance = self.by_attack[name]
-    tried = distance[self.clean_correct]
+    tried, nearest = distance[self.clean_correct], self.distance[self.clean_correct]
     found = tried[np.isfinite(tried)]
     return {
       'median': _number(float(np.median(distance))),
@@ -115,9 +129,10 @@ class Distances:
       'mean': float(found.mean()) if len(found) else None,
       'tried': len(tried),
       'found': len(found),
-      'nearest': int(np.sum(tried <= self.distance[self.clean_correct])),
+      'nearest': int(np.sum(np.isfinite(tried) & (tried <= nearest))),
       'unconfirmed': self.unconfirmed.get(name, 0),
       'not_finite': self.not_finite.get(name, 0),
+      'outside': self.outside.get(name, 0),
       'seconds': round(self.seconds.get(name, 0.0), 3),
     }
 
@@ -220,6 +235,9 @@ def of_verdicts(verdicts: Mapping[str, Verdicts], threat: Threat) -> Distances:
     unconfirmed=unconfirmed,
     not_finite={
       name: int(found.not_finite.any(axis=1).sum()) for name, found in verdicts.items()
+    },
+    outside={
+      name: int(found.outside.any(axis=1).sum()) for name, found in verdicts.items()
     },
     seconds={
       name: sum(found.about['seconds'].values()) for name, found in verdicts.items()

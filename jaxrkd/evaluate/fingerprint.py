@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxrkd.attacks import Cascade, LogitsFn, Stepwise
 from jaxrkd.attacks.code import digest, is_opaque
+from jaxrkd.attacks.minimum_norm import ToTheEnd
 from jaxrkd.attacks.stepwise import Points
 from jaxrkd.evaluate.task import Images
 
@@ -71,6 +72,8 @@ def describe(
 
     program = jax.make_jaxpr(functools.partial(once, plain))(points)
     parts.append([name, part.steps, part.runs, digest(program)])
+    if isinstance(part, ToTheEnd):
+      parts[-1].append(repr(part.norm))
     if is_opaque(program):
       found.append(np.asarray(once(logits_fn, few).found).ravel())
   return Described(parts, np.concatenate(found))

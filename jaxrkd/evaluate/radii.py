@@ -21,15 +21,28 @@ class Radii:
     threats: the balls, the smallest first.
     clean_correct: bool [N].
     robust: bool [radii, N]; what broke in a smaller ball counts as broken in a larger one.
+    doubtful: [radii], images on which the attack of that ball met what is no number, or left
+      [0, 1] or the ball: the accuracy there may be too high.
   """
 
   threats: tuple[Threat, ...]
   clean_correct: np.ndarray
   robust: np.ndarray
+  doubtful: tuple[int, ...]
 
   def __repr__(self) -> str:
-    parts = [f'{told(t)} {100 * a:.2f} %' for t, a in zip(self.threats, self.accuracy)]
-    return f'Radii on {len(self.clean_correct)} images: {", ".join(parts)}'
+    parts = [
+      f'{told(t)} {100 * a:.2f} %{"*" if doubt else ""}'
+      for t, a, doubt in zip(self.threats, self.accuracy, self.doubtful)
+    ]
+    mark = (
+      f' (* the attack met what is no number, or left the ball, on {max(self.doubtful)} '
+      'images: this may be too high)'
+    )
+    return (
+      f'Radii on {len(self.clean_correct)} images: {", ".join(parts)}'
+      f'{mark if any(self.doubtful) else ""}'
+    )
 
   @property
   def clean_accuracy(self) -> float:
@@ -77,6 +90,7 @@ def attack_radii(
   images, labels = checked_images(images, labels)
   ordered = tuple(sorted(threats, key=lambda threat: threat.eps))
   standing, clean, rows = np.arange(len(labels)), None, []
+  doubtful, doubts = np.zeros(len(labels), bool), []
   for threat in ordered:
     robust = np.zeros(len(labels), bool)
     if len(standing):
@@ -90,8 +104,11 @@ def attack_radii(
         **{'keep_images': False, **options},
       )
       clean = found.clean_correct if clean is None else clean
+      doubtful[standing] |= (found.not_finite | found.outside).any(axis=1)
       standing = standing[found.robust]
       robust[standing] = True
     rows.append(robust)
+    # What is doubtful in a ball stays so in the larger ones.
+    doubts.append(int(doubtful.sum()))
   assert clean is not None
-  return Radii(ordered, clean, np.stack(rows))
+  return Radii(ordered, clean, np.stack(rows), tuple(doubts))

@@ -190,9 +190,10 @@ def _distance(task: Task, norm: Threat) -> np.ndarray:
   for places in np.array_split(np.arange(len(task.images)), -(-len(task.images) // 4096)):
     moved = task.found[places] - task.images.pixels(places)
     far.append(np.asarray(ask(moved), np.float32).reshape(-1))
-  distance = np.concatenate(far)
-  # What the search ends with lies elsewhere only where it found something.
-  distance = np.where(distance > 0, distance, np.float32(np.inf))
+  # Nothing else says whether anything was found: what lies on the boundary has distance 0.
+  ledger = task.ledger
+  found = ~ledger.standing | (ledger.claimed & ~ledger.outside.any(axis=1))
+  distance = np.where(found, np.concatenate(far), np.float32(np.inf))
   return np.where(task.clean.right(task.images.label), distance, np.float32(0))
 
 

@@ -30,12 +30,14 @@ class CheckImages(NamedTuple):
     clean: [N, H, W, C] in [0, 1], float32.
     adversarial: likewise; where the attack failed, what it was left with.
     label: [N].
+    correct: [N] bool, whether the network is right on the clean image: no other is attacked.
     about: how they were made, for the card.
   """
 
   clean: np.ndarray
   adversarial: np.ndarray
   label: np.ndarray
+  correct: np.ndarray
   about: dict[str, Any]
 
 
@@ -70,13 +72,16 @@ def check_images(
   weights = weights_digest(variables)
 
   def compute(partial: Partial) -> Verdicts:
+    own = Subject(net, variables)
+    # As on a surrogate: made to the end, not to where this network fails.
     return measure(
-      Subject(net, variables),
+      own,
       loaded,
       attack,
       key,
       name=column,
       threat=threat,
+      surrogate=own,
       partial=partial,
       keep=True,
       title='adversarial images:',
@@ -91,6 +96,7 @@ def check_images(
     loaded.images.pixels(np.arange(len(loaded.images))).astype(np.float32),
     found.images.astype(np.float32),
     found.label,
+    found.clean_correct,
     {
       'data': data.name,
       'split': config.evaluation.split,

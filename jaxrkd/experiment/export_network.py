@@ -229,7 +229,12 @@ def _measure(
       return apply(*student.variables, images)
 
   found: dict[str, Any] = {**seen.about, 'runtime': row.version()}
-  for what, images in (('clean', seen.clean), ('robust', seen.adversarial)):
+  everywhere = np.ones(len(seen.label), bool)
+  for what, images, tried in (
+    ('clean', seen.clean, everywhere),
+    # What nothing was tried on is not robust, also where the file is right on it.
+    ('robust', seen.adversarial, seen.correct),
+  ):
     here, there = logits_of(ours, images), logits_of(predict, images)
     far = float(np.abs(here - there).max())
     size = float(np.abs(here).max())
@@ -239,8 +244,8 @@ def _measure(
         f'from those of jaxrkd (largest {size:.3g}), more than rounding; choose another '
         'format, and please report this with the network that was exported'
       )
-    found[what] = float(np.mean(there.argmax(-1) == seen.label))
-    found[f'{what}_here'] = float(np.mean(here.argmax(-1) == seen.label))
+    found[what] = float(np.mean((there.argmax(-1) == seen.label) & tried))
+    found[f'{what}_here'] = float(np.mean((here.argmax(-1) == seen.label) & tried))
     found[f'{what}_same_predictions'] = int(np.sum(there.argmax(-1) == here.argmax(-1)))
     found[f'{what}_largest_difference'] = far
   found['bytes'] = trial.stat().st_size

@@ -21,6 +21,7 @@ from absl import flags
 from jaxrkd import experiment
 from jaxrkd.attacks import ATTACKS, example_keys
 from jaxrkd.errors import InputError, choose, in_range
+from jaxrkd.evaluate.eight_bits import eight_bits
 from jaxrkd.experiment import png_files
 from jaxrkd.experiment.load import load_trained, read_config
 from jaxrkd.paths import expanded
@@ -126,7 +127,7 @@ def gallery(
     title = f'{name}: {100 * right[name]:.0f} % right'
     rows[title], wrong[title] = list(np.asarray(made)), fails
     if png:
-      kept = png_files.rounded(np.asarray(made))
+      kept = eight_bits(np.asarray(made), np.asarray(clean))
       seen = logits_fn(jnp.asarray(kept / 255, jnp.float32)).argmax(-1)
       whole[name] = kept, np.asarray(seen)
     say(f'{name}: {100 * right[name]:.0f} % of {images} images right')
@@ -134,7 +135,13 @@ def gallery(
     pictures.gallery(path, list(np.asarray(clean)), rows, wrong)
     if png:
       written = png_files.write(
-        expanded(png), np.asarray(clean), split.label, split.index, whole, test.names
+        expanded(png),
+        np.asarray(clean),
+        split.label,
+        np.asarray(logits_fn(clean).argmax(-1) == labels),
+        split.index,
+        whole,
+        test.names,
       )
       say(f'{len(written)} adversarial images of 8 bits in {png}')
   say(f'written to {path}')

@@ -59,6 +59,11 @@ def _notes(name: str, seen: Mapping[str, Any]) -> list[str]:
       f'{name}: gradients, logits or pixels were not finite on {seen["not_finite"]} images, so '
       'that distances may be too large.'
     )
+  if seen.get('outside'):
+    found.append(
+      f'{name}: the search left [0, 1] on {seen["outside"]} images, where it counts as failed, so '
+      'that distances may be too large.'
+    )
   if seen['unconfirmed']:
     found.append(
       f'{name}: {seen["unconfirmed"]} images lie so near the boundary that a second look took '
