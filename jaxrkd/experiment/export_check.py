@@ -89,6 +89,7 @@ def check_images(
 
   made_by = {name: value for name, value in versions().items() if name != 'device'}
   settings = [weights, images_digest(loaded.images), options, repr(threat), config.seed]
+  settings.append('to the end')
   path = folder / f'{column}-{weights[:8]}-{len(loaded.images)}.npz'
   found = stored([path], fingerprint([*settings, made_by]), compute)
   assert found.images is not None
