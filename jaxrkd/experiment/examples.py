@@ -84,7 +84,9 @@ def keep(
     search: the same network in the precision that attacks search in.
   """
   rows = chosen(way.verdicts, count)
-  mark = fingerprint([dict(identity), way.name, told(way.threat), rows.tolist()])
+  # With what the table says of them, which other settings of the attack may change.
+  told_of = [rows.tolist(), way.verdicts.margin[rows].tolist()]
+  mark = fingerprint([dict(identity), way.name, told(way.threat), *told_of])
   if sharding.seen_by_all(_mark(path) == mark) or not len(rows):
     return
   every = loaded.images
