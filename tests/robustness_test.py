@@ -66,7 +66,7 @@ class InvarianceTest(parameterized.TestCase):
     usual = {} if name == 'fgsm' else {'step_size': 0.02}
     if name == 'targeted_pgd':  # The least likely class is out of reach in this ball.
       usual['target'] = 'most_likely'
-    ball = L2(1.0) if name in tiny.L2_ONLY else Linf(0.1)
+    ball = L2(0.7) if name in tiny.L2_ONLY else Linf(0.1)
     attack = ATTACKS[name](ball, **tiny.QUICK.get(name, usual))
     test = SOURCES['digits']()[1].take(np.arange(60))
     found = {}
