@@ -344,6 +344,11 @@ class RadiiTest(parameterized.TestCase):
     with self.assertRaisesRegex(InputError, message):
       attack_radii(logits_fn, images, labels, attacks.pgd, balls)
 
+  def test_an_attack_that_is_made(self):
+    images, labels, logits_fn, _ = linear(count=4)
+    with self.assertRaisesRegex(InputError, 'give a function of the ball, such as'):
+      attack_radii(logits_fn, images, labels, attacks.pgd(Linf(0.1)), [Linf(0.1)])
+
   def test_columns(self):
     config = tiny.config('sat')
     config.evaluation.attacks = dict(fgsm={}, fog={})

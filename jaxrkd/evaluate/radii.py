@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrkd.attacks import AnyAttack, LogitsFn, Threat
+from jaxrkd.attacks import AnyAttack, Attack, Cascade, LogitsFn, Stepwise, Threat
 from jaxrkd.attacks.threat import check_threat, told
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate.attack_images import attack_images
@@ -75,8 +75,14 @@ def attack_radii(
     **options: of `attack_images`, without `path`, `index` and `threat`.
 
   Raises:
-    InputError: no balls, balls of several norms, or as `attack_images`.
+    InputError: no balls, balls of several norms, an attack that is made already, or as
+      `attack_images`.
   """
+  if isinstance(attack, Attack | Stepwise | Cascade):
+    raise InputError(
+      'attack_radii makes the attack anew for each ball; give a function of the ball, such as '
+      'attacks.pgd or lambda ball: attacks.pgd(ball, steps=50), instead of an attack'
+    )
   for threat in threats:
     check_threat(threat)
   kinds = {type(threat).__name__ for threat in threats}

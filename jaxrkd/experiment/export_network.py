@@ -59,7 +59,7 @@ def export(
     run: workdir of a finished run, or of an import.
     paths: of the files.
     network: one of several that the run trained together; empty takes its student.
-    checkpoint: 'best', 'last' or 'ema'.
+    checkpoint: 'best', 'last', 'ema' or 'swa'.
     images: how many test images to measure on; 0 takes all.
     check: False writes the files without measuring them, and their cards say so.
     calibration: training images on which files in integers find their ranges.

@@ -46,7 +46,7 @@ def define() -> None:
   )
   flags.DEFINE_list('ignore', [], 'Names in the file that begin with these are left out.')
   flags.DEFINE_string('out', '', 'File to write with the network of the run --workdir.')
-  flags.DEFINE_string('checkpoint', 'best', 'best, last or ema, with --out.')
+  flags.DEFINE_string('checkpoint', 'best', 'best, last, ema or swa, with --out.')
   flags.DEFINE_bool('list', False, 'List the recipes and exit.')
 
 

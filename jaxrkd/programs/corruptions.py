@@ -5,7 +5,7 @@ Usage: jaxrkd corruptions --workdir=runs/mtard --images=1000
        jaxrkd corruptions --workdir=runs/mtard --corruptions=fog,snow --checkpoint=ema
 
 Without --path the corruptions are made here, of the run's test images, which must be
-32x32x3; all but frost, which needs the authors' photographs. The numbers are in
+32x32x3; all but frost, which needs the authors' photographs, and spatter. The numbers are in
 corruptions.json of the run, and on its page.
 """
 

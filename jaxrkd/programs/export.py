@@ -24,7 +24,7 @@ def define() -> None:
   """Defines the flags."""
   flags.DEFINE_list('out', [], f'Files, ending in {", ".join(interop.FORMATS)}.')
   flags.DEFINE_string('network', '', 'One of several networks; empty takes the student.')
-  flags.DEFINE_string('checkpoint', 'best', 'best, last or ema.')
+  flags.DEFINE_string('checkpoint', 'best', 'best, last, ema or swa.')
   flags.DEFINE_integer('images', 1000, 'Test images to measure on; 0 takes all.')
   flags.DEFINE_integer(
     'calibration', 256, 'Training images on which files in integers find their ranges.'
