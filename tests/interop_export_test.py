@@ -113,7 +113,8 @@ class ExportTest(parameterized.TestCase):
     self.assertGreater(found['clean_same_predictions'], 105)
     self.assertGreater(found['clean_largest_difference'], 1e-2)
     self.assertAlmostEqual(found['clean'], float_one['clean'], delta=0.06)
-    self.assertAlmostEqual(found['robust'], float_one['robust'], delta=0.08)
+    # Of 120 images; onnxruntime 1.20 chooses other ranges than 1.32.
+    self.assertAlmostEqual(found['robust'], float_one['robust'], delta=0.15)
     # What its own run time answers, asked anew: on clean images, on images of the float
     # network, and on those of both attacks.
     test = SOURCES['digits']()[1].take(np.arange(120))
