@@ -457,6 +457,65 @@ GUARDS = (
     *('with workdir_lock.hold(workdir):', 'with contextlib.nullcontext():'),
     'tests/workdir_test.py::holds_its_workdir',
   ),
+  # Distances, 8 bits, published numbers.
+  Guard(
+    'the lengths of DDN grow to the radius',
+    *(A + 'ddn.py', '  _check_reach(steps, length, gamma, threat.eps)\n', ''),
+    'tests/minimum_norm_test.py::settings_that_break_nothing',
+  ),
+  Guard(
+    'the weights of CW-L2 leave the clean image',
+    *(A + 'cw_l2.py', 'weight * GROW ** (searches - 1) < 1:', 'False:'),
+    'tests/minimum_norm_test.py::settings_that_break_nothing',
+  ),
+  Guard(
+    'transferred minimum-norm images lie on the border of the ball',
+    *(A + 'stepwise.py', 'if not attack.minimum_norm:', 'if True:'),
+    'tests/minimum_norm_test.py::border_of_the_ball',
+  ),
+  Guard(
+    'the scale of logits hides no boundary from FAB',
+    *(A + 'projections.py', '1e-8 * jnp.minimum(jnp.max(size), 1)', '1e-8'),
+    'tests/projections_test.py::scale_of_logits',
+  ),
+  Guard(
+    'a refuted find keeps its distance',
+    *(E + 'cascade.py', 'told |= claimed & seen.allowed', 'pass'),
+    'tests/minimum_norm_test.py::second_look_refutes',
+  ),
+  Guard(
+    'distance 0 is a distance',
+    *(
+      E + 'robustness.py',
+      'found = ~ledger.standing | (ledger.claimed & ~ledger.outside.any(axis=1))',
+      'found = np.concatenate(far) > 0',
+    ),
+    'tests/minimum_norm_test.py::second_look_refutes',
+  ),
+  Guard(
+    'a proof holds at its radius',
+    *(E + 'distances.py', '> float(eps) * (1 + ROUNDING)', '> eps'),
+    'tests/minimum_norm_test.py::a_proof_holds',
+  ),
+  Guard(
+    'distances of another norm are not read',
+    *(E + 'fingerprint.py', 'parts[-1].append(repr(part.norm))', 'pass'),
+    'tests/minimum_norm_test.py::file_of_another_norm',
+  ),
+  Guard(
+    'rounding to 8 bits stays in the ball',
+    *(E + 'eight_bits.py', 'np.floor(levels + SLACK)', 'np.ceil(levels - SLACK)'),
+    'tests/png_files_test.py::stays_in_the_ball',
+  ),
+  Guard(
+    'published numbers are of the published weights',
+    *(
+      'jaxrkd/experiment/publish.py',
+      'if told != weights_digest(student.variables):',
+      'if False:',
+    ),
+    'tests/publish_test.py::numbers_of_other_weights',
+  ),
 )
 
 
