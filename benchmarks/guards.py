@@ -481,7 +481,7 @@ GUARDS = (
   Guard(
     'a refuted find keeps its distance',
     *(E + 'cascade.py', 'told |= claimed & seen.allowed', 'pass'),
-    'tests/minimum_norm_test.py::second_look_refutes',
+    'tests/minimum_norm_test.py::even_more_right',
   ),
   Guard(
     'distance 0 is a distance',
@@ -490,7 +490,7 @@ GUARDS = (
       'found = ~ledger.standing | (ledger.claimed & ~ledger.outside.any(axis=1))',
       'found = np.concatenate(far) > 0',
     ),
-    'tests/minimum_norm_test.py::second_look_refutes',
+    'tests/minimum_norm_test.py::on_the_boundary',
   ),
   Guard(
     'a proof holds at its radius',

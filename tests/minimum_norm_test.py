@@ -13,6 +13,7 @@ from autoattack_test import NORMS, linear, nearest
 
 from jaxrkd import attacks, experiment
 from jaxrkd.attacks import ATTACKS, L2, Linf
+from jaxrkd.attacks.minimum_norm import to_the_end
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import attack_images, attack_radii, minimum_norm
 from jaxrkd.experiment.columns import columns, with_radii
@@ -205,6 +206,10 @@ class DistancesTest(parameterized.TestCase):
       for number in (eps, np.float64(eps), np.float32(eps), np.linspace(0, eps, 3)[2]):
         self.assertEqual(found.robust_accuracy(number), 0)
       self.assertLessEqual(found.curve()[-1][0], eps)
+      # So does what an attack found there.
+      there = np.full(14, eps, np.float32)
+      at_the_border = dataclasses.replace(found, by_attack={'far': there})
+      self.assertEqual(at_the_border.robust_accuracy(eps), 0)
       # What found nothing is nowhere the nearest.
       self.assertEqual(found.as_dict()['attacks']['far']['nearest'], 0)
 
@@ -221,6 +226,22 @@ class DistancesTest(parameterized.TestCase):
     given = asked, self.images, self.labels, L2(0.5)
     found, _ = quiet(minimum_norm, *given, attacks=made, check=False)
     self.assertGreater(found.unconfirmed[name], 0)
+    self.assertTrue(np.isfinite(found.distance).all())
+    self.assertGreater(found.distance[found.clean_correct].min(), 0)
+
+  def test_what_lies_on_the_boundary_has_distance_0(self):
+    # As where the search rounds the other way: it takes clean images for adversarial.
+    search = to_the_end(attacks.ddn(L2(0.5), steps=5), 4, L2(0.5))
+    given = self.logits_fn, self.images, self.labels, search
+    found, _ = quiet(attack_images, *given, search_logits_fn=lambda x: -self.logits_fn(x))
+    self.assertTrue(found.clean_correct.all())
+    np.testing.assert_array_equal(found.distance, 0)
+
+  def test_what_a_second_look_finds_even_more_right_has_its_distance(self):
+    search = to_the_end(attacks.deepfool(L2(0.5), steps=5), 4, L2(0.5))
+    given = self.logits_fn, self.images, self.labels, search
+    found, _ = quiet(attack_images, *given, search_logits_fn=lambda x: -self.logits_fn(x))
+    self.assertGreater(found.distance.min(), 0)
     self.assertTrue(np.isfinite(found.distance).all())
 
   def test_a_file_of_another_norm_is_not_read(self):
