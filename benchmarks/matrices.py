@@ -14,20 +14,23 @@ PAGE = pathlib.Path(__file__).parent.parent / 'docs' / 'matrices.md'
 PLAIN = 'plain'
 # Of a claim's text: the difference and its interval.
 FOUND = re.compile(r'([+-][\d.]+) points .*95 %: ([+-][\d.]+) to ([+-][\d.]+)')
+# Limits, which small sources do not reach.
+SIZES = re.compile(r' \([\d,]+ training and [\d,]+ test images\)')
 HEAD = """# Methods and extras, side by side
 
 What do AWP, SWA and IGDM add to each method? Every row is trained with the settings of its config,
-but for the number of epochs, and measured with the same attacks; `docs/studies.md` says how the
-[scales](studies.md#scales) are made. All rows show the last epoch, or, with SWA, the average over
-the second half of the epochs. `python benchmarks/matrices.py` writes this page.
+but for the number of epochs, and measured with the same attacks. [Reproduce tables and
+figures](studies.md#scales) says what the scales are. All rows show the last epoch, or, with SWA,
+the average over the second half of the epochs. `python benchmarks/matrices.py` writes this page.
 
 - The networks are small and the epochs few. That an extra adds nothing here does not say that it
   adds nothing to a large network that overfits.
 - No setting was tuned: each method has its authors' settings, which suit CIFAR-10 and a larger
   network, and some suit the small ones better than others. Compare an extra with the same method
   without it, rather than two methods.
-- A difference is paired: both networks of a seed see the same test images, and the interval
-  (95 %) is over images and seeds. Of twenty differences that are none, one is marked by chance.
+- A difference is paired: both networks of a seed see the same test images. Its interval (95 %) is
+  that of a study's [claims](studies.md#claims). Of twenty differences that are none, one is marked
+  by chance.
 - APGD-T is an upper bound of robust accuracy. It is not AutoAttack.
 
 """
@@ -73,7 +76,7 @@ def section(folder: pathlib.Path) -> list[str]:
     '',
     f'`jaxrkd study --name={name} --scale={found["scale"]}`: {seeds} '
     f'seed{"s" if seeds > 1 else ""}, {len(found["runs"])} trainings, {hours:.1f} hours of '
-    f'training steps. {". ".join(found["what"])}.',
+    f'training steps. {SIZES.sub("", ". ".join(found["what"]))}.',
     '',
   ]
   for column, title in (
