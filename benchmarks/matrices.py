@@ -5,17 +5,16 @@ Usage: python benchmarks/matrices.py RUNS/matrix_digits-small-... [RUNS/matrix_c
 Each argument is the folder of a study. Sections of other studies stay as they are.
 """
 
-import argparse
-import json
+import functools
 import pathlib
 import re
 
-PAGE = pathlib.Path(__file__).parent.parent / 'docs' / 'matrices.md'
+import study_sections
+from study_sections import DOCS, table
+
 PLAIN = 'plain'
 # Of a claim's text: the difference and its interval.
 FOUND = re.compile(r'([+-][\d.]+) points .*95 %: ([+-][\d.]+) to ([+-][\d.]+)')
-# Limits, which small sources do not reach.
-SIZES = re.compile(r' \([\d,]+ training and [\d,]+ test images\)')
 HEAD = """# Methods and extras, side by side
 
 What do AWP, SWA and IGDM add to each method? Every row is trained with the settings of its config,
@@ -36,16 +35,7 @@ the average over the second half of the epochs. `python benchmarks/matrices.py` 
 """
 
 
-def number(cell) -> str:
-  if cell is None or cell['mean'] is None:
-    return '–'
-  told = f'{cell["mean"]:.1f}{cell["star"]}'
-  return told if cell['sd'] is None else f'{told} ± {cell["sd"]:.1f}'
-
-
-def lines_of(head, rows) -> list[str]:
-  lines = [head, ['---'] * len(head), *rows]
-  return [f'| {" | ".join(line)} |' for line in lines] + ['']
+number = functools.partial(study_sections.number, digits=1, none='–')
 
 
 def added(found) -> dict[tuple[str, str], str]:
@@ -63,20 +53,15 @@ def added(found) -> dict[tuple[str, str], str]:
 
 
 def section(folder: pathlib.Path) -> list[str]:
-  found = json.loads((folder / 'table.json').read_text(encoding='utf-8'))
-  name = folder.name.split('-')[0]
+  name, found = study_sections.read(folder)
   cells = {(row['block'], row['name']): row['cells'] for row in found['rows']}
   extras = list(dict.fromkeys(block for block, _ in cells))
   methods = list(dict.fromkeys(method for _, method in cells))
-  seeds, hours = len(found['seeds']), 0.0
-  for run in found['runs']:
-    hours += (run['seconds'] or 0) * run['epochs'] / 3600
   lines = [
     f'## {found["item"]}',
     '',
-    f'`jaxrkd study --name={name} --scale={found["scale"]}`: {seeds} '
-    f'seed{"s" if seeds > 1 else ""}, {len(found["runs"])} trainings, {hours:.1f} hours of '
-    f'training steps. {SIZES.sub("", ". ".join(found["what"]))}.',
+    f'`jaxrkd study --name={name} --scale={found["scale"]}`: {study_sections.cost(found)} '
+    f'{". ".join(found["what"])}.',
     '',
   ]
   for column, title in (
@@ -87,7 +72,7 @@ def section(folder: pathlib.Path) -> list[str]:
       [method, *(number(cells.get((extra, method), {}).get(column)) for extra in extras)]
       for method in methods
     ]
-    lines += lines_of([title, *extras], rows)
+    lines += [*table([title, *extras], rows), '']
   gains = added(found)
   rows = [
     [method, *(gains.get((extra, method), '–') for extra in extras if extra != PLAIN)]
@@ -95,7 +80,7 @@ def section(folder: pathlib.Path) -> list[str]:
     if any((extra, method) in gains for extra in extras)
   ]
   head = ['Added to APGD-T, points', *(extra for extra in extras if extra != PLAIN)]
-  lines += lines_of(head, rows)
+  lines += [*table(head, rows), '']
   up = sum(claim['verdict'] == 'holds here' for claim in found['claims'])
   down = sum(claim['verdict'] == 'does not hold' for claim in found['claims'])
   lines += [
@@ -106,20 +91,9 @@ def section(folder: pathlib.Path) -> list[str]:
   return lines
 
 
-def present() -> dict[str, str]:
-  """Heading -> section, of the page as it is."""
-  parts = PAGE.read_text(encoding='utf-8').split('\n## ')[1:] if PAGE.exists() else []
-  return {part.partition('\n')[0]: f'## {part.strip()}\n' for part in parts}
-
-
 def main() -> None:
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('studies', nargs='+', type=pathlib.Path)
-  sections = present()
-  for folder in parser.parse_args().studies:
-    lines = section(folder)
-    sections[lines[0].removeprefix('## ')] = '\n'.join(lines).strip() + '\n'
-  PAGE.write_text(HEAD + '\n'.join(sections.values()), encoding='utf-8')
+  sections = study_sections.sections('matrices.md', __doc__.splitlines()[0], section)
+  (DOCS / 'matrices.md').write_text(HEAD + '\n'.join(sections.values()), encoding='utf-8')
 
 
 if __name__ == '__main__':

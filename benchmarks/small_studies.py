@@ -1,17 +1,17 @@
 """Writes docs/small_scale.md from finished studies: tables, claims, figures, cost.
 
-Usage: python benchmarks/small_studies.py --root=runs/studies mtard_table2-small-... [...]
+Usage: python benchmarks/small_studies.py runs/studies/mtard_table2-small-... [...]
 
-Each argument is the folder of a study below `--root`. Sections of other studies stay as they are,
+Each argument is the folder of a study. Sections of other studies stay as they are,
 and new ones follow them. Figures are copied into docs/pictures/small_scale/.
 """
 
-import argparse
-import json
 import pathlib
 import shutil
 
-DOCS = pathlib.Path(__file__).parent.parent / 'docs'
+import study_sections
+from study_sections import DOCS
+
 PICTURES = DOCS / 'pictures' / 'small_scale'
 HEAD = """# What the papers claim, at a small scale
 
@@ -32,13 +32,6 @@ CIFAR-100 half of MTARD's Table 2.
 VERDICTS = ('holds here', 'does not hold', 'cannot be told')
 
 
-def number(cell) -> str:
-  if cell['mean'] is None:
-    return ''
-  text = f'{cell["mean"]:.{cell["digits"]}f}{cell["star"]}'
-  return text if cell['sd'] is None else f'{text} ± {cell["sd"]:.{cell["digits"]}f}'
-
-
 def table(found) -> list[str]:
   """Measured numbers; the papers' are in the study's own page."""
   heads = [
@@ -47,31 +40,30 @@ def table(found) -> list[str]:
     else f'{title} ({found["units"][title]})'
     for title in found['columns']
   ]
-  lines = [['', *heads], ['---'] * (len(heads) + 1)]
-  for row in found['rows']:
-    lines.append([row['name'], *(number(row['cells'][t]) for t in found['columns'])])
-  return [f'| {" | ".join(line)} |' for line in lines]
+  rows = [
+    [
+      row['name'],
+      *(study_sections.number(row['cells'][title]) for title in found['columns']),
+    ]
+    for row in found['rows']
+  ]
+  return study_sections.table(['', *heads], rows)
 
 
 def claims(found) -> list[str]:
-  lines = ['| the paper says, as tested here | here | because |', '| --- | --- | --- |']
-  for claim in found['claims']:
-    lines.append(
-      f'| {claim["text"]} | {claim["verdict"]} | {"<br>".join(claim["found"])} |'
-    )
-  return lines
+  rows = [
+    [claim['text'], claim['verdict'], '<br>'.join(claim['found'])]
+    for claim in found['claims']
+  ]
+  return study_sections.table(['the paper says, as tested here', 'here', 'because'], rows)
 
 
 def section(folder: pathlib.Path) -> list[str]:
-  found = json.loads((folder / 'table.json').read_text(encoding='utf-8'))
-  name = folder.name.split('-')[0]
-  seeds = len(found['seeds'])
-  hours = sum((r['seconds'] or 0) * r['epochs'] for r in found['runs']) / 3600
+  name, found = study_sections.read(folder)
   lines = [
     f'## {found["paper"]}, {found["item"]}',
     '',
-    f'{found["asks"]} `{name}`, {seeds} seed{"s" if seeds > 1 else ""}, '
-    f'{len(found["runs"])} trainings, {hours:.1f} hours of training steps.',
+    f'{found["asks"]} `{name}`, {study_sections.cost(found)}',
     '',
     *table(found),
     '',
@@ -95,26 +87,13 @@ def section(folder: pathlib.Path) -> list[str]:
   return lines
 
 
-def present() -> dict[str, str]:
-  """Heading -> section, of the page as it is."""
-  page = DOCS / 'small_scale.md'
-  parts = page.read_text(encoding='utf-8').split('\n## ')[1:] if page.exists() else []
-  return {part.partition('\n')[0]: f'## {part.strip()}\n' for part in parts}
-
-
 def main() -> None:
-  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-  parser.add_argument('--root', type=pathlib.Path, required=True)
-  parser.add_argument('studies', nargs='+')
-  options = parser.parse_args()
-  sections = present()
-  for name in options.studies:
-    lines = section(options.root / name)
-    sections[lines[0].removeprefix('## ')] = '\n'.join(lines).strip() + '\n'
-  overview = [f'| study | {" | ".join(VERDICTS)} |', '| --- | --- | --- | --- |']
-  for title, text in sections.items():
-    counts = [str(text.count(f' | {verdict} | ')) for verdict in VERDICTS]
-    overview.append(f'| {title} | {" | ".join(counts)} |')
+  sections = study_sections.sections('small_scale.md', __doc__.splitlines()[0], section)
+  counted = [
+    [title, *(str(text.count(f' | {verdict} | ')) for verdict in VERDICTS)]
+    for title, text in sections.items()
+  ]
+  overview = study_sections.table(['study', *VERDICTS], counted)
   text = '\n'.join(
     ['Claims of the papers, counted:', '', *overview, '', *sections.values()]
   )

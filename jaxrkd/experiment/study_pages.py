@@ -236,7 +236,8 @@ def _data(node: Mapping[str, Any]) -> str:
     for key, what in (('train_limit', 'training'), ('test_limit', 'test'))
     if node.get(key)
   ]
-  told = f' ({" and ".join(limits)} images)' if limits else ''
+  # Small sources have fewer.
+  told = f' (at most {" and ".join(limits)} images)' if limits else ''
   chosen = node.get('classes')
   if chosen and not isinstance(chosen, int):
     told += f' of {", ".join(map(str, chosen))}'
