@@ -226,7 +226,11 @@ GUARDS = (
   ),
   Guard(
     'slopes of FAB are numbers',
-    *(A + 'fab.py', 'w, broken = finite(slope)', 'w, broken = slope, finite(slope)[1]'),
+    *(
+      A + 'boundary.py',
+      'w, broken = finite(slope)',
+      'w, broken = slope, finite(slope)[1]',
+    ),
     'tests/not_finite_test.py::black_pixels',
   ),
   Guard(
@@ -396,8 +400,8 @@ GUARDS = (
   ),
   Guard(
     'an image that any restart broke is broken',
-    *(A + 'stepwise.py', 'return _Whole(fools(logits, points.label), found, broken)'),
-    'return _Whole(fools(logits, points.label) & (points.label < 0), found, broken)',
+    *(A + 'stepwise.py', 'return AtOnce(fools(logits, points.label), found, broken)'),
+    'return AtOnce(fools(logits, points.label) & (points.label < 0), found, broken)',
     'tests/autoattack_test.py::restarts_break_more',
   ),
   Guard(
@@ -470,7 +474,7 @@ GUARDS = (
   ),
   Guard(
     'transferred minimum-norm images lie on the border of the ball',
-    *(A + 'stepwise.py', 'if not attack.minimum_norm:', 'if True:'),
+    *(A + 'uninterrupted.py', 'if not attack.minimum_norm:', 'if True:'),
     'tests/minimum_norm_test.py::border_of_the_ball',
   ),
   Guard(

@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import runpy
 
 from absl.testing import absltest, parameterized
 
@@ -158,6 +159,18 @@ class LettersTest(parameterized.TestCase):
       for line in without_encoding(path.read_text(encoding='utf-8'))
     }
     self.assertEmpty(found, 'name the encoding')
+
+
+class GuardTest(absltest.TestCase):
+  def test_guards_are_where_their_program_takes_them_away(self):
+    home = ROOT.parent
+    module = runpy.run_path(str(home / 'benchmarks' / 'guards.py'), run_name='guards')
+    lost = [
+      guard.name
+      for guard in module['GUARDS']
+      if (home / guard.file).read_text(encoding='utf-8').count(guard.code) != 1
+    ]
+    self.assertEmpty(lost)
 
 
 if __name__ == '__main__':

@@ -34,7 +34,6 @@ from jaxrkd.attacks.stepwise import (
   Randomised,
   Stepwise,
   cascade,
-  uninterrupted,
 )
 from jaxrkd.attacks.svgd import svgd, svgd_search
 from jaxrkd.attacks.targeted import targeted_pgd, towards
@@ -48,6 +47,7 @@ from jaxrkd.attacks.unforeseen import (
   jpeg,
   snow,
 )
+from jaxrkd.attacks.uninterrupted import uninterrupted
 
 # The width that AT-AKA prints: so narrow that every particle is on its own.
 PAPER: dict[str, Any] = dict(bandwidth='fixed', sigma=1e-3)

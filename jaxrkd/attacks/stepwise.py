@@ -302,7 +302,9 @@ def pick(rows: Array, yes: Array, no: Array) -> Array:
   return jnp.where(rows.reshape(-1, *[1] * (yes.ndim - 1)), yes, no)
 
 
-class _Whole(NamedTuple):
+class AtOnce(NamedTuple):
+  """State of an attack that is made in one step, see `State`."""
+
   fooled: Array
   found: Array
   not_finite: Array
@@ -385,11 +387,11 @@ def one_step(attack: Attack | Plain, runs: int = 1) -> Stepwise:
   if isinstance(attack, Attack):
     queries, threat, aim = attack.search.queries, attack.threat, attack.aim
 
-  def begin(points: Points) -> _Whole:
+  def begin(points: Points) -> AtOnce:
     no = jnp.zeros(points.label.shape, bool)
-    return _Whole(no, points.clean, no)
+    return AtOnce(no, points.clean, no)
 
-  def step(logits_fn: LogitsFn, points: Points, state: _Whole, i: Array) -> _Whole:
+  def step(logits_fn: LogitsFn, points: Points, state: AtOnce, i: Array) -> AtOnce:
     del state, i
     # The first run draws as the attack does by itself.
     keys = pick(points.run == 0, points.key, points.run_key())
@@ -398,7 +400,7 @@ def one_step(attack: Attack | Plain, runs: int = 1) -> Stepwise:
       asked = lambda x: ask(logits_fn, x, keys)
     found, broken = attack.watched(keys, asked, points.clean, points.label)
     logits = ask(logits_fn, found, keys)
-    return _Whole(fools(logits, points.label), found, broken)
+    return AtOnce(fools(logits, points.label), found, broken)
 
   return Stepwise(begin, step, 1, runs, queries, threat=threat, aim=aim)
 
@@ -430,38 +432,3 @@ def cascade(attack: AnyAttack, name: str) -> Cascade:
   if isinstance(attack, Cascade):
     return attack
   return Cascade(((name, stepwise(attack)),))
-
-
-@built_once
-def uninterrupted(attack: Stepwise) -> Stepwise:
-  """A whole run as one step that never stops early: examples to try on another network."""
-
-  def pushed(state: Any, clean: Array) -> Array:
-    if not attack.minimum_norm:
-      return state.found
-    # Behind the boundary of its own network another one may still be right: the way goes on
-    # to the border of the ball.
-    ball = attack.threat
-    assert ball is not None
-    way = state.nearest - clean
-    size = ball.norm(way)
-    rate = jnp.where(size > 0, ball.eps / jnp.where(size > 0, size, 1), 0)
-    return ball.project(clean + way * rate.astype(clean.dtype), clean)
-
-  def begin(points: Points) -> _Whole:
-    no = jnp.zeros(points.label.shape, bool)
-    return _Whole(no, points.clean, no)
-
-  def step(logits_fn: LogitsFn, points: Points, state: _Whole, i: Array) -> _Whole:
-    del state
-
-    def one(number, state):
-      return attack.step(logits_fn, points, state, i * 0 + number)
-
-    state = jax.lax.fori_loop(0, attack.steps, one, attack.begin(points))
-    yes = jnp.ones(points.label.shape, bool)
-    return _Whole(yes, pushed(state, points.clean), not_finite(state))
-
-  queries = attack.queries * attack.steps
-  shape = (1, attack.runs, queries, attack.targeted)
-  return Stepwise(begin, step, *shape, threat=attack.threat, aim=attack.aim)

@@ -88,10 +88,12 @@ def check_images(
     )
 
   made_by = {name: value for name, value in versions().items() if name != 'device'}
-  settings = [weights, images_digest(loaded.images), options, repr(threat), config.seed]
-  settings.append('to the end')
+  # With how they are made: images of older versions ended where this network failed.
+  how = 'to the end'
+  settings = [weights, images_digest(loaded.images), options, repr(threat), how]
+  settings += [config.seed, made_by]
   path = folder / f'{column}-{weights[:8]}-{len(loaded.images)}.npz'
-  found = stored([path], fingerprint([*settings, made_by]), compute)
+  found = stored([path], fingerprint(settings), compute)
   assert found.images is not None
   return CheckImages(
     loaded.images.pixels(np.arange(len(loaded.images))).astype(np.float32),
