@@ -385,7 +385,7 @@ class ShippedConfigsTest(parameterized.TestCase):
     config = config_of('akd:pgd7,eps16')
     teacher = config.teachers.pgd7.config
     self.assertAlmostEqual(teacher.threat.eps, 16 / 255)
-    self.assertIn('7 steps of 0.01569', experiment.attack_in_words(teacher))
+    self.assertIn('7 steps of 4/255', experiment.attack_in_words(teacher))
     self.assertAlmostEqual(config.threat.eps, 8 / 255)
     config = config_of('trades:at_plus,wrn_28_10')
     self.assertEqual((config.method.variant, config.attack.name), ('deepmind', 'adam'))

@@ -474,9 +474,7 @@ class RunTest(parameterized.TestCase):
     self.assertIn(
       'Networks of the rows: convnet 4. Networks of teachers: convnet 4.', page
     )
-    self.assertIn(
-      'Attacked in linf, eps 5.1/255. FGSM: FGSM, one step. W: the mean', page
-    )
+    self.assertIn('Attacked in linf, eps 0.02. FGSM: FGSM, one step. W: the mean', page)
     self.assertEqual(page.count('<svg'), 3)
     self.assertNotIn(
       'http://',
