@@ -144,7 +144,7 @@ RECIPES: dict[str, Recipe] = {
       dict(entry.network),
       entry.data,
       dict(clean=clean, autoattack=robust),
-      f'{name} of RobustBench, {entry.data}, {entry.norm}',
+      'RobustBench',
       eps=0.031 if entry.recipe(name) in OLD_EPS else RADII[entry.norm],
       kind='clean' if name == 'Standard' else 'robust',
       norm=entry.norm,

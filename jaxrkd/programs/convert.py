@@ -20,6 +20,7 @@ program says which parts of the file it leaves out.
 from absl import flags
 
 from jaxrkd import experiment, interop
+from jaxrkd.attacks.threat import radius
 from jaxrkd.commands import command
 from jaxrkd.errors import InputError
 from jaxrkd.programs import command_line
@@ -135,11 +136,12 @@ def _list() -> None:
   )
   for name, row in interop.RECIPES.items():
     known = ', '.join(f'{column} {value:g}' for column, value in row.expected.items())
+    ball = f'{row.norm} {radius(row.eps)}' if len(row.expected) > 1 else 'no attack'
     options = ''.join(
       f' {k}={v}' for k, v in row.network.items() if k not in ('name', 'mean', 'std')
     )
     constants = ' mean, std' if 'mean' in row.network else ''
     say(
-      f'{name:{width}}  {row.data} {row.network["name"]}{options}{constants}; {known}; '
-      f'{row.source}'
+      f'{name:{width}}  {row.data} {row.network["name"]}{options}{constants}; {known} '
+      f'({ball}); {row.source}'
     )
