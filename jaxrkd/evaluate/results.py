@@ -116,6 +116,20 @@ def versions() -> dict[str, str]:
   return {**found, 'device': f'{jax.device_count()} x {device.device_kind}'}
 
 
+def notes(found: Mapping[str, Any]) -> list[str]:
+  """What one must know to read results.json: of the ball, the networks and the data."""
+  rows = [(f'teacher {name}', row) for name, row in found.get('teachers', {}).items()]
+  for several in (found.get('students') or {'': found.get('student', {})}).values():
+    rows += [('student', row) for row in several.values()]
+  networks: dict[str, list[str]] = {}
+  for name, row in rows:
+    names = networks.setdefault(row.get('note', ''), [])
+    names += [name] if name not in names else []
+  told = [f'{", ".join(names)}: {note}' for note, names in networks.items() if note]
+  ball = [found['threat_note']] if found.get('threat_note') else []
+  return [*ball, *told, *found.get('data_notes', ())]
+
+
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
   """A text table in percent: clean and robust accuracy, then weighted, per attack.
 

@@ -272,7 +272,13 @@ def _measure_teacher(
     'kind': entry.kind,
     'network': entry.get('network', ''),
     'workdir': str(home),
+    **_note(teacher),
   }
+
+
+def _note(trained: Trained) -> dict[str, str]:
+  """What a network says of itself, where it says something."""
+  return {'note': trained.net.note} if trained.net.note else {}
 
 
 def _measure_version(
@@ -302,7 +308,8 @@ def _measure_version(
     search,
     f'{title} {version}',
   )
-  return {**summary, 'step': trained.step, 'weights': identity['weights']}
+  told = {'step': trained.step, 'weights': identity['weights']}
+  return {**summary, **told, **_note(trained)}
 
 
 def student_versions(

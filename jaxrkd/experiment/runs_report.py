@@ -85,8 +85,8 @@ def _entry(run: pathlib.Path, name: str) -> tuple[tuple[str, str, str], Entry]:
   notes = []
   if found['selection']['split'] == 'test':
     notes.append('selected on the test set')
-  if found.get('threat_note'):
-    notes.append(found['threat_note'])
+  # Those of the data stand on its page, as those of its teachers do.
+  notes += results_of.notes({**found, 'data_notes': (), 'teachers': {}})
   if not found.get('finished', True):
     notes.append('not finished')
   if any(results_of.star(attack) for attack in row['attacks'].values()):

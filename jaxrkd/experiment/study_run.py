@@ -13,6 +13,7 @@ from jaxrkd import experiment
 from jaxrkd.data import Split
 from jaxrkd.data.lazy import LazyImages
 from jaxrkd.errors import InputError, one_of
+from jaxrkd.evaluate import results
 from jaxrkd.evaluate.fingerprint import fingerprint, images_digest
 from jaxrkd.evaluate.task import Images
 from jaxrkd.experiment import particle_sets
@@ -283,7 +284,7 @@ def _measure(
       versions=both,
       teachers=False,
     )
-  notes = tuple(filter(None, (found.get('threat_note'), *found.get('data_notes', ()))))
+  notes = tuple(results.notes(found))
   measured = []
   for one in group:
     whole, inner = found['student'], folder / f'eval{name}'

@@ -36,8 +36,8 @@ def tell(
       f'{title}: the average of {config.members} networks, attacked as one; each one has '
       f'its own results in {workdir / "members"}'
     )
-  if found['threat_note']:
-    say(f'note: {found["threat_note"]}')
+  for note in results.notes({**found, 'data_notes': ()}):
+    say(f'note: {note}')
   if config.select.split == 'test' and 'best' in found['student']:
     say(f'note: {found["selection"]["note"]}')
 

@@ -47,4 +47,5 @@ def ensemble(
     logits, moved = group.train(list(zip(params, stats)), again, mask)
     return average(logits, shares, 1.0), tuple(moved)
 
-  return Net(init, apply, apply_train), join
+  notes = '; '.join(dict.fromkeys(net.note for net in nets if net.note))
+  return Net(init, apply, apply_train, note=notes), join

@@ -23,6 +23,8 @@ class Net(NamedTuple):
     fold: (params, stats) -> those of `folded`, where there is such a network.
     folded: `apply` of the same network with BatchNorm folded into convolutions, in
       evaluation mode: the same logits up to rounding (`models.fold`).
+    note: a sentence that results of this network show; of an NNX module its attribute
+      `note`.
   """
 
   init: Callable[[Array], tuple[Tree, Tree]]
@@ -30,6 +32,7 @@ class Net(NamedTuple):
   apply_train: Callable[[Tree, Tree, Array, Array | None], tuple[Array, Tree]]
   fold: Fold | None = None
   folded: Callable[[Tree, Tree, Array], Array] | None = None
+  note: str = ''
 
   def logits_fn(self, params: Tree, stats: Tree) -> Callable[[Array], Array]:
     """images -> logits in evaluation mode: what every attack asks for.

@@ -96,7 +96,8 @@ def from_nnx(make: Callable[[nnx.Rngs], nnx.Module] | nnx.Module) -> Net:
 
   Args:
     make: builds the module, e.g. `lambda rngs: MyNet(10, rngs=rngs)`; or a module, whose
-      values are those that training begins with, whatever the key.
+      values are those that training begins with, whatever the key. Its attribute `note`, a
+      sentence, stands beside every result of the network.
   """
   given = make if isinstance(make, nnx.Module) else None
 
@@ -110,9 +111,9 @@ def from_nnx(make: Callable[[nnx.Rngs], nnx.Module] | nnx.Module) -> Net:
     param_template, stat_template = params, stats
   else:
     build = cast(Callable[[nnx.Rngs], nnx.Module], make)
-    graph, param_template, stat_template = split(
-      nnx.eval_shape(lambda: build(nnx.Rngs(0)))
-    )
+    shapes = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
+    graph, param_template, stat_template = split(shapes)
+  note = getattr(shapes if given is None else given, 'note', '')
 
   def init(key: Array) -> tuple[Tree, Tree]:
     if given is not None:
@@ -138,7 +139,7 @@ def from_nnx(make: Callable[[nnx.Rngs], nnx.Module] | nnx.Module) -> Net:
     nnx.pop(net, nnx.Intermediate)  # what it sowed
     return logits, _to_dict(split(net)[2])
 
-  return Net(init, apply, apply_train)
+  return Net(init, apply, apply_train, note=note if isinstance(note, str) else '')
 
 
 def update_nnx(module: nnx.Module, params: Tree, stats: Tree) -> None:

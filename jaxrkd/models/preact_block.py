@@ -12,7 +12,6 @@ from flax import nnx
 
 from jaxrkd.models.activations import activation_of
 from jaxrkd.models.layers import Layers
-from jaxrkd.models.mean_sparse import MeanSparse
 
 # (layers, inputs, outputs, stride) -> the shortcut where shapes change.
 Project = Callable[[Layers, int, int, int], nnx.Module]
@@ -43,7 +42,7 @@ class PreActBlock(nnx.Module):
     activation: a row of `ACTIVATIONS`.
     names: of the parts.
     project: makes the shortcut where shapes change.
-    mean_sparse: `MeanSparse` after each BatchNorm and after the block.
+    sparse: width -> what follows each BatchNorm and the block, such as `MeanSparse`.
     reads_activated: whether that acts on the activated input, or on what enters.
   """
 
@@ -58,7 +57,7 @@ class PreActBlock(nnx.Module):
     names: Names,
     project: Project = project_1x1,
     reads_activated: bool = True,
-    mean_sparse: bool = False,
+    sparse: Callable[[int], nnx.Module] | None = None,
   ):
     activation_of(activation)
     self.names, self.activation = names, activation
@@ -68,9 +67,11 @@ class PreActBlock(nnx.Module):
     setattr(self, names.convs[0], layers.conv(inputs, outputs, 3, stride))
     setattr(self, names.bns[1], layers.bn(outputs))
     setattr(self, names.convs[1], layers.conv(outputs, outputs, 3))
-    self.sparse = names.sparse if mean_sparse else ()
-    for name, width in zip(self.sparse, (inputs, outputs, outputs)):
-      setattr(self, name, MeanSparse(width))
+    self.sparse: tuple[str, ...] = ()
+    if sparse is not None:
+      self.sparse = names.sparse
+      for name, width in zip(self.sparse, (inputs, outputs, outputs)):
+        setattr(self, name, sparse(width))
     self.changes = stride != 1 or inputs != outputs
     if self.changes:
       setattr(self, names.shortcut, project(layers, inputs, outputs, stride))

@@ -7,6 +7,7 @@ layout, of the same blocks.
 """
 
 import functools
+from collections.abc import Callable
 
 import jax
 from flax import nnx
@@ -43,7 +44,7 @@ def make_groups(
   activation: str,
   names: Names,
   blocks: str,
-  mean_sparse: bool = False,
+  sparse: Callable[[int], nnx.Module] | None = None,
 ) -> list[Group]:
   """The three groups of a WRN-depth-width.
 
@@ -54,7 +55,7 @@ def make_groups(
     activation: a row of `ACTIVATIONS`.
     names: of the parts of a block.
     blocks: name of the list of blocks in a group.
-    mean_sparse: see `PreActBlock`.
+    sparse: see `PreActBlock`.
 
   Raises:
     InputError: `depth` is not 6n + 4.
@@ -62,7 +63,7 @@ def make_groups(
   if depth < 10 or depth % 6 != 4:
     raise InputError(f'WideResNet depth is {depth}; it must be 6n + 4: 10, 16, ..., 70')
   block = functools.partial(
-    PreActBlock, layers, activation=activation, names=names, mean_sparse=mean_sparse
+    PreActBlock, layers, activation=activation, names=names, sparse=sparse
   )
   widths = [16 * width, 32 * width, 64 * width]
   stages = make_stages(block, 16, ((depth - 4) // 6,) * 3, widths)

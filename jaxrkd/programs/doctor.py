@@ -179,6 +179,8 @@ def examine(
     f'{examined.config.evaluation.threat.name} eps '
     f'{radius(examined.config.evaluation.threat.eps)}'
   )
+  if examined.net.note:
+    say(f'note: {examined.net.note}')
   kind = kind or examined.kind
   if checks.verdict(found) == 'fail':
     # The rest would measure nothing.

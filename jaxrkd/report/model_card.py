@@ -116,15 +116,8 @@ def _notes(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     for name, seen in row['attacks'].items()
     if results.star(seen)
   ]
-  notes += [
-    note
-    for note in (
-      found.get('threat_note'),
-      (found.get('selection') or {}).get('note'),
-      *found.get('data_notes', ()),
-    )
-    if note
-  ]
+  chosen = (found.get('selection') or {}).get('note')
+  notes += [*results.notes(found), *([chosen] if chosen else [])]
   if not found.get('finished', True):
     notes.append('the measurement was interrupted')
   return '\n'.join(f'- {note}' for note in notes)

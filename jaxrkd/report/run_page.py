@@ -96,7 +96,7 @@ class Content:
 def page(content: Content) -> str:
   """One self-contained HTML file."""
   found = content.found
-  notes = [*filter(None, [found.get('threat_note')]), *found.get('data_notes', ())]
+  notes = results.notes(found)
   parts = [
     f'<h1>{text(content.title)}</h1><p class="lead">{text(content.lead)}</p>',
     *_verdict(found.get('trust')),
