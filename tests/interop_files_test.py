@@ -467,6 +467,12 @@ class ImportTest(absltest.TestCase):
       self.path, self.run, overrides=self.node, **self.given
     )
     self.assertEqual(again, json.loads((self.run / 'imported.json').read_text()))
+    with self.subTest('of a version before an option'):
+      old = json.loads((self.run / 'imported.json').read_text())
+      del old['network']['bn_momentum']
+      (self.run / 'imported.json').write_text(json.dumps(old))
+      given = dict(overrides=self.node, **self.given)
+      self.assertEqual(experiment.import_network(self.path, self.run, **given), old)
     with self.assertRaisesRegex(InputError, "activation was 'relu' and is now 'elu'"):
       overrides = [*self.node, 'student.activation=elu']
       experiment.import_network(self.path, self.run, overrides=overrides, **self.given)

@@ -15,6 +15,7 @@ from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment.load import IMPORTED, is_imported
 from jaxrkd.experiment.resolve import resolve
 from jaxrkd.interop.read_network import ReadNetwork, read_network
+from jaxrkd.models.named import network_options
 from jaxrkd.paths import expanded
 from jaxrkd.runtime import files, sharding
 from jaxrkd.runtime.checkpoint import Checkpoints
@@ -111,10 +112,13 @@ def _imported_before(workdir: pathlib.Path, found: ReadNetwork) -> dict[str, Any
     return None
   old = json.loads((workdir / IMPORTED).read_text(encoding='utf-8'))
   new = json.loads(json.dumps(found.about))
+  # Of an import that is older than an option the network has its default.
+  defaults = network_options({'name': new['network']['name']})
+  was = {**old, 'network': {**json.loads(json.dumps(defaults)), **old['network']}}
   # One file may hold several networks of one kind.
   facts = ('sha256', 'wrapper', 'prefix', 'network', 'classes', 'image_shape')
   changed = configs.differences(
-    *({key: was.get(key) for key in facts} for was in (old, new))
+    *({key: about.get(key) for key in facts} for about in (was, new))
   )
   if changed:
     raise InputError(
