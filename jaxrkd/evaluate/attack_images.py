@@ -207,8 +207,9 @@ def _attacked(
         title=title,
       )
 
+    note = getattr(getattr(logits_fn, 'net', None), 'note', '')
     if path is None:
-      return marked(compute(None), own.subject, loaded, asked_for)
+      return marked(compute(None), own.subject, loaded, asked_for, note)
     assert about is not None
     path = expanded(path)
     if path.suffix != '.npz':
@@ -231,7 +232,7 @@ def _attacked(
     answers += [_margins(subject, loaded, key) for subject in subjects.values()]
     sketch = _sketch(asked, loaded, answers, about.found)
     found = stored([path], fingerprint(settings), compute, sketch, told=True)
-    return marked(found, own.subject, loaded, asked_for)
+    return marked(found, own.subject, loaded, asked_for, note)
 
 
 def _known(logits_fn: LogitsFn, loaded: Loaded, check: bool, share: bool) -> Known:

@@ -101,8 +101,6 @@ def benchmark(
   lines.append(results.table({title: summary}))
   if told := results.weakest(summary, test.names):
     lines.append(told)
-  if note := getattr(getattr(logits_fn, 'net', None), 'note', ''):
-    lines.append(f'note: {note}')
   panel = None
   if checked_images:
     few = min(checked_images, len(labels))

@@ -19,7 +19,11 @@ ASKED_FOR_SLOPES = 32
 
 
 def marked(
-  found: Verdicts, subject: Subject, loaded: Loaded, attack: AnyAttack | None
+  found: Verdicts,
+  subject: Subject,
+  loaded: Loaded,
+  attack: AnyAttack | None,
+  note: str = '',
 ) -> Verdicts:
   """Prints what may make accuracies too high, where it happened; returns the verdicts.
 
@@ -28,7 +32,11 @@ def marked(
     subject: the classifier.
     loaded: the images.
     attack: itself; None where the images were made on another network.
+    note: what the classifier says of itself, which the verdicts keep.
   """
+  if note:
+    found.about['note'] = note
+    say(f'attack_images: {note}')
   if attack is not None:
     _tell_flat(found, subject, loaded)
   if isinstance(attack, Attack) and attack.objective is cross_entropy:

@@ -12,6 +12,8 @@ from jaxrkd.evaluate import by_class
 from jaxrkd.evaluate.confidence import wilson
 from jaxrkd.evaluate.verdicts import Verdicts
 
+# What groups of networks in results.json are called.
+NETWORKS = (('teacher', 'teachers'), ('online', 'online'), ('surrogate', 'surrogates'))
 PACKAGES = ('jaxrkd', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
@@ -68,6 +70,7 @@ def summarize(
     'per_class': counts,
     'worst_class': by_class.worst_class(counts),
     'confusion': by_class.confusion(inside or verdicts),
+    **({'note': first.about['note']} if first.about.get('note') else {}),
   }
 
 
@@ -118,16 +121,23 @@ def versions() -> dict[str, str]:
 
 def notes(found: Mapping[str, Any]) -> list[str]:
   """What one must know to read results.json: of the ball, the networks and the data."""
-  rows = [(f'teacher {name}', row) for name, row in found.get('teachers', {}).items()]
-  for several in (found.get('students') or {'': found.get('student', {})}).values():
-    rows += [('student', row) for row in several.values()]
-  networks: dict[str, list[str]] = {}
-  for name, row in rows:
-    names = networks.setdefault(row.get('note', ''), [])
-    names += [name] if name not in names else []
-  told = [f'{", ".join(names)}: {note}' for note, names in networks.items() if note]
+  rows = [
+    (f'{kind} {name}', row)
+    for kind, group in NETWORKS
+    for name, row in found.get(group, {}).items()
+  ]
+  students = found.get('students') or {'student': found.get('student', {})}
+  rows += [(name, row) for name, several in students.items() for row in several.values()]
   ball = [found['threat_note']] if found.get('threat_note') else []
-  return [*ball, *told, *found.get('data_notes', ())]
+  return [*ball, *of_networks(rows), *found.get('data_notes', ())]
+
+
+def of_networks(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
+  """What networks say of themselves: a sentence each, with all that say it."""
+  said: dict[str, dict[str, None]] = {}
+  for name, row in rows:
+    said.setdefault(row.get('note') or '', {})[name] = None
+  return [f'{", ".join(names)}: {note}' for note, names in said.items() if note]
 
 
 def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -150,6 +160,7 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     lines.append([name, clean, *robust, worst, *weighted])
     notes += [f'* {name}, {a}: {why(seen[a])}' for a in attacks if star(seen[a])]
     notes += [f'{name}, {a}: {hits(seen[a])}' for a in attacks if hits(seen[a])]
+  notes += [f'note: {told}' for told in of_networks(list(rows.items()))]
   widths = [max(len(line[k]) for line in lines) for k in range(len(head))]
   text = '\n'.join(
     '  '.join(

@@ -46,6 +46,11 @@ class Finding:
   number: float | None = None
 
 
+def told_by_itself(note: str) -> Finding:
+  """What a network says of itself, so that it stands wherever checks do."""
+  return Finding('what the network says', 'warn', 'a note', 'none', note)
+
+
 def check_shape(classes: int, image_shape: Sequence[int], data: Any) -> Finding:
   """Whether a teacher's classes and images are those of the data.
 

@@ -34,6 +34,7 @@ class Measured:
       it as they were changed for the student.
     tried: how many these are.
     faults: checks of the doctor that it failed; a teacher with one is not taken.
+    note: what the network says of itself.
   """
 
   clean: np.ndarray
@@ -46,6 +47,7 @@ class Measured:
   fooled: int
   tried: int
   faults: tuple[str, ...] = ()
+  note: str = ''
 
 
 class Choice(NamedTuple):

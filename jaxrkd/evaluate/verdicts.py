@@ -77,6 +77,7 @@ class Verdicts:
     return (
       f'Verdicts on {len(self.label)} images: {100 * self.clean_accuracy:.2f} % clean, '
       f'{100 * self.robust_accuracy:.2f} % robust under {", ".join(self.about["attacks"])}'
+      + (f' ({note})' if (note := self.about.get('note')) else '')
     )
 
   @property

@@ -77,6 +77,10 @@ def evaluate_run(
   )
   found['selection'] = _selection(config, best.best)
   found['training_threat'] = config.threat.to_dict()
+  found['surrogates'] = {
+    name: {'note': getattr(surrogate.subject.net, 'note', '')}
+    for name, surrogate in surrogates.items()
+  }
   found['threat_note'] = threat_note(config, is_imported(workdir))
   found['data_notes'] = list(data.notes)
   found['title'], found['data'] = title, data.name

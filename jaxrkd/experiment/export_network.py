@@ -180,6 +180,7 @@ def _card(
     'checkpoint': checkpoint,
     'step': found.record.step,
     'config': config,
+    **({'note': found.net.note} if found.net.note else {}),
   }
 
 
@@ -276,3 +277,5 @@ def _tell(path: pathlib.Path, card: Mapping[str, Any]) -> None:
         'follows gradients in integers'
       )
   say(f'{card["name"]} {card["checkpoint"]} -> {path} ({size:.2f} MiB); {told}')
+  if card.get('note'):
+    say(f'note: {card["note"]}')

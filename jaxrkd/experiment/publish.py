@@ -204,6 +204,9 @@ def _write(
   without_folders(kept)
   if kept.get('recipe'):
     kept['recipe'] = {**kept['recipe'], 'changes': _changes(kept['recipe'])}
+  if trained.net.note:
+    # It may say more than when it was measured.
+    row = {**row, 'note': trained.net.note}
   kept['student'] = {checkpoint: row}
   try:
     lead = measured_words.lead(ConfigDict(found['evaluation']), row)

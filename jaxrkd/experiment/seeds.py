@@ -78,6 +78,7 @@ def in_common(
       for version in _versions(next(iter(found.values())))
     },
     'finished': True,
+    'notes': list(dict.fromkeys(n for row in found.values() for n in results.notes(row))),
   }
   checked = [row['trust']['status'] for row in found.values() if 'trust' in row]
   if checked:
@@ -122,10 +123,11 @@ def _spread(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def table(whole: Mapping[str, Any]) -> str:
   """What `in_common` prints, out of results.json."""
-  return results.table(
-    {
-      f'{version} {kind}': row
-      for version, parts in whole['student'].items()
-      for kind, row in parts.items()
-    }
-  )
+  rows = {
+    f'{version} {kind}': row
+    for version, parts in whole['student'].items()
+    for kind, row in parts.items()
+  }
+  # Files of before have none.
+  told = (f'\nnote: {note}' for note in whole.get('notes', ()))
+  return results.table(rows) + ''.join(told)

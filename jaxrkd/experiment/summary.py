@@ -36,8 +36,11 @@ def tell(
       f'{title}: the average of {config.members} networks, attacked as one; each one has '
       f'its own results in {workdir / "members"}'
     )
-  for note in results.notes({**found, 'data_notes': ()}):
-    say(f'note: {note}')
+  if found['threat_note']:
+    say(f'note: {found["threat_note"]}')
+  # The table names those of its rows.
+  for note in results.of_networks(list(found.get('surrogates', {}).items())):
+    say(f'note: images are made on {note}')
   if config.select.split == 'test' and 'best' in found['student']:
     say(f'note: {found["selection"]["note"]}')
 

@@ -14,7 +14,7 @@ from flax import nnx
 
 from jaxrkd.models.activations import activation_of
 from jaxrkd.models.layers import Layers, global_average, haiku_default
-from jaxrkd.models.mean_sparse import FLAT, MeanSparse
+from jaxrkd.models.mean_sparse import MeanSparse
 from jaxrkd.models.preact_block import Names
 from jaxrkd.models.wide_resnet import make_groups
 
@@ -38,7 +38,7 @@ class DMWideResNet(nnx.Module):
     width: multiple of the basic channels.
     activation: a row of `ACTIVATIONS`.
     mean_sparse: with `MeanSparse` after every BatchNorm and block, for files that have it.
-    zone_slope: of what that made the mean, in gradients; see `MeanSparse`.
+    straight_through: of that, in gradients; see `MeanSparse`.
   """
 
   def __init__(
@@ -50,19 +50,19 @@ class DMWideResNet(nnx.Module):
     width: int = 10,
     activation: str = 'swish',
     mean_sparse: bool = False,
-    zone_slope: float = 0.0,
+    straight_through: bool = False,
   ):
     self.activation = activation
     layers = layers.replace(conv_init=haiku_default, padding='same')
     self.init_conv = layers.conv(channels, 16, 3)
-    sparse = functools.partial(MeanSparse, slope=zone_slope) if mean_sparse else None
+    kind = functools.partial(MeanSparse, straight_through=straight_through)
+    sparse = kind if mean_sparse else None
     groups = make_groups(layers, depth, width, activation, NAMES, 'block', sparse)
     self.layer = nnx.List(groups)
     self.batchnorm = layers.bn(64 * width)
     self.sparse = sparse is not None
     if sparse is not None:
       self.meansparse_end = sparse(64 * width)
-      self.note = '' if zone_slope else FLAT
     self.logits = layers.linear(64 * width, classes, zero_bias=True, init=ZEROS)
 
   def __call__(self, x: jax.Array) -> jax.Array:

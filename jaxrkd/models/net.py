@@ -23,8 +23,7 @@ class Net(NamedTuple):
     fold: (params, stats) -> those of `folded`, where there is such a network.
     folded: `apply` of the same network with BatchNorm folded into convolutions, in
       evaluation mode: the same logits up to rounding (`models.fold`).
-    note: a sentence that results of this network show; of an NNX module its attribute
-      `note`.
+    note: a sentence that stands beside results of this network.
   """
 
   init: Callable[[Array], tuple[Tree, Tree]]

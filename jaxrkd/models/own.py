@@ -85,6 +85,12 @@ def from_functions(
   )
 
 
+def notes_of(module: nnx.Module) -> str:
+  """What a module and its parts say of themselves by an attribute `note`."""
+  found = [getattr(part, 'note', '') for _, part in nnx.iter_modules(module)]
+  return '; '.join(dict.fromkeys(n for n in found if isinstance(n, str) and n))
+
+
 def from_nnx(make: Callable[[nnx.Rngs], nnx.Module] | nnx.Module) -> Net:
   """Wraps a Flax NNX module that maps images [B, H, W, C] to logits [B, classes].
 
@@ -96,8 +102,8 @@ def from_nnx(make: Callable[[nnx.Rngs], nnx.Module] | nnx.Module) -> Net:
 
   Args:
     make: builds the module, e.g. `lambda rngs: MyNet(10, rngs=rngs)`; or a module, whose
-      values are those that training begins with, whatever the key. Its attribute `note`, a
-      sentence, stands beside every result of the network.
+      values are those that training begins with, whatever the key. An attribute `note` of it
+      or of its parts, a sentence, stands beside the results of the network.
   """
   given = make if isinstance(make, nnx.Module) else None
 
@@ -113,7 +119,7 @@ def from_nnx(make: Callable[[nnx.Rngs], nnx.Module] | nnx.Module) -> Net:
     build = cast(Callable[[nnx.Rngs], nnx.Module], make)
     shapes = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
     graph, param_template, stat_template = split(shapes)
-  note = getattr(shapes if given is None else given, 'note', '')
+  notes = notes_of(shapes if given is None else given)
 
   def init(key: Array) -> tuple[Tree, Tree]:
     if given is not None:
@@ -139,7 +145,7 @@ def from_nnx(make: Callable[[nnx.Rngs], nnx.Module] | nnx.Module) -> Net:
     nnx.pop(net, nnx.Intermediate)  # what it sowed
     return logits, _to_dict(split(net)[2])
 
-  return Net(init, apply, apply_train, note=note if isinstance(note, str) else '')
+  return Net(init, apply, apply_train, note=notes)
 
 
 def update_nnx(module: nnx.Module, params: Tree, stats: Tree) -> None:
@@ -170,7 +176,8 @@ def from_linen(
   Its collections beside `params`, such as `batch_stats`, and a key for dropout become
   `stats`. Its call says with `train`, `training`, `is_training`, `deterministic`,
   `inference` or `use_running_average` in which mode it is; a module without BatchNorm and
-  dropout may have none of these. Flax's BatchNorm counts padded rows of a batch.
+  dropout may have none of these. Flax's BatchNorm counts padded rows of a batch. Its
+  attribute `note`, a sentence, stands beside the results of the network.
 
   Args:
     module: a `flax.linen.Module`.
@@ -227,7 +234,8 @@ def from_linen(
       )
     return logits, {'collections': dict(moved), 'dropout': key}
 
-  return Net(init, apply, apply_train)
+  note = getattr(module, 'note', '')
+  return Net(init, apply, apply_train, note=note if isinstance(note, str) else '')
 
 
 def _to_dict(state: nnx.State) -> dict[str, Any]:

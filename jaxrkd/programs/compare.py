@@ -24,6 +24,7 @@ from ml_collections import ConfigDict
 
 from jaxrkd import experiment
 from jaxrkd.errors import InputError
+from jaxrkd.evaluate import results
 from jaxrkd.evaluate.fingerprint import fingerprint
 from jaxrkd.experiment import config_files as configs
 from jaxrkd.experiment import train_and_evaluate
@@ -300,7 +301,16 @@ def markdown(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     for _, key, scale in PARTICLES if particles else ():
       values = [scale * row['particles'][key] for row in rows if 'particles' in row]
       lines[-1].append(f'{statistics.fmean(values):.3g}' if values else '')
-  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+  table = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+  every = [(name, row) for name, rows in found.items() for row in rows]
+  notes = [
+    f'\\* {name}, {a}, seed {row["seed"]}: {results.why(row["attacks"][a])}'
+    for name, row in every
+    for a in attacks
+    if results.star(row['attacks'][a])
+  ]
+  notes += results.of_networks(every)
+  return '\n\n'.join([table, *notes])
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -300,6 +300,7 @@ def _measured(
       fooled=fooled,
       tried=tried,
       faults=tuple(faults),
+      note=look.examined.net.note,
     )
   return found, {name: one.robust for name, one in made.items()}
 
@@ -366,4 +367,5 @@ def _row(found: Measured) -> dict[str, Any]:
     lean=found.lean,
     transfer=transfer,
     faults=list(found.faults),
+    note=found.note,
   )

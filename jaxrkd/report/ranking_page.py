@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from jaxrkd.evaluate import results
 from jaxrkd.report import charts
 from jaxrkd.report.markup import table, text, whole
 
@@ -44,6 +45,7 @@ def plain(found: Mapping[str, Any]) -> str:
       '',
       textwrap.fill(f'{what}: {found["why"]}', WIDTH),
       *(f'not {n}: {row["excluded"]}' for n, row in rows.items() if row['excluded']),
+      *(f'note: {note}' for note in results.of_networks(list(rows.items()))),
     ]
   )
 
@@ -81,6 +83,7 @@ def page(found: Mapping[str, Any]) -> tuple[str, str]:
     'higher entropy there is better. Transfer is how often an image that fools a student '
     'fools the teacher.</p>',
     table(['#', *HEAD], cells, (1,)),
+    *(f'<p class="note">{text(n)}</p>' for n in results.of_networks(list(rows.items()))),
   ]
   left_out = {name: row['excluded'] for name, row in rows.items() if row['excluded']}
   if left_out:

@@ -60,8 +60,8 @@ class Content:
     rows: network -> `results.summarize`.
     stands: the row that stands for the run.
     heads: column -> its heading, where that is not its name.
-    found: what results.json holds; `trust`, `curves`, `distances`, `selection`, `threat_note`,
-      `data_notes`, `evaluation` and `finished` are read.
+    found: what results.json holds; `trust`, `curves`, `distances`, `selection`,
+      `evaluation`, `finished` and what `results.notes` reads are read.
     metrics: the rows of metrics.jsonl.
     best_step: of the best checkpoint; None where nothing was chosen.
     classes: names of the classes; empty shows their numbers.
