@@ -520,6 +520,32 @@ GUARDS = (
     ),
     'tests/publish_test.py::numbers_of_other_weights',
   ),
+  # What a network says of itself.
+  Guard(
+    'notes of networks in tables',
+    *(E + 'results.py', 'for name, row in rows:', 'for name, row in ():'),
+    'tests/network_notes_test.py::one_line or file_to_every',
+  ),
+  Guard(
+    'notes of networks that are called directly',
+    *(E + 'marks.py', '  if note:', '  if False:'),
+    'tests/network_notes_test.py::file_to_every',
+  ),
+  Guard(
+    'notes of parts of a network',
+    *('jaxrkd/models/own.py', 'in nnx.iter_modules(module)]', 'in ()]'),
+    'tests/network_notes_test.py::own_networks',
+  ),
+  Guard(
+    'MeanSparse says that it hides gradients',
+    *('jaxrkd/models/mean_sparse.py', 'self.note, self.', 'self.told, self.'),
+    'tests/network_notes_test.py::test_mean_sparse',
+  ),
+  Guard(
+    'published numbers of a network that says more by now',
+    *('jaxrkd/experiment/publish.py', '  if trained.net.note:', '  if False:'),
+    'tests/network_notes_test.py::file_to_every',
+  ),
 )
 
 
