@@ -473,6 +473,9 @@ class ImportTest(absltest.TestCase):
       (self.run / 'imported.json').write_text(json.dumps(old))
       given = dict(overrides=self.node, **self.given)
       self.assertEqual(experiment.import_network(self.path, self.run, **given), old)
+      with self.assertRaisesRegex(InputError, 'bn_momentum was 0.9 and is now 0.5'):
+        given['overrides'] = [*self.node, 'student.bn_momentum=0.5']
+        experiment.import_network(self.path, self.run, **given)
     with self.assertRaisesRegex(InputError, "activation was 'relu' and is now 'elu'"):
       overrides = [*self.node, 'student.activation=elu']
       experiment.import_network(self.path, self.run, overrides=overrides, **self.given)

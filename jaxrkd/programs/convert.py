@@ -132,7 +132,7 @@ def _list() -> None:
   width = max(map(len, interop.RECIPES))
   say(
     f'{"--recipe":{width}}  data, network and options; accuracies in percent on all test '
-    'images, clean and under attacks; source'
+    'images, clean and under attacks (in which ball); source'
   )
   for name, row in interop.RECIPES.items():
     known = ', '.join(f'{column} {value:g}' for column, value in row.expected.items())
