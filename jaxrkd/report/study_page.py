@@ -64,17 +64,18 @@ def index(studies: Sequence[Mapping[str, Any]]) -> str:
     lines.append(
       f'<tr><td><a href="{text(found["folder"])}/index.html">'
       f'{text(_title(found))}</a></td><td class="text">{text(found["asks"])}</td>'
-      f'<td>{text(found["scale"])}</td><td>{done} of {len(found["rows"])}</td>'
-      f'<td class="text">{told or "none"}</td></tr>'
+      f'<td>{text(found["scale"])}</td><td>{done} of {len(found["rows"])} rows</td>'
+      f'<td class="text">{told or "no claims"}</td></tr>'
     )
   head = (
-    '<tr><th>study</th><th class="text">question</th><th>scale</th><th>rows measured</th>'
+    '<tr><th>study</th><th class="text">question</th><th>scale</th><th>measured</th>'
     '<th class="text">claims</th></tr>'
   )
   body = (
     '<h1>Studies</h1><p>Tables and figures of papers that were done in this folder: how many of '
     'their rows were measured, and what became of the claims.</p>'
-    f'<div class="scroll"><table>{head}{"".join(lines)}</table></div>'
+    # On a phone without its head, so that each cell says what it is.
+    f'<div class="scroll"><table class="stacked">{head}{"".join(lines)}</table></div>'
   )
   return whole('Studies', body)
 
