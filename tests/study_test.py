@@ -199,6 +199,16 @@ class PlanTest(parameterized.TestCase):
     baseline = made.trainings[made.wanted[0].mark]
     self.assertEqual(list(baseline.teachers), ['robust'])
 
+  def test_rows_of_several_names(self):
+    whole = study_files.load_study('mtard_table2')
+    parts = [study_plan.plan(whole, only=text).study for text in ('SAT', 'TRADES')]
+    made = study_plan.plan(whole, only=['SAT', 'TRADES'])
+    keys = [{row.key for row in study.rows} for study in (*parts, made.study)]
+    self.assertEqual(keys[0] | keys[1], keys[2])
+    self.assertEmpty(keys[0] & keys[1])
+    name = study_pages.folder_name('t', 'paper', made, ['SAT', 'TRADES'])
+    self.assertStartsWith(name, 't-paper-SAT-TRADES')
+
   def test_one_teacher_keeps_every_epoch_that_is_asked_for(self):
     made = study_plan.plan(study_files.load_study('akd_fig1'))
     teachers = [t for t in made.trainings.values() if not t.teachers]
@@ -297,6 +307,7 @@ class PlanTest(parameterized.TestCase):
     (dict(seeds=[3, 3]), 'has one twice'),
     (dict(scale='tiny'), "scale is 'tiny'; choose one of paper, small, smoke"),
     (dict(only='SVM'), "no row has 'SVM' in its name"),
+    (dict(only=['SAT', 'SVM']), "no row has 'SVM' in its name"),
     (dict(overrides=['epoch=1']), "unknown config key 'epoch'"),
   )
   def test_mistakes(self, options, message):

@@ -6,16 +6,23 @@ from jaxrkd.errors import InputError
 from jaxrkd.experiment.study import Cell, Claim, Study
 
 
-def chosen_rows(study: Study, text: str) -> Study:
-  """A study of the rows whose key has a text, and of the claims and figures about them.
+def chosen_rows(study: Study, *texts: str) -> Study:
+  """A study of rows by their names, and of the claims and figures about them.
+
+  Args:
+    study: the whole.
+    texts: a row is taken whose key has one of them.
 
   Raises:
-    InputError: no row has it.
+    InputError: no row has one of them.
   """
-  keys = {row.key for row in study.rows if text in row.key}
-  if not keys:
-    known = ', '.join(repr(row.key) for row in study.rows)
-    raise InputError(f'no row has {text!r} in its name (there: {known})')
+  keys: set[str] = set()
+  for text in texts:
+    found = {row.key for row in study.rows if text in row.key}
+    if not found:
+      known = ', '.join(repr(row.key) for row in study.rows)
+      raise InputError(f'no row has {text!r} in its name (there: {known})')
+    keys |= found
   # Whom the others are read with.
   keys |= {study.difficulty, *(column.ratio_to for column in study.columns)}
   for _ in study.rows:

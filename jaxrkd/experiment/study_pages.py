@@ -6,7 +6,7 @@ import json
 import pathlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxrkd.attacks.threat import radius
@@ -49,7 +49,7 @@ def write(
   root: str | pathlib.Path,
   command: str,
   data_dir: str = '',
-  only: str = '',
+  only: str | Sequence[str] = (),
 ) -> dict[str, Any]:
   """Writes everything into a folder below `root`; returns what table.json holds.
 
@@ -61,7 +61,7 @@ def write(
     root: folder of all studies.
     command: that does all this again.
     data_dir: where TFDS data lie, for figures that show images.
-    only: the text that chose the rows; empty for all.
+    only: the text or texts that chose the rows; empty for all.
   """
   root = absolute(root)
   folder = root / folder_name(name, scale, plan, only)
@@ -71,14 +71,14 @@ def write(
   return found
 
 
-def folder_name(name: str, scale: str, plan: Plan, only: str = '') -> str:
+def folder_name(name: str, scale: str, plan: Plan, only: str | Sequence[str] = ()) -> str:
   """'mtard_table2-small', and what else tells this page from others of the study."""
   parts = [pathlib.Path(name).stem, scale]
   if name.endswith('.py'):
     # Files of one's own may share a name.
     parts[0] += f'-{fingerprint(str(absolute(name)))[:4]}'
-  if only:
-    parts.append(re.sub(r'[^\w.+]+', '_', only).strip('_'))
+  for text in [only] if isinstance(only, str) else only:
+    parts += [re.sub(r'[^\w.+]+', '_', text).strip('_')] if text else []
   seeds = sorted({one.seed for one in plan.wanted})
   if tuple(seeds) != tuple(plan.study.protocol.seeds[: plan.scale.seeds or None]):
     parts.append(f'seeds_{"_".join(map(str, seeds))}')

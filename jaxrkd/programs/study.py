@@ -33,7 +33,9 @@ def define() -> None:
   )
   flags.DEFINE_string('scale', 'paper', f'Its size: {", ".join(SCALES)}.')
   flags.DEFINE_list('seeds', None, "Seeds in place of the study's own.")
-  flags.DEFINE_string('only', '', 'Rows whose name has this text in it.')
+  flags.DEFINE_multi_string(
+    'only', [], 'Rows whose name has this text in it; may be given several times.'
+  )
   flags.DEFINE_list(
     'files',
     [],
@@ -102,8 +104,7 @@ def _command(name: str, overrides: list[str]) -> str:
   parts = [f'--name={name}', f'--workdir={found.workdir}', f'--scale={found.scale}']
   if found.seeds is not None:
     parts.append(f'--seeds={",".join(found.seeds)}')
-  if found.only:
-    parts.append(f'--only={found.only}')
+  parts += [f'--only={text}' for text in found.only]
   if found.files:
     parts.append(f'--files={",".join(found.files)}')
   if found.plugins:
