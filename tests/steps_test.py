@@ -16,6 +16,8 @@ from jaxrkd.attacks.step_size import step_length
 from jaxrkd.attacks.unforeseen import UNFORESEEN
 from jaxrkd.errors import InputError
 from jaxrkd.experiment import config_files as configs
+from jaxrkd.experiment.claim import claim
+from jaxrkd.experiment.load import read_config
 from jaxrkd.experiment.threats import AT_EIGHT
 
 # Attacks that follow slopes to their end, with what keeps them off it left out.
@@ -222,6 +224,7 @@ class PastTest(parameterized.TestCase):
 
   def test_what_would_be_refused_today_is_history(self):
     old = ConfigDict(experiment.resolve(tiny.config('sat')).to_dict())
+    del old.optimizer.name  # as versions of then
     old.threat = dict(name='l2', eps=0.5)
     old.attack.step_size = 2 / 255
     old.evaluation.threat = dict(name='l2', eps=0.5)
@@ -336,6 +339,7 @@ class ConfigTest(parameterized.TestCase):
     """They wrote down every default step; what somebody chose stays."""
     made = experiment.resolve(tiny.config('mtard'))
     old = ConfigDict(made.to_dict())
+    del old.optimizer.name
     old.evaluation.threat.eps = 0.12
     old.evaluation.attacks.cw_inf.step_size = 0.12 / 4
     old.evaluation.attacks.mine = dict(
@@ -348,6 +352,21 @@ class ConfigTest(parameterized.TestCase):
     self.assertEqual(new.evaluation.attacks.own.step_size, 0.05)
     # tiny.config chose 0.05 in a ball of 0.1.
     self.assertEqual(new.attack.step_size, 0.05)
+
+  def test_a_run_goes_on_whose_step_was_chosen_as_the_attack_would(self):
+    chosen = tiny.config('sat')
+    chosen.threat.eps, chosen.attack.steps, chosen.attack.step_size = 0.1, 6, 0.1 / 4
+    folder = tiny.folder(self)
+    (folder / 'checkpoints').mkdir()
+    config = experiment.resolve(chosen)
+    self.assertEqual(config.attack.name, 'pgd')
+    claim(folder, config)
+    (folder / 'config.json').write_text(config.to_json())
+    claim(folder, config)
+    self.assertEqual(read_config(folder).attack.step_size, 0.1 / 4)
+    chosen.attack.step_size = 0.1 / 5
+    with self.assertRaisesRegex(InputError, 'step_size was 0.025 and is now 0.02'):
+      claim(folder, experiment.resolve(chosen))
 
 
 def _spec_and_names(place):

@@ -113,9 +113,12 @@ def following(config: ConfigDict) -> ConfigDict:
 
   Older versions wrote down every default step as a number. Where it is what the attack
   takes by itself in that ball, or the default of that time, it is no choice, and would stay
-  behind if the ball changes.
+  behind if the ball changes. Versions that name their optimiser write down choices alone,
+  which stay, also where the attack would take the same step by itself.
   """
   found = ConfigDict(config.to_dict())
+  if 'name' in found.get('optimizer', {}):
+    return found
   measured = found.get('evaluation', {}).get('threat', {})
   nodes = [
     ('attack', found.get('attack', {}), found.get('threat', {})),
