@@ -143,6 +143,21 @@ class CompareTest(absltest.TestCase):
       '55.00 ± 10.00 | 1.50 |',
     )
 
+  def test_an_attack_that_did_not_work_is_marked(self):
+    rows = [
+      {
+        'seed': seed,
+        'clean': 0.9,
+        'attacks': {'fgsm': {'robust': 0.5, 'weighted': 0.7, 'not_finite': broken}},
+        'seconds_per_epoch': 1.0,
+      }
+      for seed, broken in ((0, 0), (1, 3))
+    ]
+    _, _, line, _, why = compare.markdown({'x': rows}).split('\n')
+    self.assertIn('| 50.00 ± 0.00\\* | 70.00 ± 0.00 |', line)
+    self.assertStartsWith(why, '\\* x, fgsm, seed 1: gradients or logits were not finite')
+    self.assertNotIn('\\*', compare.markdown({'x': rows[:1]}))
+
   def test_a_mistake_in_the_last_config_costs_no_training(self):
     folder = tiny.folder(self)
     good = folder / 'good.py'

@@ -293,11 +293,14 @@ def markdown(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
   for name in [*teachers, *(name for name in found if name not in teachers)]:
     rows = found[name]
     columns = [[row['clean'] for row in rows]]
-    columns += [[row['attacks'][a]['robust'] for row in rows] for a in attacks]
     columns += [[row['attacks'][a]['weighted'] for row in rows] for a in attacks]
+    doubtful = [any(results.star(row['attacks'][a]) for row in rows) for a in attacks]
+    robust = [[row['attacks'][a]['robust'] for row in rows] for a in attacks]
     times = [row['seconds_per_epoch'] for row in rows if row['seconds_per_epoch']]
     speed = f'{statistics.median(times):.2f}' if times else 'unknown'
-    lines.append([name, *map(_spread, columns), speed])
+    clean, *weighted = map(_spread, columns)
+    marked = [_spread(r) + '\\*' * bool(star) for r, star in zip(robust, doubtful)]
+    lines.append([name, clean, *marked, *weighted, speed])
     for _, key, scale in PARTICLES if particles else ():
       values = [scale * row['particles'][key] for row in rows if 'particles' in row]
       lines[-1].append(f'{statistics.fmean(values):.3g}' if values else '')
