@@ -190,12 +190,12 @@ class ScaleTest(parameterized.TestCase):
 
 class PlanTest(parameterized.TestCase):
   def test_teachers_are_shared_and_idle_ones_are_not_trained(self):
-    made = study_plan.plan(study_files.load_study('mtard_table2'), only='CIFAR-10,')
+    made = study_plan.plan(study_files.load_study('mtard_table2'), only=['CIFAR-10,'])
     teachers = [t for t in made.trainings.values() if t.config.student.name != 'resnet18']
     self.assertLen(teachers, 2)
     (robust,) = (t for t in teachers if t.config.method.name == 'trades')
     self.assertLen(robust.users, 3)
-    made = study_plan.plan(study_files.load_study('mtard_fig2'), only='Baseline')
+    made = study_plan.plan(study_files.load_study('mtard_fig2'), only=['Baseline'])
     baseline = made.trainings[made.wanted[0].mark]
     self.assertEqual(list(baseline.teachers), ['robust'])
 
@@ -217,13 +217,16 @@ class PlanTest(parameterized.TestCase):
 
   def test_roles_do_not_matter(self):
     # One model and the first of four are one training.
-    made = study_plan.plan(study_files.load_study('akd_table4'), only='CIFAR-10: Std.')
+    made = study_plan.plan(study_files.load_study('akd_table4'), only=['CIFAR-10: Std.'])
     self.assertLen([t for t in made.trainings.values() if not t.teachers], 4)
 
   def test_files_stand_in(self):
     files = {'trades_wrn_34_10': 'model.pt'}
     made = study_plan.plan(
-      study_files.load_study('mtard_table2'), only='CIFAR-10,', files=files, seeds=[0, 1]
+      study_files.load_study('mtard_table2'),
+      only=['CIFAR-10,'],
+      files=files,
+      seeds=[0, 1],
     )
     sources = [t for t in made.trainings.values() if t.source]
     self.assertLen(sources, 1)
@@ -237,12 +240,12 @@ class PlanTest(parameterized.TestCase):
       study_plan.plan(whole, files={'other': 'x'})
     with self.subTest('whatever is done to the data'):
       made = study_plan.plan(
-        whole, only='CIFAR-10,', files=files, overrides=['data.train_limit=500']
+        whole, only=['CIFAR-10,'], files=files, overrides=['data.train_limit=500']
       )
       self.assertLen([t for t in made.trainings.values() if t.source], 1)
     for options in (
-      dict(only='Natural'),
-      dict(only='CIFAR-10,', overrides=['teachers.robust.config.epochs=3']),
+      dict(only=['Natural']),
+      dict(only=['CIFAR-10,'], overrides=['teachers.robust.config.epochs=3']),
     ):
       with self.assertRaisesRegex(InputError, 'but no row takes it'):
         study_plan.plan(whole, files=files, **options)
@@ -250,7 +253,7 @@ class PlanTest(parameterized.TestCase):
   def test_overrides_reach_the_rows_that_have_the_key(self):
     made = study_plan.plan(
       study_files.load_study('mtard_table2'),
-      only='CIFAR-10,',
+      only=['CIFAR-10,'],
       overrides=['teachers.robust.file=model.pt', 'epochs=3'],
     )
     sources = [t for t in made.trainings.values() if t.source]
@@ -261,7 +264,7 @@ class PlanTest(parameterized.TestCase):
   def test_images_of_other_rows_are_made_on_the_teacher_that_taught(self):
     made = study_plan.plan(
       study_files.load_study('mtard_table4'),
-      only='CIFAR-10,',
+      only=['CIFAR-10,'],
       overrides=['teachers.robust.config.epochs=3', 'data.train_limit=500'],
     )
     robust = {mark for one in made.wanted for mark, _ in one.surrogates.values()}
@@ -273,7 +276,7 @@ class PlanTest(parameterized.TestCase):
     with self.assertRaisesRegex(InputError, 'give its file by --files'):
       study_plan.plan(
         study_files.load_study('mtard_table4'),
-        only='CIFAR-10, ResNet-18: SAT',
+        only=['CIFAR-10, ResNet-18: SAT'],
         overrides=['teachers.robust.file=x.pt'],
       )
 
@@ -306,7 +309,7 @@ class PlanTest(parameterized.TestCase):
     (dict(seeds=[]), 'no seeds'),
     (dict(seeds=[3, 3]), 'has one twice'),
     (dict(scale='tiny'), "scale is 'tiny'; choose one of paper, small, smoke"),
-    (dict(only='SVM'), "no row has 'SVM' in its name"),
+    (dict(only=['SVM']), "no row has 'SVM' in its name"),
     (dict(only=['SAT', 'SVM']), "no row has 'SVM' in its name"),
     (dict(overrides=['epoch=1']), "unknown config key 'epoch'"),
   )
@@ -392,7 +395,7 @@ class DryRunTest(absltest.TestCase):
     self.assertIn('4 of 6 trainings would fail. Natural, seed 0; ', error)
     self.assertIn('2 trainings: ', told)
     missing = study_plan.plan(
-      own(), overrides=['teachers.robust.workdir=/nowhere/run'], only='RSLAD'
+      own(), overrides=['teachers.robust.workdir=/nowhere/run'], only=['RSLAD']
     )
     self.assertIn("'/nowhere/run' is not the workdir of a run", self.told(missing)[1])
 
@@ -520,12 +523,12 @@ class RunTest(parameterized.TestCase):
       self.assertEqual(set(outcome.measured[0].row['attacks']), {'fgsm', 'pgd_sat'})
 
     with self.subTest('what was changed is said, on a page of its own'):
-      plan = study_plan.plan(own(), overrides=['evaluation.images=8'], only='Natural')
+      plan = study_plan.plan(own(), overrides=['evaluation.images=8'], only=['Natural'])
       outcome = study_run.do(plan, folder)
       found = study_pages.write(
-        'own', 'paper', plan, outcome, folder, 'x', only='Natural'
+        'own', 'paper', plan, outcome, folder, 'x', only=['Natural']
       )
-      mark = study_pages.folder_name('own', 'paper', plan, 'Natural')
+      mark = study_pages.folder_name('own', 'paper', plan, ['Natural'])
       self.assertStartsWith(mark, 'own-paper-Natural-')
       page = (folder / mark / 'index.html').read_text()
       self.assertIn('<code>evaluation.images=8</code>', page)

@@ -13,7 +13,7 @@ from jaxrkd.evaluate.confidence import wilson
 from jaxrkd.evaluate.verdicts import Verdicts
 
 # What groups of networks in results.json are called.
-NETWORKS = (('teacher', 'teachers'), ('online', 'online'), ('surrogate', 'surrogates'))
+GROUPS = (('teacher', 'teachers'), ('online', 'online'), ('surrogate', 'surrogates'))
 PACKAGES = ('jaxrkd', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
@@ -123,7 +123,7 @@ def notes(found: Mapping[str, Any]) -> list[str]:
   """What one must know to read results.json: of the ball, the networks and the data."""
   rows = [
     (f'{kind} {name}', row)
-    for kind, group in NETWORKS
+    for kind, group in GROUPS
     for name, row in found.get(group, {}).items()
   ]
   students = found.get('students') or {'student': found.get('student', {})}

@@ -46,7 +46,7 @@ class Finding:
   number: float | None = None
 
 
-def told_by_itself(note: str) -> Finding:
+def check_note(note: str) -> Finding:
   """What a network says of itself, so that it stands wherever checks do."""
   return Finding('what the network says', 'warn', 'a note', 'none', note)
 

@@ -49,7 +49,7 @@ def write(
   root: str | pathlib.Path,
   command: str,
   data_dir: str = '',
-  only: str | Sequence[str] = (),
+  only: Sequence[str] = (),
 ) -> dict[str, Any]:
   """Writes everything into a folder below `root`; returns what table.json holds.
 
@@ -61,7 +61,7 @@ def write(
     root: folder of all studies.
     command: that does all this again.
     data_dir: where TFDS data lie, for figures that show images.
-    only: the text or texts that chose the rows; empty for all.
+    only: the texts that chose the rows; empty for all.
   """
   root = absolute(root)
   folder = root / folder_name(name, scale, plan, only)
@@ -71,14 +71,13 @@ def write(
   return found
 
 
-def folder_name(name: str, scale: str, plan: Plan, only: str | Sequence[str] = ()) -> str:
+def folder_name(name: str, scale: str, plan: Plan, only: Sequence[str] = ()) -> str:
   """'mtard_table2-small', and what else tells this page from others of the study."""
   parts = [pathlib.Path(name).stem, scale]
   if name.endswith('.py'):
     # Files of one's own may share a name.
     parts[0] += f'-{fingerprint(str(absolute(name)))[:4]}'
-  for text in [only] if isinstance(only, str) else only:
-    parts += [re.sub(r'[^\w.+]+', '_', text).strip('_')] if text else []
+  parts += [re.sub(r'[^\w.+]+', '_', text).strip('_') for text in only]
   seeds = sorted({one.seed for one in plan.wanted})
   if tuple(seeds) != tuple(plan.study.protocol.seeds[: plan.scale.seeds or None]):
     parts.append(f'seeds_{"_".join(map(str, seeds))}')

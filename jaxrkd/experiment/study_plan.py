@@ -117,7 +117,7 @@ def plan(
   seeds: Sequence[int] | None = None,
   overrides: Sequence[str] = (),
   files: Mapping[str, str] | None = None,
-  only: str | Sequence[str] = (),
+  only: Sequence[str] = (),
 ) -> Plan:
   """Resolves every row with every seed; nothing is trained.
 
@@ -128,7 +128,7 @@ def plan(
     overrides: 'key=value' texts for every row; those of a teacher only for rows that have
       it.
     files: recipe -> file of a public teacher, which is then not trained here.
-    only: a text or several; rows whose key has none of them are left out.
+    only: texts; rows whose key has none of them are left out. Empty takes all.
 
   Raises:
     InputError: an unknown scale, no such row, seeds that train the same twice, or no row can
@@ -141,7 +141,7 @@ def plan(
   if changed:
     size = dataclasses.replace(size, **changed)
   if only:
-    study = chosen_rows(study, *([only] if isinstance(only, str) else only))
+    study = chosen_rows(study, *only)
   made = Plan(study, size, {}, [], {}, tuple(overrides))
   if seeds is None:
     seeds = study.protocol.seeds[: size.seeds or None]

@@ -6,7 +6,7 @@ import jax
 
 from jaxrkd.amalgamation import Average
 from jaxrkd.models.group import Variables, is_mapped, make_group
-from jaxrkd.models.net import Net
+from jaxrkd.models.net import Net, one_note
 
 Array = jax.Array
 
@@ -47,5 +47,5 @@ def ensemble(
     logits, moved = group.train(list(zip(params, stats)), again, mask)
     return average(logits, shares, 1.0), tuple(moved)
 
-  notes = '; '.join(dict.fromkeys(net.note for net in nets if net.note))
-  return Net(init, apply, apply_train, note=notes), join
+  note = one_note([net.note for net in nets])
+  return Net(init, apply, apply_train, note=note), join

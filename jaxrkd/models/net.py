@@ -1,6 +1,6 @@
 """`Net`: a network as pure functions over two pytrees, whatever library wrote it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -83,6 +83,11 @@ def normalized(net: Net, mean: tuple[float, ...], std: tuple[float, ...]) -> Net
   return net._replace(
     apply=apply, apply_train=apply_train, folded=folded if net.folded else None
   )
+
+
+def one_note(found: Iterable[Any]) -> str:
+  """The sentences among attributes called `note`, each once; others may mean another thing."""
+  return '; '.join(dict.fromkeys(n for n in found if isinstance(n, str) and n))
 
 
 def parameter_count(params: Tree) -> int:

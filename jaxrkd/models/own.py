@@ -11,7 +11,7 @@ from flax.core import unfreeze
 
 from jaxrkd.errors import InputError
 from jaxrkd.models.batch_norm import counted_rows
-from jaxrkd.models.net import Net
+from jaxrkd.models.net import Net, one_note
 
 Array = jax.Array
 Tree = Any
@@ -85,12 +85,6 @@ def from_functions(
   )
 
 
-def notes_of(module: nnx.Module) -> str:
-  """What a module and its parts say of themselves by an attribute `note`."""
-  found = [getattr(part, 'note', '') for _, part in nnx.iter_modules(module)]
-  return '; '.join(dict.fromkeys(n for n in found if isinstance(n, str) and n))
-
-
 def from_nnx(make: Callable[[nnx.Rngs], nnx.Module] | nnx.Module) -> Net:
   """Wraps a Flax NNX module that maps images [B, H, W, C] to logits [B, classes].
 
@@ -119,7 +113,8 @@ def from_nnx(make: Callable[[nnx.Rngs], nnx.Module] | nnx.Module) -> Net:
     build = cast(Callable[[nnx.Rngs], nnx.Module], make)
     shapes = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
     graph, param_template, stat_template = split(shapes)
-  notes = notes_of(shapes if given is None else given)
+  parts = nnx.iter_modules(shapes if given is None else given)
+  note = one_note([getattr(part, 'note', '') for _, part in parts])
 
   def init(key: Array) -> tuple[Tree, Tree]:
     if given is not None:
@@ -145,7 +140,7 @@ def from_nnx(make: Callable[[nnx.Rngs], nnx.Module] | nnx.Module) -> Net:
     nnx.pop(net, nnx.Intermediate)  # what it sowed
     return logits, _to_dict(split(net)[2])
 
-  return Net(init, apply, apply_train, note=notes)
+  return Net(init, apply, apply_train, note=note)
 
 
 def update_nnx(module: nnx.Module, params: Tree, stats: Tree) -> None:
@@ -234,8 +229,7 @@ def from_linen(
       )
     return logits, {'collections': dict(moved), 'dropout': key}
 
-  note = getattr(module, 'note', '')
-  return Net(init, apply, apply_train, note=note if isinstance(note, str) else '')
+  return Net(init, apply, apply_train, note=one_note([getattr(module, 'note', '')]))
 
 
 def _to_dict(state: nnx.State) -> dict[str, Any]:

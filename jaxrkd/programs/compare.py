@@ -305,6 +305,13 @@ def markdown(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
       values = [scale * row['particles'][key] for row in rows if 'particles' in row]
       lines[-1].append(f'{statistics.fmean(values):.3g}' if values else '')
   table = '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+  return '\n\n'.join([table, *_notes(found, attacks)])
+
+
+def _notes(
+  found: Mapping[str, Sequence[Mapping[str, Any]]], attacks: Sequence[str]
+) -> list[str]:
+  """What stars mean, and what networks say of themselves."""
   every = [(name, row) for name, rows in found.items() for row in rows]
   notes = [
     f'\\* {name}, {a}, seed {row["seed"]}: {results.why(row["attacks"][a])}'
@@ -312,8 +319,7 @@ def markdown(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     for a in attacks
     if results.star(row['attacks'][a])
   ]
-  notes += results.of_networks(every)
-  return '\n\n'.join([table, *notes])
+  return notes + results.of_networks(every)
 
 
 def _spread(values: Sequence[float]) -> str:

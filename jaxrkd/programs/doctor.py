@@ -180,7 +180,7 @@ def examine(
     f'{radius(examined.config.evaluation.threat.eps)}'
   )
   if examined.net.note:
-    found.append(checks.told_by_itself(examined.net.note))
+    found.append(checks.check_note(examined.net.note))
   kind = kind or examined.kind
   if checks.verdict(found) == 'fail':
     # The rest would measure nothing.

@@ -72,9 +72,10 @@ def main(overrides: list[str]) -> None:
       raise InputError(f'--files has {text!r}; give RECIPE=FILE')
     files[recipe] = command_line.home(path)
   chosen = names() if found.name == ['all'] else found.name
+  only = [text for text in found.only if text]
   # All are planned first, so that a mistake in the last costs no training.
   plans = {
-    name: plan(load_study(name), found.scale, seeds, overrides, files, only=found.only)
+    name: plan(load_study(name), found.scale, seeds, overrides, files, only=only)
     for name in chosen
   }
   if found.dry_run:
@@ -87,7 +88,7 @@ def main(overrides: list[str]) -> None:
     outcome = do(made, workdir, found.data_dir)
     again = _command(name, overrides)
     study_pages.write(
-      name, found.scale, made, outcome, workdir, again, found.data_dir, found.only
+      name, found.scale, made, outcome, workdir, again, found.data_dir, only
     )
     failed |= {f'{name}, {row}': why for row, why in outcome.failed.items()}
   if failed:
