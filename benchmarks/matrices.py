@@ -8,11 +8,13 @@ Each argument is the folder of a study. Sections of other studies stay as they a
 import functools
 import pathlib
 import re
+import shlex
 
 import study_sections
 from study_sections import DOCS, table
 
 PLAIN = 'plain'
+PLACES = ('--workdir=', '--data_dir=')
 # Of a claim's text: the difference and its interval.
 FOUND = re.compile(r'([+-][\d.]+) points .*95 %: ([+-][\d.]+) to ([+-][\d.]+)')
 HEAD = """# Methods and extras, side by side
@@ -30,6 +32,7 @@ the average over the second half of the epochs. `python benchmarks/matrices.py` 
 - A difference is paired: both networks of a seed see the same test images. Its interval (95 %) is
   that of a study's [claims](studies.md#claims). Of twenty differences that are none, one is marked
   by chance.
+- The interval of one seed speaks of other test images, not of other seeds.
 - APGD-T is an upper bound of robust accuracy. It is not AutoAttack.
 
 """
@@ -52,16 +55,21 @@ def added(found) -> dict[tuple[str, str], str]:
   return made
 
 
+def as_run(command: str) -> str:
+  """Without the places of one machine."""
+  kept = [part for part in shlex.split(command) if not part.startswith(PLACES)]
+  return shlex.join(kept)
+
+
 def section(folder: pathlib.Path) -> list[str]:
-  name, found = study_sections.read(folder)
+  _, found = study_sections.read(folder)
   cells = {(row['block'], row['name']): row['cells'] for row in found['rows']}
   extras = list(dict.fromkeys(block for block, _ in cells))
   methods = list(dict.fromkeys(method for _, method in cells))
   lines = [
     f'## {found["item"]}',
     '',
-    f'`jaxrkd study --name={name} --scale={found["scale"]}`: {study_sections.cost(found)} '
-    f'{". ".join(found["what"])}.',
+    f'`{as_run(found["command"])}`: {study_sections.cost(found)} {". ".join(found["what"])}.',
     '',
   ]
   for column, title in (

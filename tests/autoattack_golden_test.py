@@ -45,16 +45,6 @@ def channels_last(images, dtype=np.float64):
 ROWS = [0, 1, 7, 14]
 
 
-class OptimisedTest(parameterized.TestCase):
-  """Long loops on a real network: here compiling well pays, unlike in other tests."""
-
-  def setUp(self):
-    super().setUp()
-    name = 'jax_disable_most_optimizations'
-    jax.config.update(name, False)
-    self.addCleanup(jax.config.update, name, True)
-
-
 @functools.cache
 def given():
   """The network, where attacks begin, and every image's targets; under x64."""
@@ -67,7 +57,7 @@ def given():
   return logits_fn, Points(keys, images, labels, targets[:, 0], labels * 0), targets
 
 
-class InsideTest(OptimisedTest):
+class InsideTest(parameterized.TestCase):
   """Float64, stored draws: equal up to rounding."""
 
   def setUp(self):
@@ -142,7 +132,7 @@ class InsideTest(OptimisedTest):
     )
 
 
-class VerdictTest(OptimisedTest):
+class VerdictTest(parameterized.TestCase):
   """Float32, draws of our own: the same verdicts."""
 
   def judged(self, rows, attack, threat):

@@ -201,7 +201,7 @@ class PlanTest(parameterized.TestCase):
 
   def test_rows_of_several_names(self):
     whole = study_files.load_study('mtard_table2')
-    parts = [study_plan.plan(whole, only=text).study for text in ('SAT', 'TRADES')]
+    parts = [study_plan.plan(whole, only=[text]).study for text in ('SAT', 'TRADES')]
     made = study_plan.plan(whole, only=['SAT', 'TRADES'])
     keys = [{row.key for row in study.rows} for study in (*parts, made.study)]
     self.assertEqual(keys[0] | keys[1], keys[2])

@@ -33,5 +33,7 @@ STUDY = study.Study(
   ROWS,
   M.COLUMNS,
   claims=M.claims(ROWS),
-  deviations=('Every training has 200 epochs, and otherwise the settings of its config',),
+  deviations=(
+    'In full size every training has 200 epochs, and otherwise the settings of its config',
+  ),
 )
