@@ -3,7 +3,7 @@
 import functools
 import inspect
 import numbers
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -113,11 +113,19 @@ def _named(kinds: Any) -> str:
 
 
 def _signature(row: Callable[..., Any]) -> inspect.Signature:
+  return (_kept if isinstance(row, Hashable) else _read)(row)
+
+
+def _read(row: Callable[..., Any]) -> inspect.Signature:
   if not isinstance(row, type):
     return inspect.signature(row)
   # The metaclass of NNX modules hides the signature of the class itself.
   taken = inspect.signature(row.__init__)  # type: ignore[misc]
   return taken.replace(parameters=list(taken.parameters.values())[1:])
+
+
+# A config asks for some thirty, and a study resolves thousands of configs.
+_kept = functools.lru_cache(maxsize=1024)(_read)
 
 
 def completed(

@@ -49,15 +49,15 @@ class DeparturesTest(parameterized.TestCase):
 
   def test_a_newer_version_has_more_keys(self):
     before = departures(told('mtard:digits'))
-    base = configs.base
+    values = configs.base_values
 
     def newer():
-      made = base()
-      made.invented = dict(gamma=0.0, steps=1)
-      made.swa.invented = True
+      made = values()
+      made['invented'] = dict(gamma=0.0, steps=1)
+      made['swa']['invented'] = True
       return made
 
-    with mock.patch.object(configs, 'base', newer):
+    with mock.patch.object(configs, 'base_values', newer):
       self.assertEqual(departures(told('mtard:digits')), before)
       self.assertNotEqual(departures(told('mtard:digits', 'invented.gamma=1')), before)
 

@@ -23,6 +23,7 @@ from jaxrkd.errors import InputError, nearest
 # What config files say `configs.` to.
 from jaxrkd.experiment.defaults import EIGHT as EIGHT
 from jaxrkd.experiment.defaults import base as base
+from jaxrkd.experiment.defaults import base_values as base_values
 from jaxrkd.experiment.defaults import teacher as teacher
 from jaxrkd.paths import absolute, expanded
 

@@ -18,7 +18,7 @@ def departures(config: Mapping[str, Any]) -> dict[str, Any]:
   Args:
     config: resolved, as a dictionary.
   """
-  usual = dict(configs.leaves(configs.base().to_dict()))
+  usual = dict(configs.leaves(configs.base_values()))
   for path, (table, common) in tables(config).items():
     usual = {key: v for key, v in usual.items() if not key.startswith(f'{path}.')}
     row = table.get(configs.leaf(config, path).get('name', ''))
@@ -48,4 +48,7 @@ def departures(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _differ(one: Any, other: Any) -> bool:
   """As JSON has them: a tuple is a list."""
+  plain = isinstance(one, bool | int | float | str)
+  if plain and type(one) is type(other) and one == other:
+    return False
   return json.dumps(one, default=str) != json.dumps(other, default=str)

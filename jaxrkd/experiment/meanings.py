@@ -188,7 +188,7 @@ def rows() -> Iterator[tuple[str, Any, str]]:
   Raises:
     KeyError: a key has no meaning: write it.
   """
-  known = dict(configs.leaves(configs.base().to_dict()))
+  known = dict(configs.leaves(configs.base_values()))
   for key in MEANINGS:
     if key == 'select.attack.eps':
       yield key, 0.0, MEANINGS[key]

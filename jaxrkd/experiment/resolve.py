@@ -66,7 +66,24 @@ def resolve(
   names = [pair for pair in pairs if pair[0].split('.')[-1] == 'name']
   for key, value in names:
     _rename(config, key, value)
-  resolved = ConfigDict(_complete(config, ''))
+  whole = _complete(config, '')
+  if pairs:
+    whole = _overridden(whole, pairs, names)
+  absolute_paths(whole)
+  resolved = ConfigDict(whole)
+  for entry in resolved.teachers.values():
+    _keep_epoch(entry)
+  check(resolved, past)
+  return resolved.lock()
+
+
+def _overridden(
+  config: dict[str, Any],
+  pairs: list[tuple[str, str]],
+  names: list[tuple[str, str]],
+) -> dict[str, Any]:
+  """With the values of `pairs`, but for `names`, which are there already."""
+  resolved = ConfigDict(config)
   presets = [pair for pair in pairs if pair[0].split('.')[-2:] == ['augment', 'preset']]
   for key, value in presets:
     # In the place of the config file's keys; overrides of single keys come after it.
@@ -75,13 +92,7 @@ def resolve(
   for key, value in pairs:
     if (key, value) not in (*names, *presets):
       configs.set_leaf(resolved, key, value)
-  for entry in resolved.teachers.values():
-    _keep_epoch(entry)
-  whole = resolved.to_dict()
-  absolute_paths(whole)
-  resolved = ConfigDict(whole)
-  check(resolved, past)
-  return resolved.lock()
+  return resolved.to_dict()
 
 
 def _public(pair: tuple[str, str]) -> list[tuple[str, str]]:
@@ -169,7 +180,7 @@ def _complete(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     spelled = augmentation.spelled_out(given['augment'], f'config.{where}augment')
     given = {**given, 'augment': spelled}
   named = tables(given)
-  base = configs.base().to_dict()
+  base = configs.base_values()
   open_groups = {'teachers', 'online', 'evaluation.attacks', 'expected', *named}
 
   def merge(defaults: dict[str, Any], values: Mapping[str, Any], path: str):
@@ -222,7 +233,7 @@ def _named(
 
   def hint(option: str, allowed: Collection[str]) -> str:
     # What others call it may stand in another group, such as an optimiser's rate.
-    elsewhere = [name for name, _ in configs.leaves(configs.base().to_dict())]
+    elsewhere = [name for name, _ in configs.leaves(configs.base_values())]
     return nearest(option, allowed) or configs.meant(
       option, [*elsewhere, 'schedule.peak']
     )

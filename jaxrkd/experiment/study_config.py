@@ -1,6 +1,6 @@
 """The resolved config of a row of a study, and of a teacher."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -12,12 +12,28 @@ from jaxrkd.experiment import make
 from jaxrkd.experiment.scale import Scale, scaled
 from jaxrkd.experiment.study import Row, Study
 
+Load = Callable[[str], ConfigDict]
+
 
 def row_config(
-  study: Study, row: Row, scale: Scale, seed: int = 0, overrides: Sequence[str] = ()
+  study: Study,
+  row: Row,
+  scale: Scale,
+  seed: int = 0,
+  overrides: Sequence[str] = (),
+  load: Load = configs.load_spec,
 ) -> ConfigDict:
-  """The resolved config of a row: the protocol's, the row's changes, the scale, overrides."""
-  given = configs.load_spec(row.config)
+  """The resolved config of a row: the protocol's, the row's changes, the scale, overrides.
+
+  Args:
+    study: that it is of.
+    row: of the study, or made for a teacher.
+    scale: how large it is trained.
+    seed: of the training.
+    overrides: 'key=value' texts.
+    load: gives the config of a spec; what it gives is not changed.
+  """
+  given = load(row.config).copy_and_resolve_references()
   given.evaluation.attacks = ConfigDict(
     {name: dict(options) for name, options in study.protocol.attacks.items()}
   )
@@ -53,6 +69,7 @@ def teacher_config(
   seed: int,
   overrides: Sequence[str],
   name: str = '',
+  load: Load = configs.load_spec,
 ) -> ConfigDict:
   """The config of a teacher, as it is in a row that has it under a name.
 
@@ -70,7 +87,7 @@ def teacher_config(
         f'--config.{text} replaces a teacher on which the study makes images of other '
         'rows, too; give its file by --files=RECIPE=FILE instead'
       )
-  return row_config(study, Row(spec, spec), scale, seed, own)
+  return row_config(study, Row(spec, spec), scale, seed, own, load)
 
 
 def _change(config: ConfigDict, key: str, value: Any, passing: bool = False) -> None:

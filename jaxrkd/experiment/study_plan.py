@@ -1,6 +1,7 @@
 """A study as runs: every training once, whoever needs it, with the teachers first."""
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from jaxrkd.experiment.departures import departures
 from jaxrkd.experiment.scale import SCALES, Scale
 from jaxrkd.experiment.study import Row, Study
 from jaxrkd.experiment.study_choice import chosen_rows
-from jaxrkd.experiment.study_config import row_config, teacher_config
+from jaxrkd.experiment.study_config import Load, row_config, teacher_config
 from jaxrkd.paths import absolute
 
 # What a training does not depend on.
@@ -101,6 +102,7 @@ class Plan:
     wanted: every row with every seed.
     refused: key of a row -> why it cannot be done.
     overrides: 'key=value' texts that all rows got.
+    load: gives the config of a spec; rows share configs, and a file is run once for each.
   """
 
   study: Study
@@ -109,6 +111,9 @@ class Plan:
   wanted: list[Wanted]
   refused: dict[str, str]
   overrides: tuple[str, ...] = ()
+  load: Load = dataclasses.field(
+    default_factory=lambda: functools.cache(configs.load_spec), repr=False, compare=False
+  )
 
 
 def plan(
@@ -272,7 +277,7 @@ def _mark(config: ConfigDict, teachers: Mapping[str, str], seeded: bool = True) 
 def _add_row(
   made: Plan, row: Row, seed: int, overrides: Sequence[str], public: Mapping[str, Source]
 ) -> None:
-  config = row_config(made.study, row, made.scale, seed, overrides)
+  config = row_config(made.study, row, made.scale, seed, overrides, made.load)
   if made.study.protocol.record and config.members > 1:
     raise InputError(
       f'row {row.key!r} is an ensemble of {config.members} networks, but a study with '
@@ -290,7 +295,7 @@ def _add_row(
         f'made (there: {", ".join(row.surrogates) or "none"})'
       )
     spec, version = row.surrogates[chosen]
-    own = teacher_config(made.study, spec, made.scale, seed, overrides, chosen)
+    own = teacher_config(made.study, spec, made.scale, seed, overrides, chosen, made.load)
     title = f'{chosen}, seed {seed}'
     surrogates[name] = (_add(made.trainings, own, title, row.key, public), version)
   version = row.checkpoint or made.study.protocol.checkpoint
