@@ -172,6 +172,7 @@ def experiment(
   if on.smoke:
     config.evaluation.trust.images = 8
     config.epochs = 1
+    config.awp.warmup = 0
     config.schedule = dict(name='cosine', peak=0.1)
     if on.data != 'digits':
       config.batch_size = 16

@@ -63,7 +63,8 @@ def in_range(value: float, low: float, high: float, what: str) -> float:
     allowed = (
       f'between {low:g} and {high:g}' if high < float('inf') else f'{low:g} or more'
     )
-    raise InputError(f'{what} is {value}; it must be {allowed}')
+    finite = ', and finite' if value == float('inf') else ''
+    raise InputError(f'{what} is {value}; it must be {allowed}{finite}')
   return value
 
 

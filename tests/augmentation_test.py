@@ -308,6 +308,7 @@ class AugmentationTest(parameterized.TestCase):
 
   @parameterized.parameters(
     (dict(augment__crop_shift=8), 'crop_shift is 8, but images are 8 x 8 pixels'),
+    (dict(augment__cutout=8), 'cutout is 8, but images are 8 x 8 pixels'),
     (dict(augment__policy='autoaugment', data__channels=2), 'images have 2 channels'),
     (dict(augment__late__epoch=2, augment__late__preset='idbh_weak'), 'crop_shift is 10'),
   )

@@ -211,7 +211,12 @@ class ExtrasTest(parameterized.TestCase):
     (dict(attack__ramp=1.5), 'ramp'),
     (dict(awp__gamma=-1.0), 'awp.gamma is -1.0'),
     (dict(awp__gamma=0.1, awp__warmup=-1), 'awp.warmup is -1'),
+    (
+      dict(awp__gamma=0.1, awp__warmup=2),
+      'awp.warmup is 2, but the training has 2 epochs',
+    ),
     (dict(igdm__alpha=-1.0), 'igdm.alpha is -1.0'),
+    (dict(igdm__alpha=float('inf')), 'igdm.alpha is inf.* 0 or more, and finite'),
     (dict(igdm__alpha=1.0, igdm__order='adv'), "igdm.order is 'adv'"),
     (dict(igdm__alpha=1.0, igdm__teacher='clean'), 'a clean teacher'),
   )

@@ -258,6 +258,7 @@ class NewerOracleTest(parameterized.TestCase):
     (dict(order='plus_minus', beta=0.5), 'name both, or set igdm.beta to 1'),
     (dict(alpha=-1.0), 'igdm.alpha is -1.0'),
     (dict(ramp=-1), 'igdm.ramp is -1'),
+    (dict(beta=0.0, gamma=0.0), 'its term is 0'),
   )
   def test_bad_options_of_igdm(self, options, text):
     with self.assertRaisesRegex(InputError, text):

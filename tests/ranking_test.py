@@ -80,7 +80,7 @@ class ChoiceTest(parameterized.TestCase):
     made = {'a': teacher(100, 2.0, count=19), 'b': teacher(130, 0.1, count=19)}
     found = choose(made, STUDENTS)
     self.assertEqual(found.take, 'b')
-    self.assertIn('Only 19 training images', found.why)
+    self.assertIn('only 19 training images', found.why)
 
   def test_none(self):
     found = choose({'a': teacher(89, 2.0), 'b': teacher(20, 1.0)}, STUDENTS)
@@ -143,6 +143,7 @@ class RankingTest(parameterized.TestCase):
     self.assertIn(found.why, page)
     self.assertIn('<svg', (out / 'ranking.svg').read_text())
     self.assertIn(f'take {found.take or "none"}: {found.why}', ' '.join(printed.split()))
+    self.assertIn('of them attacked by PGD-20 within linf eps', printed)
 
   def test_hard_images_are_those_that_fool_the_student(self):
     _, out, _ = self.rank('sat', 'trades', train_images=40)

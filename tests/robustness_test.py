@@ -173,6 +173,8 @@ class VerdictTest(absltest.TestCase):
     self.assertEqual(results.summarize(verdicts)['worst_case'], 0.25)
     text = results.table({'net': results.summarize(verdicts)})
     self.assertIn('75.00', text)
+    told = results.table({'net': results.summarize(verdicts)}, {'a': 'a, eps 0.1'})
+    self.assertRegex(told, r'clean +a, eps 0\.1 +b +worst +W a, eps 0\.1 +W b')
 
   def test_stored_verdicts_are_used_only_for_the_same_settings(self):
     path = tiny.folder(self) / 'a.npz'

@@ -538,6 +538,21 @@ class RunTest(parameterized.TestCase):
       self.assertEqual(list((folder / mark).glob('sweep.*')), [])
       self.assertTrue((place / 'sweep.svg').is_file())
 
+    with self.subTest('rows in several balls are told apart'):
+      plan = study_plan.plan(own())
+      outcome = study_run.do(plan, folder)
+      one, *others = outcome.measured
+      smaller = {**one.wanted.evaluation, 'threat': dict(name='linf', eps=0.01)}
+      one = one._replace(wanted=one.wanted._replace(evaluation=smaller))
+      found = study_pages.write(
+        'balls', 'paper', plan, outcome._replace(measured=[one, *others]), folder, 'x'
+      )
+      note = 'attacked in linf, eps 0.01, other rows in another ball: do not compare them'
+      self.assertEqual(found['notes'][note], ['Natural'])
+      table = next(folder.glob('balls*/table.md')).read_text()
+      self.assertIn(f'- {note} (Natural)', table)
+      self.assertIn('attacked in linf, eps 0.02, other rows', table)
+
     with self.subTest('other data'):
       path = folder / 'data.json'
       whole = json.loads(path.read_text())

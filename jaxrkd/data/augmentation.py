@@ -66,11 +66,13 @@ class Augmentation:
 
   def check_images(self, shape: tuple[int, ...]) -> None:
     """Raises `InputError` for images [H, W, C] that this is not made for."""
-    if self.crop_shift >= min(shape[:2]):
-      raise InputError(
-        f'augment.crop_shift is {self.crop_shift}, but images are {shape[0]} x {shape[1]} '
-        f'pixels; it must be less than {min(shape[:2])}, or 0 to be off'
-      )
+    # Above it nothing of an image may be left.
+    for name in ('crop_shift', 'cutout'):
+      if getattr(self, name) >= min(shape[:2]):
+        raise InputError(
+          f'augment.{name} is {getattr(self, name)}, but images are {shape[0]} x {shape[1]} '
+          f'pixels; it must be less than {min(shape[:2])}, or 0 to be off'
+        )
     if self.policy and shape[2] not in (1, 3):
       raise InputError(
         f'augment.policy is {self.policy!r}, which changes colours, but images have '

@@ -140,7 +140,9 @@ def of_networks(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
   return [f'{", ".join(names)}: {note}' for note, names in said.items() if note]
 
 
-def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
+def table(
+  rows: Mapping[str, Mapping[str, Any]], heads: Mapping[str, str] | None = None
+) -> str:
   """A text table in percent: clean and robust accuracy, then weighted, per attack.
 
   A star marks attacks that met what is no number or left the ball; a line below says on
@@ -148,9 +150,11 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
 
   Args:
     rows: name -> `summarize` of that network.
+    heads: attack -> what its column is called, where that is not its name.
   """
   attacks = list(next(iter(rows.values()))['attacks'])
-  head = ['', 'clean', *attacks, 'worst', *(f'W {name}' for name in attacks)]
+  called = [(heads or {}).get(name, name) for name in attacks]
+  head = ['', 'clean', *called, 'worst', *(f'W {name}' for name in called)]
   lines, notes = [head], []
   for name, found in rows.items():
     seen = found['attacks']

@@ -100,15 +100,15 @@ def choose(
   left = [name for name in teachers if name not in excluded]
   out = sorted(excluded, key=lambda name: -robust[name])
   if not left:
-    why = 'no teacher passes, so a student would lose by learning from one of them'
+    why = 'no teacher passes; below is why'
     return Choice(tuple(out), '', why, excluded)
   count = len(next(iter(teachers.values())).hard)
   if count < LEAST_HARD:
     order = sorted(left, key=lambda name: -robust[name])
     why = (
-      f'{order[0]} is the most robust ({_percent(robust[order[0]])} under attack). Only '
-      f'{count} training images withstood no student, too few to rank by ({LEAST_HARD} are '
-      'needed); show more of them'
+      f'{order[0]} is the most robust ({_percent(robust[order[0]])} under attack). There '
+      f'are only {count} training images that no student withstands, too few to rank by '
+      f'({LEAST_HARD} are needed); show more of them'
     )
     return Choice((*order, *out), order[0], why, excluded)
   unsure = {name: float(np.mean(teachers[name].hard)) for name in left}

@@ -34,6 +34,12 @@ def check_epochs(config: ConfigDict, past: bool = False) -> None:
         f'config.{key} is {epoch}, but the training has {config.epochs} epochs; choose one '
         f'of them, or {other}'
       )
+  warmup = config.awp.warmup
+  if config.awp.gamma and warmup >= config.epochs and not past:
+    raise InputError(
+      f'config.awp.warmup is {warmup}, but the training has {config.epochs} epochs, so that '
+      'AWP would never begin; give fewer, or config.awp.gamma=0 for none'
+    )
   decay = config.swa.decay
   if not 0 <= decay < 1:
     raise InputError(

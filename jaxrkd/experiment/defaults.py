@@ -52,8 +52,8 @@ def base_values() -> dict[str, Any]:
     # `test_limit` keep only so many, by the same rule (0 keeps all). `classes` keeps some,
     # by name or number, numbered anew; empty keeps all.
     data=dict(name='digits', heldout=0, train_limit=0, test_limit=0, classes=()),
-    # Further images to learn from, such as generated ones: an .npz file with `image` and
-    # `label`. `real_fraction` of each batch still comes from the training set.
+    # Further images to learn from, such as generated ones: a file or a folder of shards.
+    # `real_fraction` of each batch still comes from the training set.
     extra=dict(path='', real_fraction=0.3),
     # Zero-padding before a random crop, in pixels; left-right mirroring; side of a square
     # hole in pixels (Cutout); parameter of the Beta distribution of CutMix (0 is off);

@@ -37,7 +37,7 @@ MEANINGS: dict[str, str] = {
   'data.classes': 'Keep only these classes, by name or number, and number them anew. Empty '
   'keeps all.',
   'extra.path': 'Further images to train on, such as generated ones: an .npz file with `image` '
-  'and `label`, or a folder of such files. Empty takes none.',
+  'and `label`, or a folder of such files or of pairs of .npy files. Empty takes none.',
   'extra.real_fraction': 'Share of each batch that still comes from the training set.',
   'augment.pad': 'Pixels of zeros around an image before a random crop.',
   'augment.flip': 'Mirror images left to right at random.',

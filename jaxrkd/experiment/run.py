@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from jaxrkd.data import Dataset
 from jaxrkd.evaluate import results
-from jaxrkd.experiment import make, seeds, stage_plan, weight_average
+from jaxrkd.experiment import make, measured_words, seeds, stage_plan, weight_average
 from jaxrkd.experiment.check import schedule_note
 from jaxrkd.experiment.claim import claim
 from jaxrkd.experiment.data_notes import tell
@@ -74,7 +74,11 @@ def train_and_evaluate(
     say(f'{title}: finished before; {done} holds the results, and there is nothing to do')
     _page_if_missing(workdir, done)
     if alone:
-      say(seeds.table(found) if config.seeds else results.table(table_rows(found, title)))
+      if config.seeds:
+        say(seeds.table(found))
+      else:
+        heads = measured_words.heads(config.evaluation)
+        say(results.table(table_rows(found, title), heads))
     return found
   data, mesh = _ready(config, workdir, data_dir)
   plan = functools.partial(stage_plan.stages, config, data, title)

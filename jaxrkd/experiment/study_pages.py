@@ -261,6 +261,16 @@ def _notes(outcome: Outcome) -> dict[str, list[str]]:
       rows = found.setdefault(note, [])
       if one.wanted.row.key not in rows:
         rows.append(one.wanted.row.key)
+  balls: dict[str, list[str]] = {}
+  for one in outcome.measured:
+    rows = balls.setdefault(_ball({'evaluation': one.wanted.evaluation}), [])
+    if one.wanted.row.key not in rows:
+      rows.append(one.wanted.row.key)
+  if len(balls) > 1:
+    found |= {
+      f'attacked in {ball}, other rows in another ball: do not compare them': rows
+      for ball, rows in balls.items()
+    }
   return found
 
 

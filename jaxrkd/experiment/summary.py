@@ -24,7 +24,8 @@ def tell(
   part = config.evaluation
   say(
     f'\n{data} {part.split}, {measured_words.ball(part)}, accuracy '
-    f'in % (W: mean of clean and robust)\n{results.table(table_rows(found, title))}'
+    f'in % (W: mean of clean and robust)\n'
+    f'{results.table(table_rows(found, title), measured_words.heads(part))}'
   )
   for version, row in list(found['student'].items())[:1]:
     if told := results.weakest(row, found['class_names']):

@@ -51,6 +51,11 @@ def with_igdm(
   for name, value in (('alpha', alpha), ('beta', beta), ('gamma', gamma)):
     in_range(value, 0, float('inf'), f'igdm.{name}')
   whole_number(ramp, 0, 'igdm.ramp')
+  if not beta + gamma:
+    raise InputError(
+      'igdm.beta and igdm.gamma are both 0, so that its points are one and its term is 0; '
+      'the authors take 1 and 1, or give igdm.alpha=0 for none'
+    )
   passes = _passes(order, beta)
   if base.group:
     raise InputError(

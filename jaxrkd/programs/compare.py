@@ -64,7 +64,9 @@ def main(overrides: list[str]) -> None:
   found = flags.FLAGS
   workdir = command_line.required_workdir()
   if not all(seed.isascii() and seed.isdigit() for seed in found.seeds):
-    raise InputError(f'--seeds is {",".join(found.seeds)}; give integers, such as 0,1,2')
+    raise InputError(
+      f'--seeds is {",".join(found.seeds)}; give whole numbers from 0, such as 0,1,2'
+    )
   if sum(map(bool, (found.words, found.configs, found.study))) != 1:
     raise InputError('give one of --configs, --words and --study, such as --words=digits')
   if len(set(found.seeds)) < len(found.seeds):

@@ -62,7 +62,7 @@ def main(overrides: list[str]) -> None:
       seed.isascii() and seed.isdigit() for seed in found.seeds
     ):
       raise InputError(
-        f'--seeds is {",".join(found.seeds)}; give integers, such as 0,1,2'
+        f'--seeds is {",".join(found.seeds)}; give whole numbers from 0, such as 0,1,2'
       )
     seeds = [int(seed) for seed in found.seeds]
   files = {}

@@ -37,8 +37,11 @@ def plain(found: Mapping[str, Any]) -> str:
     for line in lines
   ]
   what = f'take {found["take"]}' if found['take'] else 'take none'
+  first = next(iter(rows.values()))
   return '\n'.join(
     [
+      f'{found["data"]}, {first["clean"]["images"]} test images, '
+      f'{first["robust"]["images"]} of them attacked by PGD-20 within {found["ball"]};',
       'accuracies and transfer in %; mean entropy in nats on hard and other training images',
       'and on test images',
       *told,

@@ -81,7 +81,7 @@ def index(studies: Sequence[Mapping[str, Any]]) -> str:
 
 
 def markdown(found: Mapping[str, Any]) -> str:
-  """The table as Markdown: measured (paper)."""
+  """The table as Markdown: measured (paper); below it what the measurements note."""
   titles = found['columns']
   heads = [_head(found, title) for title in titles]
   lines = [['', *heads], ['---'] * (len(titles) + 1)]
@@ -89,7 +89,9 @@ def markdown(found: Mapping[str, Any]) -> str:
     name = f'{row["block"]}: {row["name"]}' if row['block'] else row['name']
     name = name.replace('|', r'\|')
     lines.append([name, *(_plain(row['cells'][title]) for title in titles)])
-  return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+  notes = [f'- {note} ({"; ".join(rows)})' for note, rows in found['notes'].items()]
+  table = [f'| {" | ".join(line)} |' for line in lines]
+  return '\n'.join([*table, *(['', *notes] if notes else [])])
 
 
 def _number(cell: Mapping[str, Any], key: str) -> str:
