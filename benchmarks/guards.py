@@ -546,6 +546,26 @@ GUARDS = (
     *('jaxrkd/experiment/publish.py', '  if trained.net.note:', '  if False:'),
     'tests/network_notes_test.py::file_to_every',
   ),
+  Guard(
+    'rows of a study in several balls',
+    *('jaxrkd/experiment/study_pages.py', 'if len(balls) > 1:', 'if False:'),
+    'tests/study_test.py::test_a_study_from_nothing',
+  ),
+  Guard(
+    'radius of a column in printed tables',
+    *(E + 'results.py', '(heads or {}).get(name, name)', 'name'),
+    'tests/robustness_test.py::worst_case',
+  ),
+  Guard(
+    'AWP that never begins',
+    *('jaxrkd/experiment/check_epochs.py', 'if config.awp.gamma and', 'if False and'),
+    'tests/extras_test.py::test_bad_values',
+  ),
+  Guard(
+    'IGDM without a term',
+    *('jaxrkd/methods/igdm.py', 'if not beta + gamma:', 'if False:'),
+    'tests/newer_oracles_test.py::bad_options_of_igdm',
+  ),
 )
 
 
