@@ -552,6 +552,11 @@ GUARDS = (
     'tests/study_test.py::test_a_study_from_nothing',
   ),
   Guard(
+    'claims between rows in several balls',
+    *('jaxrkd/experiment/study_table.py', 'if gap is None or apart:', 'if gap is None:'),
+    'tests/study_test.py::test_a_study_from_nothing',
+  ),
+  Guard(
     'radius of a column in printed tables',
     *(E + 'results.py', '(heads or {}).get(name, name)', 'name'),
     'tests/robustness_test.py::worst_case',

@@ -539,7 +539,9 @@ class RunTest(parameterized.TestCase):
       self.assertTrue((place / 'sweep.svg').is_file())
 
     with self.subTest('rows in several balls are told apart'):
-      plan = study_plan.plan(own())
+      cells = (study.Cell(row, 'FGSM') for row in ('Natural', 'RSLAD'))
+      claims = [study.Claim('better', (study.Comparison(*cells),)), *own().claims]
+      plan = study_plan.plan(own(claims=claims))
       outcome = study_run.do(plan, folder)
       one, *others = outcome.measured
       smaller = {**one.wanted.evaluation, 'threat': dict(name='linf', eps=0.01)}
@@ -549,6 +551,10 @@ class RunTest(parameterized.TestCase):
       )
       note = 'attacked in linf, eps 0.01, other rows in another ball: do not compare them'
       self.assertEqual(found['notes'][note], ['Natural'])
+      better, more = found['claims']
+      self.assertIn('against RSLAD: attacked in other balls', better['found'][0])
+      self.assertEqual(better['verdict'], 'cannot be told')
+      self.assertEqual(more['verdict'], 'holds here')
       table = next(folder.glob('balls*/table.md')).read_text()
       self.assertIn(f'- {note} (Natural)', table)
       self.assertIn('attacked in linf, eps 0.02, other rows', table)

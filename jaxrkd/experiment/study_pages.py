@@ -263,6 +263,8 @@ def _notes(outcome: Outcome) -> dict[str, list[str]]:
         rows.append(one.wanted.row.key)
   balls: dict[str, list[str]] = {}
   for one in outcome.measured:
+    if 'threat' not in one.wanted.evaluation:
+      continue
     rows = balls.setdefault(_ball({'evaluation': one.wanted.evaluation}), [])
     if one.wanted.row.key not in rows:
       rows.append(one.wanted.row.key)

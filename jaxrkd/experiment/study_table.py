@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxrkd.attacks.threat import radius
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import intervals
 from jaxrkd.evaluate.intervals import OfImages
@@ -50,12 +51,14 @@ class Entry:
     paper: what the paper prints; None where it prints nothing.
     images: by seed, what `values` are the means of.
     star: '*' where an attack met numbers that are no numbers.
+    balls: in which its row is attacked; empty where the cell has nothing of an attack.
   """
 
   values: dict[int, float]
   paper: Printed | None = None
   images: dict[int, OfImages] = dataclasses.field(default_factory=dict)
   star: str = ''
+  balls: set[str] = dataclasses.field(default_factory=set)
 
   @property
   def mean(self) -> float | None:
@@ -182,6 +185,10 @@ def _fill(cell: Entry, one: Measured, column: Shown, recordings: Recordings) -> 
     if value is not None:
       cell.values[seed] = value
       cell.star = cell.star or star
+      # Rows of stored recordings are not measured in any.
+      threat = one.wanted.evaluation.get('threat')
+      if threat and column.value != 'clean':
+        cell.balls.add(f'{threat["name"]} eps {radius(threat["eps"])}')
     images = _images(one, column) if value is not None else None
     if images is not None:
       cell.images[seed] = images
@@ -205,6 +212,7 @@ def _average(found: Entries, row: Row) -> None:
   for title, cell in found[row.key].items():
     parts = [found[key][title] for key in row.mean_of]
     seeds = set.intersection(*(set(part.values) for part in parts))
+    cell.balls = set().union(*(part.balls for part in parts))
     for seed in sorted(seeds):
       cell.values[seed] = statistics.fmean(part.values[seed] for part in parts)
       cell.star = cell.star or next((part.star for part in parts if part.star), '')
@@ -310,9 +318,12 @@ def _judged(claim: Claim, found: Entries, units: Mapping[str, str]) -> Judged:
     digits = DIGITS.get(unit, 2)
     if unit:
       unit = ' points' if unit == '%' else f' {unit}'
-    if gap is None:
+    balls = left.balls, right.balls if isinstance(right, Entry) else set()
+    apart = all(balls) and balls[0] != balls[1]
+    if gap is None or apart:
       verdicts.append(UNKNOWN)
-      told.append(f'{one.more.row}, {one.more.column} against {name}: not measured')
+      why = 'attacked in other balls' if apart else 'not measured'
+      told.append(f'{one.more.row}, {one.more.column} against {name}: {why}')
       continue
     verdicts.append(
       HOLDS if gap.low > one.by else FAILS if gap.high < one.by else UNKNOWN
