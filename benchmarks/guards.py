@@ -548,7 +548,7 @@ GUARDS = (
   ),
   Guard(
     'rows of a study in several balls',
-    *('jaxrkd/experiment/study_pages.py', 'if len(balls) > 1:', 'if False:'),
+    *('jaxrkd/experiment/study_pages.py', 'if ball and several', 'if False'),
     'tests/study_test.py::test_a_study_from_nothing',
   ),
   Guard(

@@ -113,10 +113,10 @@ def _named(kinds: Any) -> str:
 
 
 def _signature(row: Callable[..., Any]) -> inspect.Signature:
-  return (_kept if isinstance(row, Hashable) else _read)(row)
+  return (_kept_signature if isinstance(row, Hashable) else _read_signature)(row)
 
 
-def _read(row: Callable[..., Any]) -> inspect.Signature:
+def _read_signature(row: Callable[..., Any]) -> inspect.Signature:
   if not isinstance(row, type):
     return inspect.signature(row)
   # The metaclass of NNX modules hides the signature of the class itself.
@@ -125,7 +125,7 @@ def _read(row: Callable[..., Any]) -> inspect.Signature:
 
 
 # A config asks for some thirty, and a study resolves thousands of configs.
-_kept = functools.lru_cache(maxsize=1024)(_read)
+_kept_signature = functools.lru_cache(maxsize=1024)(_read_signature)
 
 
 def completed(

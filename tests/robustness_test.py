@@ -16,6 +16,7 @@ from jaxrkd.errors import InputError
 from jaxrkd.evaluate import evaluator, results, robustness
 from jaxrkd.evaluate.task import Subject
 from jaxrkd.evaluate.verdicts import stored
+from jaxrkd.experiment import seeds
 from jaxrkd.models import Net, conv
 from jaxrkd.models.named import named_network, network_options
 from jaxrkd.runtime import sharding
@@ -174,6 +175,9 @@ class VerdictTest(absltest.TestCase):
     text = results.table({'net': results.summarize(verdicts)})
     self.assertIn('75.00', text)
     told = results.table({'net': results.summarize(verdicts)}, {'a': 'a, eps 0.1'})
+    of_seeds = {'best': {'mean': results.summarize(verdicts)}}
+    whole = {'student': of_seeds, 'heads': {'a': 'a, eps 0.1'}}
+    self.assertIn('W a, eps 0.1', seeds.table(whole))
     self.assertRegex(told, r'clean +a, eps 0\.1 +b +worst +W a, eps 0\.1 +W b')
 
   def test_stored_verdicts_are_used_only_for_the_same_settings(self):

@@ -11,8 +11,7 @@ import jax
 from ml_collections import ConfigDict
 
 from jaxrkd.data import Dataset
-from jaxrkd.evaluate import results
-from jaxrkd.experiment import make, measured_words, seeds, stage_plan, weight_average
+from jaxrkd.experiment import make, seeds, stage_plan, summary, weight_average
 from jaxrkd.experiment.check import schedule_note
 from jaxrkd.experiment.claim import claim
 from jaxrkd.experiment.data_notes import tell
@@ -26,7 +25,6 @@ from jaxrkd.experiment.load import (
 )
 from jaxrkd.experiment.prepare import check_batch_fits, check_micro_batch, prepare
 from jaxrkd.experiment.scores import make_scorer
-from jaxrkd.experiment.summary import table_rows
 from jaxrkd.experiment.teacher_runs import (
   check_classes,
   check_finished,
@@ -77,8 +75,7 @@ def train_and_evaluate(
       if config.seeds:
         say(seeds.table(found))
       else:
-        heads = measured_words.heads(config.evaluation)
-        say(results.table(table_rows(found, title), heads))
+        say(summary.table(config.evaluation, found, title))
     return found
   data, mesh = _ready(config, workdir, data_dir)
   plan = functools.partial(stage_plan.stages, config, data, title)

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from jaxrkd.evaluate import results
 from jaxrkd.evaluate.trust_limits import worst
+from jaxrkd.experiment import measured_words
 from jaxrkd.experiment.claim import claim
 from jaxrkd.experiment.load import seed_folder, teacher_folder
 from jaxrkd.runtime import files, sharding
@@ -56,13 +57,16 @@ def finish(
     )
     for config, folder in runs
   }
-  return in_common(found, {str(c.seed): folder for c, folder in runs}, path)
+  folders = {str(config.seed): folder for config, folder in runs}
+  heads = measured_words.heads(runs[0][0].evaluation)
+  return in_common(found, folders, path, heads)
 
 
 def in_common(
   found: Mapping[str, Mapping[str, Any]],
   folders: Mapping[str, pathlib.Path],
   path: pathlib.Path,
+  heads: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
   """Writes and prints the mean and standard deviation of runs.
 
@@ -70,6 +74,7 @@ def in_common(
     found: results of each, by seed.
     folders: their workdirs, by seed.
     path: of the file to write.
+    heads: see `results.table`.
   """
   whole: dict[str, Any] = {
     'seeds': {seed: str(folder) for seed, folder in folders.items()},
@@ -78,6 +83,7 @@ def in_common(
       for version in _versions(next(iter(found.values())))
     },
     'finished': True,
+    'heads': dict(heads or {}),
     'notes': list(dict.fromkeys(n for row in found.values() for n in results.notes(row))),
   }
   checked = [row['trust']['status'] for row in found.values() if 'trust' in row]
@@ -130,4 +136,4 @@ def table(whole: Mapping[str, Any]) -> str:
   }
   # Files of before have none.
   told = (f'\nnote: {note}' for note in whole.get('notes', ()))
-  return results.table(rows) + ''.join(told)
+  return results.table(rows, whole.get('heads')) + ''.join(told)

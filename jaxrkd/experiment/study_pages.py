@@ -214,7 +214,7 @@ def describe(plan: Plan) -> list[str]:
     }
     if found:
       told.append(f'{what}: {", ".join(sorted(found))}')
-  balls = sorted({_ball(config) for config in trained})
+  balls = sorted({_ball(config['evaluation']['threat']) for config in trained})
   if balls and plan.study.protocol.attacks:
     told.append(f'Attacked in {", ".join(balls)}')
   for column in plan.study.columns:
@@ -248,31 +248,23 @@ def _network(node: Mapping[str, Any]) -> str:
   return f'{node["name"]} {"-".join(map(str, widths))}' if widths else node['name']
 
 
-def _ball(config: Mapping[str, Any]) -> str:
-  threat = config['evaluation']['threat']
+def _ball(threat: Mapping[str, Any]) -> str:
   return f'{threat["name"]}, eps {radius(threat["eps"])}'
 
 
 def _notes(outcome: Outcome) -> dict[str, list[str]]:
   """What the results say that a reader should know -> the rows of which."""
   found: dict[str, list[str]] = {}
-  for one in outcome.measured:
-    for note in one.notes:
+  # Rows of stored recordings are not measured in any.
+  threats = [one.wanted.evaluation.get('threat') for one in outcome.measured]
+  balls = [_ball(threat) if threat else '' for threat in threats]
+  several = len({*balls} - {''}) > 1
+  for one, ball in zip(outcome.measured, balls):
+    apart = f'attacked in {ball}, other rows in another ball: do not compare them'
+    for note in (*one.notes, *([apart] if ball and several else [])):
       rows = found.setdefault(note, [])
       if one.wanted.row.key not in rows:
         rows.append(one.wanted.row.key)
-  balls: dict[str, list[str]] = {}
-  for one in outcome.measured:
-    if 'threat' not in one.wanted.evaluation:
-      continue
-    rows = balls.setdefault(_ball({'evaluation': one.wanted.evaluation}), [])
-    if one.wanted.row.key not in rows:
-      rows.append(one.wanted.row.key)
-  if len(balls) > 1:
-    found |= {
-      f'attacked in {ball}, other rows in another ball: do not compare them': rows
-      for ball, rows in balls.items()
-    }
   return found
 
 

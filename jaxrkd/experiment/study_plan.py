@@ -102,7 +102,6 @@ class Plan:
     wanted: every row with every seed.
     refused: key of a row -> why it cannot be done.
     overrides: 'key=value' texts that all rows got.
-    load: gives the config of a spec; rows share configs, and a file is run once for each.
   """
 
   study: Study
@@ -111,9 +110,6 @@ class Plan:
   wanted: list[Wanted]
   refused: dict[str, str]
   overrides: tuple[str, ...] = ()
-  load: Load = dataclasses.field(
-    default_factory=lambda: functools.cache(configs.load_spec), repr=False, compare=False
-  )
 
 
 def plan(
@@ -160,10 +156,12 @@ def plan(
       'once'
     )
   public = _public(study, size, files or {}, overrides)
+  # Rows share configs: a file is run once for a spec.
+  load = functools.cache(configs.load_spec)
   for row in (row for row in study.rows if row.config):
     for seed in seeds:
       try:
-        _add_row(made, row, seed, overrides, public)
+        _add_row(made, row, seed, overrides, public, load)
       except InputError as error:
         made.refused[row.key] = str(error)
       except (TypeError, ValueError, KeyError, AttributeError) as error:
@@ -275,9 +273,14 @@ def _mark(config: ConfigDict, teachers: Mapping[str, str], seeded: bool = True) 
 
 
 def _add_row(
-  made: Plan, row: Row, seed: int, overrides: Sequence[str], public: Mapping[str, Source]
+  made: Plan,
+  row: Row,
+  seed: int,
+  overrides: Sequence[str],
+  public: Mapping[str, Source],
+  load: Load,
 ) -> None:
-  config = row_config(made.study, row, made.scale, seed, overrides, made.load)
+  config = row_config(made.study, row, made.scale, seed, overrides, load)
   if made.study.protocol.record and config.members > 1:
     raise InputError(
       f'row {row.key!r} is an ensemble of {config.members} networks, but a study with '
@@ -295,7 +298,7 @@ def _add_row(
         f'made (there: {", ".join(row.surrogates) or "none"})'
       )
     spec, version = row.surrogates[chosen]
-    own = teacher_config(made.study, spec, made.scale, seed, overrides, chosen, made.load)
+    own = teacher_config(made.study, spec, made.scale, seed, overrides, chosen, load)
     title = f'{chosen}, seed {seed}'
     surrogates[name] = (_add(made.trainings, own, title, row.key, public), version)
   version = row.checkpoint or made.study.protocol.checkpoint

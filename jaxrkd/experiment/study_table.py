@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxrkd.attacks.threat import radius
 from jaxrkd.errors import InputError
 from jaxrkd.evaluate import intervals
 from jaxrkd.evaluate.intervals import OfImages
@@ -51,14 +50,14 @@ class Entry:
     paper: what the paper prints; None where it prints nothing.
     images: by seed, what `values` are the means of.
     star: '*' where an attack met numbers that are no numbers.
-    balls: in which its row is attacked; empty where the cell has nothing of an attack.
+    balls: (norm, radius) in which its row is attacked; empty for cells without attacks.
   """
 
   values: dict[int, float]
   paper: Printed | None = None
   images: dict[int, OfImages] = dataclasses.field(default_factory=dict)
   star: str = ''
-  balls: set[str] = dataclasses.field(default_factory=set)
+  balls: set[tuple[str, float]] = dataclasses.field(default_factory=set)
 
   @property
   def mean(self) -> float | None:
@@ -188,7 +187,7 @@ def _fill(cell: Entry, one: Measured, column: Shown, recordings: Recordings) -> 
       # Rows of stored recordings are not measured in any.
       threat = one.wanted.evaluation.get('threat')
       if threat and column.value != 'clean':
-        cell.balls.add(f'{threat["name"]} eps {radius(threat["eps"])}')
+        cell.balls.add((threat['name'], threat['eps']))
     images = _images(one, column) if value is not None else None
     if images is not None:
       cell.images[seed] = images

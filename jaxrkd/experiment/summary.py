@@ -24,8 +24,7 @@ def tell(
   part = config.evaluation
   say(
     f'\n{data} {part.split}, {measured_words.ball(part)}, accuracy '
-    f'in % (W: mean of clean and robust)\n'
-    f'{results.table(table_rows(found, title), measured_words.heads(part))}'
+    f'in % (W: mean of clean and robust)\n{table(part, found, title)}'
   )
   for version, row in list(found['student'].items())[:1]:
     if told := results.weakest(row, found['class_names']):
@@ -57,6 +56,11 @@ def tell_particles(config: ConfigDict, found: dict[str, Any]) -> None:
     f'{config.evaluation.split} images, in levels of 255: {shown["linf"]:.1f} apart in '
     f'Linf, {255 * shown["l2"]:.0f} in L2; mean cross-entropy {shown["ce_mean"]:.2f}'
   )
+
+
+def table(part: ConfigDict, found: dict[str, Any], title: str) -> str:
+  """What `tell` prints of results.json; `part` is `evaluation`."""
+  return results.table(table_rows(found, title), measured_words.heads(part))
 
 
 def table_rows(found: dict[str, Any], title: str) -> dict[str, dict[str, Any]]:

@@ -25,7 +25,7 @@ from ml_collections import ConfigDict
 from jaxrkd import experiment
 from jaxrkd.errors import InputError
 from jaxrkd.experiment import config_files as configs
-from jaxrkd.experiment import seeds, train_teachers
+from jaxrkd.experiment import measured_words, seeds, train_teachers
 from jaxrkd.experiment.columns import with_radii
 from jaxrkd.experiment.data_notes import tell
 from jaxrkd.experiment.evaluate_run import evaluate_run
@@ -157,7 +157,8 @@ def remeasure(
   for seed, place in folders.items():
     given = _changed(place, read_config(place), overrides, attacks, radii)
     found[seed] = measure(given[0], place, given[1], f'student, seed {seed}')
-  whole = seeds.in_common(found, folders, path)
+  heads = measured_words.heads(given[0].evaluation)
+  whole = seeds.in_common(found, folders, path, heads)
   say(f'written to {path}')
   return whole
 
